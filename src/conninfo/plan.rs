@@ -1,0 +1,158 @@
+//! What connecting needs to know, decided and checked: the options turned into one plan.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::auth::RequireAuth;
+
+/// A plan to connect: everything the engine needs, read and validated before it starts.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The hosts, in the order of the connection string.
+    pub hosts: Vec<Host>,
+    /// Role name; never empty.
+    pub user: Vec<u8>,
+    /// Database name; the role's name when none was given.
+    pub database: Vec<u8>,
+    /// What the startup packet carries besides `user` and `database`, in libpq's order
+    /// (`replication`, `options`, `application_name`, `client_encoding`, and what `PGDATESTYLE`, `PGTZ` and `PGGEQO` set).
+    pub parameters: Vec<(Vec<u8>, Vec<u8>)>,
+    /// `connect_timeout`, per address; `None` waits for ever.
+    pub connect_timeout: Option<Duration>,
+    /// Keepalives and `tcp_user_timeout`.
+    pub tcp: TcpOptions,
+    /// `target_session_attrs`.
+    pub target_session_attrs: TargetSessionAttrs,
+    /// `load_balance_hosts=random`: hosts, and the addresses of each, are tried in random order.
+    pub load_balance: bool,
+    /// `require_auth`: the methods that the server may ask for.
+    pub require_auth: RequireAuth,
+    /// `channel_binding`.
+    pub channel_binding: ChannelBinding,
+    /// `sslmode`.
+    pub sslmode: SslMode,
+    /// `gssencmode`.
+    pub gssencmode: GssEncMode,
+    /// `requirepeer`: the operating-system user that must own the server (Unix sockets).
+    pub requirepeer: Option<Vec<u8>>,
+    /// `min_protocol_version` as on the wire (major << 16 | minor).
+    pub min_protocol: u32,
+    /// `max_protocol_version` as on the wire.
+    pub max_protocol: u32,
+    /// `scram_client_key`, decoded.
+    pub scram_client_key: Option<Secret>,
+    /// `scram_server_key`, decoded.
+    pub scram_server_key: Option<Secret>,
+}
+
+/// One host of the list.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// `host` as it was written (or the default), for error texts and `conn_inspect`.
+    pub name: Vec<u8>,
+    /// `hostaddr` as it was written, if any.
+    pub hostaddr: Option<Vec<u8>>,
+    /// Where to go.
+    pub target: Target,
+    /// TCP port, or the number in the socket's file name.
+    pub port: u16,
+    /// The password for this host, from the options or the password file.
+    pub password: Option<Secret>,
+    /// The password file that `password` came from.
+    pub passfile: Option<Vec<u8>>,
+}
+
+/// How a host is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The full path of a Unix socket (`/dir/.s.PGSQL.5432`); one that begins with `@` is in the abstract namespace.
+    Unix(Vec<u8>),
+    /// A numeric address: `hostaddr`, or a `host` that is one.
+    Addr(IpAddr),
+    /// A name to resolve.
+    Name(Vec<u8>),
+}
+
+/// Options of a TCP socket. `None` leaves the system's default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TcpOptions {
+    /// `keepalives` (on unless 0).
+    pub keepalives: bool,
+    /// `keepalives_idle`, in seconds.
+    pub keepalives_idle: Option<u32>,
+    /// `keepalives_interval`, in seconds.
+    pub keepalives_interval: Option<u32>,
+    /// `keepalives_count`.
+    pub keepalives_count: Option<u32>,
+    /// `tcp_user_timeout`, in milliseconds.
+    pub user_timeout_ms: Option<u32>,
+}
+
+/// `target_session_attrs`.
+#[allow(missing_docs)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TargetSessionAttrs {
+    #[default]
+    Any,
+    ReadWrite,
+    ReadOnly,
+    Primary,
+    Standby,
+    PreferStandby,
+}
+
+/// `sslmode`.
+#[allow(missing_docs)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SslMode {
+    Disable,
+    Allow,
+    #[default]
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+/// `gssencmode`.
+#[allow(missing_docs)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GssEncMode {
+    #[default]
+    Disable,
+    Prefer,
+    Require,
+}
+
+/// `channel_binding`.
+#[allow(missing_docs)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ChannelBinding {
+    Disable,
+    #[default]
+    Prefer,
+    Require,
+}
+
+/// Bytes that are wiped when dropped and never printed.
+#[derive(Clone)]
+pub struct Secret(zeroize::Zeroizing<Vec<u8>>);
+
+impl Secret {
+    /// Takes over `bytes`.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(zeroize::Zeroizing::new(bytes))
+    }
+
+    /// The bytes themselves.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}

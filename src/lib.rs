@@ -1,0 +1,9 @@
+//! pgpoll: a PostgreSQL client whose protocol logic is written with async/await inside, with no runtime,
+//! and whose outside is a poll API that the caller's own event loop drives.
+#![warn(missing_docs)]
+
+pub mod auth;
+pub mod conninfo;
+pub mod link;
+pub mod net;
+pub mod wire;

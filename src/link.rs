@@ -1,0 +1,85 @@
+//! The questions and answers between the engine and the net. Data only.
+
+use std::net::SocketAddr;
+
+use crate::conninfo::TcpOptions;
+
+/// The number of an [`Ask`]; an answer to an old number is dropped.
+pub type AskId = u64;
+
+/// What the engine wants done in the outside world.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// Find the addresses of a name, in the resolver's order.
+    Resolve {
+        /// The name, as the user wrote it.
+        host: Vec<u8>,
+        /// Put into each address found.
+        port: u16,
+    },
+    /// Open a socket to an address; replaces the one there was.
+    Dial {
+        /// Where to.
+        addr: Addr,
+        /// Options to set before dialling.
+        tcp: TcpOptions,
+    },
+    /// Close the socket.
+    Hangup,
+}
+
+/// An address to dial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Addr {
+    /// A TCP address.
+    Tcp(SocketAddr),
+    /// The path of a Unix socket; `@name` is in Linux's abstract namespace.
+    Unix(Vec<u8>),
+}
+
+/// What came of an [`Ask`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The addresses of the name; never empty.
+    Resolved(Vec<SocketAddr>),
+    /// The socket is connected.
+    Dialled(Peer),
+    /// It did not work.
+    Failed(LinkError),
+}
+
+/// Who is at the other end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// The operating-system user at the other end of a Unix socket; the error text where it cannot be told.
+    pub user: Option<Result<Vec<u8>, String>>,
+}
+
+/// Why the outside world said no.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct LinkError {
+    /// What failed.
+    pub kind: LinkErrorKind,
+    /// The `errno` of the failing call, 0 where there is none.
+    pub errno: i32,
+    /// The system's words: `Connection refused`, `Name or service not known`.
+    pub text: String,
+}
+
+/// What failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkErrorKind {
+    /// The name has no address, or the resolver failed.
+    Resolve,
+    /// The socket could not be made or connected.
+    Dial,
+    /// The peer closed the connection.
+    Closed,
+    /// Receiving failed.
+    Receive,
+    /// Sending failed.
+    Send,
+    /// The process has forked since; the connection belongs to the parent.
+    Forked,
+}

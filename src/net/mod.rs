@@ -1,0 +1,1 @@
+//! Does what the engine asks: names, sockets, time. Knows no protocol.
