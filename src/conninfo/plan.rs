@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use crate::auth::RequireAuth;
 
+pub use crate::auth::ChannelBinding;
+
 /// A plan to connect: everything the engine needs, read and validated before it starts.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -121,16 +123,6 @@ pub enum SslMode {
 pub enum GssEncMode {
     #[default]
     Disable,
-    Prefer,
-    Require,
-}
-
-/// `channel_binding`.
-#[allow(missing_docs)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ChannelBinding {
-    Disable,
-    #[default]
     Prefer,
     Require,
 }
