@@ -1,0 +1,454 @@
+//! Throw-away PostgreSQL clusters on free ports, gone when the test is over however it ends. Knows nothing of pgpoll.
+
+use std::collections::hash_map::RandomState;
+use std::fs;
+use std::hash::BuildHasher;
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::options::ClusterOptions;
+use crate::servers::{INSTALL, Server};
+
+/// The bootstrap superuser: trusted on the Unix socket whatever the test puts into `pg_hba.conf`.
+const ADMIN: &str = "testkit_admin";
+
+/// How long a server may take to start or to stop.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Removes the server and its folder when the pipe on its standard input closes: the kernel closes it, however the test
+/// process ends.
+const WATCHDOG: &str = r#"
+trap '' HUP INT TERM
+while read -r _; do :; done
+file=$1/data/postmaster.pid
+if read -r pid 2>/dev/null <"$file" && [ "$pid" -gt 1 ]; then
+    kill -QUIT "$pid" 2>/dev/null
+    tries=0
+    while [ -e "$file" ] && [ $tries -lt 200 ]; do sleep 0.05; tries=$((tries + 1)); done
+fi
+rm -rf -- "$1"
+"#;
+
+/// A running server of its own, with a superuser `postgres` and a database `postgres`. Dropping it stops the server and
+/// removes its folder; so does the end of the process, even by SIGKILL.
+#[derive(Debug)]
+pub struct Cluster {
+    server: Server,
+    folder: PathBuf,
+    port: u16,
+    postmaster: Mutex<Option<Child>>,
+    watchdog: Child,
+    owner: Option<(u32, u32)>,
+    ipv6: bool,
+}
+
+impl Cluster {
+    /// Starts a cluster.
+    ///
+    /// # Panics
+    /// With the server's own words if it does not start, or with the line that installs one if there is none.
+    #[must_use]
+    pub fn start(options: ClusterOptions) -> Cluster {
+        let server = match options.major {
+            None => Server::any(),
+            Some(major) => Server::of(major)
+                .unwrap_or_else(|| panic!("PostgreSQL {major} is not installed; {INSTALL}")),
+        };
+        let owner = ordinary_user();
+        let folder = new_folder(owner);
+        let watchdog = Command::new("/bin/sh")
+            .args(["-c", WATCHDOG, "watchdog"])
+            .arg(&folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let mut cluster = Cluster {
+            server,
+            folder,
+            port: 0,
+            postmaster: Mutex::new(None),
+            watchdog,
+            owner,
+            ipv6: TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok(),
+        };
+        cluster.init(&options);
+        cluster.start_on_free_port(&options);
+        cluster.set_up(&options);
+        cluster
+    }
+
+    /// The server's programs and version.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The TCP port, which is part of the Unix socket's name too.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The folder of the Unix socket, short enough for `sockaddr_un`.
+    #[must_use]
+    pub fn socket_dir(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// Whether the server listens on ::1 too; it always listens on 127.0.0.1.
+    #[must_use]
+    pub fn has_ipv6(&self) -> bool {
+        self.ipv6
+    }
+
+    /// How `postgres` connects through the Unix socket. Append `password=…` where the cluster asks for one.
+    #[must_use]
+    pub fn conninfo(&self) -> String {
+        self.conninfo_as("postgres")
+    }
+
+    /// How `postgres` connects through TCP.
+    #[must_use]
+    pub fn conninfo_tcp(&self) -> String {
+        self.conninfo_tcp_as("postgres")
+    }
+
+    /// How this role connects through the Unix socket.
+    #[must_use]
+    pub fn conninfo_as(&self, role: &str) -> String {
+        let (host, port) = (self.folder.display(), self.port);
+        format!("host={host} port={port} user={role} dbname=postgres")
+    }
+
+    /// How this role connects through TCP.
+    #[must_use]
+    pub fn conninfo_tcp_as(&self, role: &str) -> String {
+        let port = self.port;
+        format!("host=127.0.0.1 port={port} user={role} dbname=postgres")
+    }
+
+    /// Runs SQL as a superuser through the Unix socket, each statement its own transaction; returns what psql prints
+    /// with `-At`, without the last newline.
+    ///
+    /// # Panics
+    /// With psql's words if a statement fails.
+    pub fn psql(&self, sql: &str) -> String {
+        self.try_psql(sql).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// As [`psql`](Self::psql), but hands the error back.
+    ///
+    /// # Errors
+    /// What psql wrote to its standard error.
+    pub fn try_psql(&self, sql: &str) -> Result<String, String> {
+        let mut psql = quiet(&self.server.program("psql"))
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-"])
+            .arg(self.conninfo_as(ADMIN))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("psql does not run: {error}; {INSTALL}"))?;
+        // psql may fail at the first statement and not read the rest: its own words are the better error.
+        let _ = psql.stdin.take().unwrap().write_all(sql.as_bytes());
+        let said = psql.wait_with_output().map_err(|error| error.to_string())?;
+        if !said.status.success() {
+            return Err(String::from_utf8_lossy(&said.stderr).into_owned());
+        }
+        let said = String::from_utf8_lossy(&said.stdout);
+        Ok(said.strip_suffix('\n').unwrap_or(&said).to_owned())
+    }
+
+    /// Ends a session as an administrator does, with a FATAL (`pg_terminate_backend`); false if there is no such process.
+    pub fn terminate_backend(&self, pid: u32) -> bool {
+        self.psql(&format!("select pg_terminate_backend({pid})")) == "t"
+    }
+
+    /// Stops the server in fast mode: sessions get a FATAL. The folder, the port and the data stay.
+    pub fn stop(&self) {
+        self.stop_with("INT");
+    }
+
+    /// Stops the server in immediate mode, as close to a crash as it gets without losing the lock file.
+    pub fn crash(&self) {
+        self.stop_with("QUIT");
+    }
+
+    /// Starts the server again, on the same port, after [`stop`](Self::stop) or [`crash`](Self::crash).
+    pub fn start_again(&self) {
+        if let Err(error) = self.run_postmaster() {
+            panic!("{error}");
+        }
+    }
+
+    /// Stops the server in fast mode and starts it on the same port.
+    pub fn restart(&self) {
+        self.stop();
+        self.start_again();
+    }
+
+    /// The server's log so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    fn init(&self, options: &ClusterOptions) {
+        let mut initdb = self.as_owner(&self.server.bin.join("initdb"));
+        initdb.arg("-D").arg(self.data_dir());
+        initdb.args(["-U", ADMIN, "-A", "trust", "-E", "UTF8", "--no-locale"]);
+        initdb.args(["--no-sync", "--no-instructions"]);
+        let said = initdb.output().unwrap();
+        if !said.status.success() {
+            panic!("initdb failed: {}", String::from_utf8_lossy(&said.stderr));
+        }
+        let mut hba = format!("local all {ADMIN} trust\nlocal replication {ADMIN} trust\n");
+        if options.hba.is_empty() {
+            hba += "local all all trust\nhost all all all trust\n";
+            hba += "local replication all trust\nhost replication all all trust\n";
+        }
+        for line in &options.hba {
+            hba += &format!("{line}\n");
+        }
+        self.write("data/pg_hba.conf", &hba);
+    }
+
+    fn start_on_free_port(&mut self, options: &ClusterOptions) {
+        let mut failure = String::new();
+        for _ in 0..20 {
+            self.port = free_port(self.ipv6);
+            self.configure(options);
+            match self.run_postmaster() {
+                // A port that was taken between the look and the start costs one address: try another.
+                Ok(()) if !self.log().contains("could not bind") => return,
+                Ok(()) => self.crash(),
+                Err(error) if error.contains("could not bind") => failure = error,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        panic!("no port is free: {failure}");
+    }
+
+    fn configure(&self, options: &ClusterOptions) {
+        let listen = if self.ipv6 {
+            "127.0.0.1,::1"
+        } else {
+            "127.0.0.1"
+        };
+        let (port, folder) = (self.port.to_string(), self.folder.display().to_string());
+        let own = [
+            ("port", port.as_str()),
+            ("listen_addresses", listen),
+            ("unix_socket_directories", &folder),
+            ("fsync", "off"),
+            ("full_page_writes", "off"),
+            ("synchronous_commit", "off"),
+            ("autovacuum", "off"),
+            ("shared_buffers", "32MB"),
+            // Room for the tests that open two hundred connections.
+            ("max_connections", "260"),
+            ("log_min_messages", "warning"),
+            ("timezone", "UTC"),
+            ("log_timezone", "UTC"),
+        ];
+        let chosen = options.settings.iter();
+        let chosen = chosen.map(|(name, value)| (name.as_str(), value.as_str()));
+        let lines = own.into_iter().chain(chosen);
+        let lines =
+            lines.map(|(name, value)| format!("{name} = '{}'\n", value.replace('\'', "''")));
+        self.write("data/postgresql.conf", &lines.collect::<String>());
+    }
+
+    fn set_up(&self, options: &ClusterOptions) {
+        let mut sql = "create role postgres superuser login replication".to_owned();
+        if let Some(password) = &options.password {
+            sql += &format!(" password '{}'", password.replace('\'', "''"));
+        }
+        sql += ";\n";
+        for more in &options.setup {
+            sql += &format!("{more};\n");
+        }
+        self.psql(&sql);
+    }
+
+    /// Starts the postmaster and waits until it says `ready` on line 8 of its lock file (as `pg_ctl -w` does).
+    fn run_postmaster(&self) -> Result<(), String> {
+        let log = fs::File::create(self.folder.join("log")).map_err(|error| error.to_string())?;
+        let mut child = self
+            .as_owner(&self.server.bin.join("postgres"))
+            .arg("-D")
+            .arg(self.data_dir())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().map_err(|error| error.to_string())?)
+            .stderr(log)
+            .process_group(0)
+            .spawn()
+            .map_err(|error| error.to_string())?;
+        let begun = Instant::now();
+        let file = self.data_dir().join("postmaster.pid");
+        loop {
+            let text = fs::read_to_string(&file).unwrap_or_default();
+            if text.lines().nth(7).is_some_and(|s| s.trim() == "ready") {
+                *self.postmaster() = Some(child);
+                return Ok(());
+            }
+            if child.try_wait().is_ok_and(|status| status.is_some()) {
+                return Err(format!(
+                    "the server ended while it started:\n{}",
+                    self.log()
+                ));
+            }
+            if begun.elapsed() > PATIENCE {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("the server does not start:\n{}", self.log()));
+            }
+            sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn stop_with(&self, signal: &str) {
+        let Some(mut child) = self.postmaster().take() else {
+            return;
+        };
+        let command = format!("kill -{signal} {}", child.id());
+        let _ = Command::new("/bin/sh").args(["-c", &command]).status();
+        let begun = Instant::now();
+        while child.try_wait().is_ok_and(|status| status.is_none()) {
+            if begun.elapsed() > PATIENCE {
+                let _ = child.kill();
+                let _ = child.wait();
+                return;
+            }
+            sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn postmaster(&self) -> MutexGuard<'_, Option<Child>> {
+        self.postmaster
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn as_owner(&self, program: &Path) -> Command {
+        let mut command = quiet(program);
+        command.current_dir(&self.folder).env("HOME", &self.folder);
+        if let Some((uid, gid)) = self.owner {
+            command.uid(uid).gid(gid);
+        }
+        command
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.folder.join(name);
+        fs::write(&path, text).unwrap();
+        give(&path, self.owner);
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.crash();
+        // Closing the pipe is the watchdog's sign to remove the folder.
+        drop(self.watchdog.stdin.take());
+        let _ = self.watchdog.wait();
+    }
+}
+
+/// A command without the caller's `PG*` settings, language and preloaded libraries: a test of our own libpq must not
+/// reach into the tools that check it.
+fn quiet(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("PG") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .env_remove("LD_PRELOAD")
+        .env_remove("LD_LIBRARY_PATH")
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null());
+    command
+}
+
+/// A new folder under the temporary folder, or under /tmp where that is too long a path for a Unix socket.
+fn new_folder(owner: Option<(u32, u32)>) -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = format!(
+        "pgpoll-{}-{}",
+        std::process::id(),
+        COUNT.fetch_add(1, Ordering::Relaxed)
+    );
+    let mut parent = std::env::temp_dir();
+    if parent.join(&name).as_os_str().len() + "/.s.PGSQL.65535.lock".len() > 100 {
+        parent = PathBuf::from("/tmp");
+    }
+    let folder = parent.join(name);
+    if let Err(error) = fs::create_dir(&folder) {
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists, "{error}");
+        // A process of the same number died before; its watchdog is gone too.
+        fs::remove_dir_all(&folder).unwrap();
+        fs::create_dir(&folder).unwrap();
+    }
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    give(&folder, owner);
+    folder
+}
+
+fn give(path: &Path, owner: Option<(u32, u32)>) {
+    if let Some((uid, gid)) = owner {
+        chown(path, Some(uid), Some(gid)).unwrap();
+    }
+}
+
+/// Who runs the server when we are root, which servers refuse: `postgres`, else the first ordinary user, else `nobody`.
+/// None: we are an ordinary user ourselves.
+fn ordinary_user() -> Option<(u32, u32)> {
+    let ours = Command::new("id").arg("-u").output().unwrap();
+    if ours.stdout != b"0\n" {
+        return None;
+    }
+    let users = fs::read_to_string("/etc/passwd").unwrap();
+    let users = users.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        let uid: u32 = fields.nth(1)?.parse().ok()?;
+        Some((name, uid, fields.next()?.parse::<u32>().ok()?))
+    });
+    let best = users.min_by_key(|(name, uid, _)| match (*name, *uid) {
+        ("postgres", _) => (0, 0),
+        (_, uid @ 1000..60000) => (1, uid),
+        ("nobody", _) => (2, 0),
+        (_, uid) => (if uid == 0 { 9 } else { 3 }, uid),
+    });
+    best.map(|(_, uid, gid)| (uid, gid))
+}
+
+/// A port below the ephemeral range, so that no outgoing connection takes it between this look and the start.
+fn free_port(ipv6: bool) -> u16 {
+    loop {
+        let port = 10_000 + (RandomState::new().hash_one(0) % 20_000) as u16;
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+        if free && (!ipv6 || TcpListener::bind((Ipv6Addr::LOCALHOST, port)).is_ok()) {
+            return port;
+        }
+    }
+}

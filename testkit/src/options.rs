@@ -1,0 +1,62 @@
+//! What a throw-away cluster should be like. Knows configuration lines, starts nothing.
+
+/// What a cluster should be like. The default: the newest server installed, and everybody is trusted.
+#[derive(Clone, Debug, Default)]
+pub struct ClusterOptions {
+    pub(crate) hba: Vec<String>,
+    pub(crate) settings: Vec<(String, String)>,
+    pub(crate) setup: Vec<String>,
+    pub(crate) password: Option<String>,
+    pub(crate) major: Option<u32>,
+}
+
+impl ClusterOptions {
+    /// The newest server installed, everybody trusted.
+    #[must_use]
+    pub fn new() -> ClusterOptions {
+        ClusterOptions::default()
+    }
+
+    /// Adds a line to `pg_hba.conf`, such as `host all all all scram-sha-256`. With none, all is trusted.
+    #[must_use]
+    pub fn hba(mut self, line: &str) -> ClusterOptions {
+        self.hba.push(line.to_owned());
+        self
+    }
+
+    /// Adds the two lines that let `role` in by `method` (`trust`, `scram-sha-256`, `md5`, `password`, `reject`),
+    /// through the Unix socket and TCP.
+    #[must_use]
+    pub fn method(self, role: &str, method: &str) -> ClusterOptions {
+        self.hba(&format!("local all {role} {method}"))
+            .hba(&format!("host all {role} all {method}"))
+    }
+
+    /// Adds a setting to `postgresql.conf`; the value is quoted here.
+    #[must_use]
+    pub fn setting(mut self, name: &str, value: &str) -> ClusterOptions {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Adds SQL that the superuser runs once, before the cluster is handed out.
+    #[must_use]
+    pub fn setup(mut self, sql: &str) -> ClusterOptions {
+        self.setup.push(sql.to_owned());
+        self
+    }
+
+    /// Gives the superuser `postgres` a password; combine it with [`method`](Self::method).
+    #[must_use]
+    pub fn superuser_password(mut self, password: &str) -> ClusterOptions {
+        self.password = Some(password.to_owned());
+        self
+    }
+
+    /// Asks for a major version; [`Server::of`](crate::Server::of) tells whether it is installed.
+    #[must_use]
+    pub fn version(mut self, major: u32) -> ClusterOptions {
+        self.major = Some(major);
+        self
+    }
+}
