@@ -1,11 +1,14 @@
 //! What the tests stand on: throw-away clusters, the scripted server, an allocation counter.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+pub mod alloc;
 pub mod cluster;
 pub mod options;
 pub mod servers;
 pub mod shared;
+mod system;
 
+pub use alloc::Counting;
 pub use cluster::Cluster;
 pub use options::ClusterOptions;
 pub use servers::Server;
