@@ -23,6 +23,8 @@ pub enum Ask {
         addr: Addr,
         /// Options to set before dialling.
         tcp: TcpOptions,
+        /// Also ask who is at the other end of a Unix socket (`requirepeer`).
+        want_peer: bool,
     },
     /// Close the socket.
     Hangup,
@@ -48,10 +50,10 @@ pub enum Answer {
     Failed(LinkError),
 }
 
-/// Who is at the other end.
+/// Who is at the other end of a socket.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Peer {
-    /// The operating-system user at the other end of a Unix socket; the error text where it cannot be told.
+    /// The operating-system user at the other end of a Unix socket, where it was asked for; the error text where it cannot be told.
     pub user: Option<Result<Vec<u8>, String>>,
 }
 
@@ -72,8 +74,11 @@ pub struct LinkError {
 pub enum LinkErrorKind {
     /// The name has no address, or the resolver failed.
     Resolve,
-    /// The socket could not be made or connected.
+    /// The socket could not be connected; the text is the system's alone.
     Dial,
+    /// There was nothing to connect: the path is too long (`ENAMETOOLONG`), the socket could not be made or its options not be set.
+    /// The text is whole: `setsockopt(TCP_USER_TIMEOUT) failed: …`.
+    Socket,
     /// The peer closed the connection.
     Closed,
     /// Receiving failed.
