@@ -1,5 +1,7 @@
 //! What can go wrong in an authentication exchange, in libpq's words. Knows no message codes and no connection.
 
+use std::borrow::Cow;
+
 /// Why an authentication exchange cannot go on. The text of each is libpq's where libpq has one, without a line end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -28,13 +30,17 @@ pub enum Error {
     OAuth,
     /// A SCRAM message is not what RFC 5802 says it is.
     #[error("malformed SCRAM message ({0})")]
-    Malformed(Box<str>),
+    Malformed(Cow<'static, str>),
     /// The server's nonce does not continue ours: the answer belongs to another exchange.
     #[error("invalid SCRAM response (nonce mismatch)")]
     Nonce,
     /// The server asks for more key derivation than it can have a reason for.
-    #[error("SCRAM iteration count {0} is above the limit of {max}", max = super::scram::MAX_ITERATIONS)]
-    Iterations(u64),
+    #[error(
+        "server requested a SCRAM iteration count above the limit of {max}: \
+         lower scram_iterations on the server and set the password again",
+        max = super::scram::MAX_ITERATIONS
+    )]
+    Iterations,
     /// The server does not know the password: it is not the server it claims to be.
     #[error("incorrect server signature")]
     Signature,
@@ -44,7 +50,4 @@ pub enum Error {
     /// A step of the exchange was taken out of its turn.
     #[error("invalid SCRAM exchange state")]
     OutOfTurn,
-    /// There is not enough memory for an answer to the server's message.
-    #[error("out of memory")]
-    OutOfMemory,
 }
