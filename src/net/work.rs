@@ -1,0 +1,179 @@
+//! One ask under way: the steps from a name to addresses, from an address to a connected socket. Knows their order; never waits.
+#![forbid(unsafe_code)]
+
+use std::mem;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::link::{Addr, Answer, Ask, AskId, Peer};
+use crate::net::helper::Helper;
+use crate::net::resolve::{self, Found, Resolution};
+use crate::net::{Interest, dial, sys};
+
+type User = Result<Vec<u8>, String>;
+
+/// An ask under way.
+#[derive(Debug)]
+pub(super) struct Work {
+    id: AskId,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Resolving(Helper<Found>),
+    Dialling {
+        socket: OwnedFd,
+        want_user: bool,
+    },
+    /// The socket is connected and put aside; what is watched is the helper.
+    Naming {
+        socket: OwnedFd,
+        helper: Helper<User>,
+    },
+    Answered(Answer, Option<OwnedFd>),
+    Over,
+}
+
+impl Work {
+    /// Begins what is asked; `None` if there is nothing to do.
+    pub(super) fn begin(id: AskId, ask: Ask) -> Option<Work> {
+        let stage = match ask {
+            Ask::Hangup => return None,
+            Ask::Resolve { host, port } => match resolve::begin(host, port) {
+                Resolution::Running(helper) => Stage::Resolving(helper),
+                Resolution::Done(found) => Stage::Answered(resolved(found), None),
+            },
+            Ask::Dial {
+                addr,
+                tcp,
+                want_peer,
+            } => match dial::begin(&addr, &tcp) {
+                Ok(socket) => {
+                    let want_user = want_peer && matches!(addr, Addr::Unix(_));
+                    Stage::Dialling { socket, want_user }
+                }
+                Err(error) => Stage::Answered(Answer::Failed(error), None),
+            },
+        };
+        Some(Work { id, stage })
+    }
+
+    /// An ask that is answered already.
+    pub(super) fn answered(id: AskId, answer: Answer) -> Work {
+        Work {
+            id,
+            stage: Stage::Answered(answer, None),
+        }
+    }
+
+    pub(super) fn id(&self) -> AskId {
+        self.id
+    }
+
+    /// Takes the steps that can be taken now: the answer at the end, with the socket if it is connected.
+    /// Descriptors that are done with go to `retired`.
+    pub(super) fn advance(
+        &mut self,
+        retired: &mut Vec<OwnedFd>,
+    ) -> Option<(Answer, Option<OwnedFd>)> {
+        loop {
+            let (stage, moved) = step(mem::replace(&mut self.stage, Stage::Over), retired);
+            if let Stage::Answered(answer, socket) = stage {
+                return Some((answer, socket));
+            }
+            self.stage = stage;
+            if !moved {
+                return None;
+            }
+        }
+    }
+
+    /// What is watched.
+    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match &self.stage {
+            Stage::Resolving(helper) => Some(helper.as_fd()),
+            Stage::Dialling { socket, .. } => Some(socket.as_fd()),
+            Stage::Naming { helper, .. } => Some(helper.as_fd()),
+            Stage::Answered(..) | Stage::Over => None,
+        }
+    }
+
+    /// What it is watched for.
+    pub(super) fn interest(&self) -> Option<Interest> {
+        match self.stage {
+            Stage::Resolving(_) | Stage::Naming { .. } => Some(Interest::Read),
+            Stage::Dialling { .. } => Some(Interest::Write),
+            Stage::Answered(..) | Stage::Over => None,
+        }
+    }
+
+    /// Gives the work up.
+    pub(super) fn retire(self, retired: &mut Vec<OwnedFd>) {
+        match self.stage {
+            Stage::Resolving(helper) => retired.push(helper.into_fd()),
+            Stage::Dialling { socket, .. } => retired.push(socket),
+            Stage::Naming { socket, helper } => retired.extend([socket, helper.into_fd()]),
+            Stage::Answered(_, socket) => retired.extend(socket),
+            Stage::Over => {}
+        }
+    }
+}
+
+/// The next stage, and whether it is another one.
+fn step(stage: Stage, retired: &mut Vec<OwnedFd>) -> (Stage, bool) {
+    match stage {
+        Stage::Resolving(helper) => match helper.result() {
+            None => (Stage::Resolving(helper), false),
+            Some(found) => {
+                retired.push(helper.into_fd());
+                let found = found.unwrap_or_else(|| Err(resolve::no_thread(libc::EIO)));
+                (Stage::Answered(resolved(found), None), true)
+            }
+        },
+        Stage::Dialling { socket, want_user } => match dial::connected(socket.as_fd()) {
+            Ok(false) => (Stage::Dialling { socket, want_user }, false),
+            Ok(true) if want_user => (name_peer(socket), true),
+            Ok(true) => (dialled(socket, None), true),
+            Err(error) => {
+                retired.push(socket);
+                (Stage::Answered(Answer::Failed(error), None), true)
+            }
+        },
+        Stage::Naming { socket, helper } => match helper.result() {
+            None => (Stage::Naming { socket, helper }, false),
+            Some(user) => {
+                retired.push(helper.into_fd());
+                let user =
+                    user.unwrap_or_else(|| Err(String::from("could not look up the peer's user")));
+                (dialled(socket, Some(user)), true)
+            }
+        },
+        over @ (Stage::Answered(..) | Stage::Over) => (over, false),
+    }
+}
+
+/// The kernel knows the peer's user id at once; its name may be in a directory at the other end of the network.
+fn name_peer(socket: OwnedFd) -> Stage {
+    let uid = match dial::peer_uid(&socket) {
+        Ok(uid) => uid,
+        Err(text) => return dialled(socket, Some(Err(text))),
+    };
+    match Helper::start(move || dial::user_name(uid)) {
+        Ok(helper) => Stage::Naming { socket, helper },
+        Err(errno) => {
+            let text = format!(
+                "could not look up local user ID {uid}: {}",
+                sys::strerror(errno)
+            );
+            dialled(socket, Some(Err(text)))
+        }
+    }
+}
+
+fn dialled(socket: OwnedFd, user: Option<User>) -> Stage {
+    Stage::Answered(Answer::Dialled(Peer { user }), Some(socket))
+}
+
+fn resolved(found: Found) -> Answer {
+    found.map_or_else(Answer::Failed, Answer::Resolved)
+}
