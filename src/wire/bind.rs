@@ -1,0 +1,157 @@
+//! Bind: makes a portal of a prepared statement and the values of its parameters.
+
+use super::cursor::Cursor;
+use super::error::Error;
+use super::list::List;
+use super::writer::{Writer, message};
+
+/// The second step of the extended query protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bind<'a> {
+    /// Of the portal; empty for the unnamed one.
+    pub portal: &'a [u8],
+    /// Of the prepared statement; empty for the unnamed one.
+    pub statement: &'a [u8],
+    /// The parameters' formats, 0 text or 1 binary: none (all are text), one for all, or one for each.
+    pub formats: List<'a, i16>,
+    /// The parameters' values; `None` for NULL.
+    pub values: List<'a, Option<&'a [u8]>>,
+    /// The result columns' formats: none (all are text), one for all, or one for each.
+    pub result_formats: List<'a, i16>,
+}
+
+message!(Bind<'a>, b'B');
+
+impl<'a> Bind<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, Error> {
+        Ok(Bind {
+            portal: cursor.cstr("portal name")?,
+            statement: cursor.cstr("statement name")?,
+            formats: List::read_counted(cursor, "parameter format count", "parameter format")?,
+            values: List::read_counted(cursor, "parameter count", "parameter value")?,
+            result_formats: List::read_counted(cursor, "result format count", "result format")?,
+        })
+    }
+
+    fn write(&self, writer: &mut Writer<'_>) -> Result<(), Error> {
+        let values = self.values.iter();
+        layout(
+            writer,
+            self.portal,
+            self.statement,
+            self.formats.iter(),
+            values,
+            self.result_formats,
+        )
+    }
+}
+
+/// The values that a statement is executed with, wherever the caller keeps them.
+pub trait Parameters {
+    /// How many there are.
+    fn len(&self) -> usize;
+    /// The value of the one at `index`, counted from 0; `None` for NULL. Asked for once per message.
+    fn value(&self, index: usize) -> Option<&[u8]>;
+    /// Its format: 0 text, 1 binary. Asked for only where [`has_formats`](Parameters::has_formats).
+    fn format(&self, index: usize) -> i16 {
+        let _ = index;
+        0
+    }
+    /// Whether formats are sent, one for each parameter; if not, all are text.
+    fn has_formats(&self) -> bool {
+        false
+    }
+    /// Whether there is none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// No parameters.
+impl Parameters for () {
+    fn len(&self) -> usize {
+        0
+    }
+
+    fn value(&self, _: usize) -> Option<&[u8]> {
+        None
+    }
+}
+
+/// Parameters in text form.
+impl Parameters for &[Option<&[u8]>] {
+    fn len(&self) -> usize {
+        <[_]>::len(self)
+    }
+
+    fn value(&self, index: usize) -> Option<&[u8]> {
+        self.get(index).copied().flatten()
+    }
+}
+
+/// Parameters with their formats.
+impl Parameters for &[(Option<&[u8]>, i16)] {
+    fn len(&self) -> usize {
+        <[_]>::len(self)
+    }
+
+    fn value(&self, index: usize) -> Option<&[u8]> {
+        self.get(index).and_then(|(value, _)| *value)
+    }
+
+    fn format(&self, index: usize) -> i16 {
+        self.get(index).map_or(0, |(_, format)| *format)
+    }
+
+    fn has_formats(&self) -> bool {
+        true
+    }
+}
+
+/// Appends a Bind message; after an error `out` is as it was.
+///
+/// As in libpq, the formats of the parameters are left out when the caller gives none, even where all are text.
+pub fn encode_bind(
+    out: &mut Vec<u8>,
+    portal: &[u8],
+    statement: &[u8],
+    parameters: &dyn Parameters,
+    result_formats: &[i16],
+) -> Result<(), Error> {
+    let count = parameters.len();
+    let formats = if parameters.has_formats() { count } else { 0 };
+    message(out, Bind::TAG, "Bind", |writer| {
+        let formats = (0..formats).map(|index| parameters.format(index));
+        let values = (0..count).map(|index| parameters.value(index));
+        layout(
+            writer,
+            portal,
+            statement,
+            formats,
+            values,
+            result_formats.into(),
+        )
+    })
+}
+
+#[inline]
+fn layout<'v>(
+    writer: &mut Writer<'_>,
+    portal: &[u8],
+    statement: &[u8],
+    formats: impl ExactSizeIterator<Item = i16>,
+    values: impl ExactSizeIterator<Item = Option<&'v [u8]>>,
+    result_formats: List<'_, i16>,
+) -> Result<(), Error> {
+    writer.cstr(portal, "portal name")?;
+    writer.cstr(statement, "statement name")?;
+    writer.count(formats.len(), "parameter format count")?;
+    for format in formats {
+        writer.i16(format, "parameter format")?;
+    }
+    writer.count(values.len(), "parameter count")?;
+    for value in values {
+        writer.value(value, "parameter value")?;
+    }
+    result_formats.write_counted(writer, "result format count", "result format")
+}

@@ -1,0 +1,211 @@
+//! Appends the data types of the manual's section "Message Data Types" to an output buffer. Knows no message.
+
+use super::error::{Error, Problem};
+
+/// The largest length word: what a PostgreSQL server is ready to allocate (1 GB - 1).
+pub(super) const MAX_LENGTH: usize = 0x3FFF_FFFF;
+
+/// One message under construction at the end of the output buffer.
+#[derive(Debug)]
+pub struct Writer<'o> {
+    out: &'o mut Vec<u8>,
+    /// Where the length word is.
+    start: usize,
+    message: &'static str,
+}
+
+/// Appends a message: its tag, the length word, and what `body` writes. After an error `out` is as it was.
+#[inline]
+pub(super) fn message(
+    out: &mut Vec<u8>,
+    tag: u8,
+    name: &'static str,
+    body: impl FnOnce(&mut Writer<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    append(out, Some(tag), name, body)
+}
+
+/// Appends a message of the startup phase, which has no tag.
+pub(super) fn untagged(
+    out: &mut Vec<u8>,
+    name: &'static str,
+    body: impl FnOnce(&mut Writer<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    append(out, None, name, body)
+}
+
+#[inline]
+fn append(
+    out: &mut Vec<u8>,
+    tag: Option<u8>,
+    message: &'static str,
+    body: impl FnOnce(&mut Writer<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let before = out.len();
+    let start = before + usize::from(tag.is_some());
+    let mut writer = Writer {
+        out,
+        start,
+        message,
+    };
+    let written = writer.open(tag).and_then(|()| body(&mut writer));
+    match written {
+        Ok(()) => writer.close(),
+        Err(_) => writer.out.truncate(before),
+    }
+    written
+}
+
+impl Writer<'_> {
+    #[inline]
+    fn open(&mut self, tag: Option<u8>) -> Result<(), Error> {
+        if self.out.try_reserve(5).is_err() {
+            return Err(self.error("length", Problem::OutOfMemory));
+        }
+        match tag {
+            Some(tag) => self.out.extend_from_slice(&[tag, 0, 0, 0, 0]),
+            None => self.out.extend_from_slice(&[0; 4]),
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn close(&mut self) {
+        // `reserve` keeps the length below 2^30.
+        let length = (self.out.len() - self.start) as u32;
+        if let Some(word) = self.out.get_mut(self.start..self.start + 4) {
+            word.copy_from_slice(&length.to_be_bytes());
+        }
+    }
+
+    /// The error that this message's `field` has this `problem`.
+    #[cold]
+    pub(super) fn error(&self, field: &'static str, problem: Problem) -> Error {
+        Error {
+            message: self.message,
+            field,
+            problem,
+        }
+    }
+
+    /// How long the message is up to here, the length word included.
+    pub(super) fn length(&self) -> usize {
+        self.out.len() - self.start
+    }
+
+    /// The byte at `position`, counted as [`Writer::length`] counts.
+    pub(super) fn byte_at(&self, position: usize) -> Option<u8> {
+        self.out.get(self.start + position).copied()
+    }
+
+    #[inline]
+    fn reserve(&mut self, n: usize, field: &'static str) -> Result<(), Error> {
+        if n > MAX_LENGTH - self.length().min(MAX_LENGTH) {
+            return Err(self.error(field, Problem::TooLong(n)));
+        }
+        if self.out.try_reserve(n).is_err() {
+            return Err(self.error(field, Problem::OutOfMemory));
+        }
+        Ok(())
+    }
+
+    /// Appends bytes as they are.
+    #[inline]
+    pub(super) fn bytes(&mut self, bytes: &[u8], field: &'static str) -> Result<(), Error> {
+        self.reserve(bytes.len(), field)?;
+        self.out.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn u8(&mut self, value: u8, field: &'static str) -> Result<(), Error> {
+        self.bytes(&[value], field)
+    }
+
+    #[inline]
+    pub(super) fn i16(&mut self, value: i16, field: &'static str) -> Result<(), Error> {
+        self.bytes(&value.to_be_bytes(), field)
+    }
+
+    #[inline]
+    pub(super) fn i32(&mut self, value: i32, field: &'static str) -> Result<(), Error> {
+        self.bytes(&value.to_be_bytes(), field)
+    }
+
+    #[inline]
+    pub(super) fn u32(&mut self, value: u32, field: &'static str) -> Result<(), Error> {
+        self.bytes(&value.to_be_bytes(), field)
+    }
+
+    /// Appends a count as Int16; more than 65535 cannot be expressed.
+    #[inline]
+    pub(super) fn count(&mut self, count: usize, field: &'static str) -> Result<(), Error> {
+        match u16::try_from(count) {
+            Ok(count) => self.bytes(&count.to_be_bytes(), field),
+            Err(_) => Err(self.error(field, Problem::TooLong(count))),
+        }
+    }
+
+    /// Appends a String and its NUL.
+    #[inline]
+    pub(super) fn cstr(&mut self, string: &[u8], field: &'static str) -> Result<(), Error> {
+        if string.contains(&0) {
+            return Err(self.error(field, Problem::HasNul));
+        }
+        // `+ 1` cannot overflow: a slice is at most isize::MAX long.
+        self.reserve(string.len() + 1, field)?;
+        self.out.extend_from_slice(string);
+        self.out.push(0);
+        Ok(())
+    }
+
+    /// Appends a value: its length as Int32, -1 for NULL, and its bytes.
+    #[inline]
+    pub(super) fn value(&mut self, value: Option<&[u8]>, field: &'static str) -> Result<(), Error> {
+        let Some(value) = value else {
+            return self.i32(-1, field);
+        };
+        self.reserve(value.len().saturating_add(4), field)?;
+        // `reserve` has held the length below 2^30.
+        self.out
+            .extend_from_slice(&(value.len() as u32).to_be_bytes());
+        self.out.extend_from_slice(value);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{Problem, message, untagged};
+
+    #[test]
+    fn the_length_word_counts_itself_but_not_the_tag() {
+        let mut out = b"before".to_vec();
+        message(&mut out, b'x', "Test", |w| w.bytes(b"abc", "field")).unwrap();
+        untagged(&mut out, "Test", |w| w.i16(1, "field")).unwrap();
+        assert_eq!(out, b"beforex\0\0\0\x07abc\0\0\0\x06\0\x01");
+    }
+
+    #[test]
+    fn an_error_leaves_the_buffer_as_it_was() {
+        let mut out = b"before".to_vec();
+        let error = message(&mut out, b'x', "Test", |w| {
+            w.bytes(b"abc", "first")?;
+            w.cstr(b"a\0b", "second")
+        });
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "cannot send Test message: second: contains a NUL byte"
+        );
+        assert_eq!(out, b"before");
+    }
+
+    #[test]
+    fn counts_end_at_65535() {
+        let mut out = Vec::new();
+        message(&mut out, b'x', "Test", |w| w.count(65535, "count")).unwrap();
+        let error = message(&mut out, b'x', "Test", |w| w.count(65536, "count")).unwrap_err();
+        assert_eq!(error.problem, Problem::TooLong(65536));
+    }
+}
