@@ -1,8 +1,26 @@
 //! Text to options: connection strings, URIs, environment, service and password files. Knows no sockets.
 #![forbid(unsafe_code)]
 
+mod defaults;
+mod encoding;
+mod error;
+mod hosts;
+mod number;
+mod options;
+mod parse;
+mod password;
 pub mod plan;
+mod planning;
+mod service;
+mod surroundings;
+mod uri;
+mod values;
 
+pub use error::Error;
+pub use options::{OPTIONS, OptionDef};
+pub use parse::is_connection_string;
 pub use plan::{
     ChannelBinding, GssEncMode, Host, Plan, Secret, SslMode, Target, TargetSessionAttrs, TcpOptions,
 };
+pub use surroundings::Surroundings;
+pub use values::Options;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::error::Error;
 use crate::auth::RequireAuth;
 
 pub use crate::auth::ChannelBinding;
@@ -74,6 +75,14 @@ pub enum Target {
     Addr(IpAddr),
     /// A name to resolve.
     Name(Vec<u8>),
+    /// Nowhere: what was written for this host cannot be right. It counts as a failed attempt, with this error (libpq's text,
+    /// without the "connection to server …" in front).
+    Invalid {
+        /// What is wrong.
+        error: Error,
+        /// Whether libpq gives up here, instead of going on to the next host.
+        last: bool,
+    },
 }
 
 /// Options of a TCP socket. `None` leaves the system's default.

@@ -1,0 +1,246 @@
+//! The lists in `host`, `hostaddr` and `port`, and the password of each host, to the hosts of a plan. Knows no socket.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::error::Error;
+use super::number::parse_integer;
+use super::options::PORT;
+use super::password::{Key, PasswordFile};
+use super::plan::{Host, Secret, Target};
+use super::surroundings::Surroundings;
+use super::values::Options;
+
+/// Bytes of a Unix socket's path, its NUL included.
+const SOCKET_PATH: usize = if cfg!(target_os = "linux") { 108 } else { 104 };
+
+/// libpq writes a socket's path into a buffer of this many bytes before it looks at its length.
+const SHOWN_PATH: usize = 1023;
+
+/// The items of the three lists that belong together, as they were written.
+struct Item<'a> {
+    host: &'a [u8],
+    hostaddr: &'a [u8],
+    port: &'a [u8],
+}
+
+/// Makes the hosts, without passwords.
+pub(super) fn read(options: &Options, from: &Surroundings) -> Result<Vec<Host>, Error> {
+    let items = items(options)?;
+    let mut hosts = Vec::new();
+    hosts
+        .try_reserve_exact(items.len())
+        .map_err(|_| Error::out_of_memory())?;
+    for item in items {
+        hosts.push(make(&item, from));
+    }
+    Ok(hosts)
+}
+
+/// Gives each host its password: the option's, or what the password file has for it.
+pub(super) fn add_passwords(
+    hosts: &mut [Host],
+    options: &Options,
+    from: &Surroundings,
+    (user, database): (&[u8], &[u8]),
+    warnings: &mut Vec<String>,
+) -> Result<(), Error> {
+    if let Some(password) = options.filled("password") {
+        for host in hosts {
+            host.password = Some(Secret::new(password.to_vec()));
+        }
+        return Ok(());
+    }
+    let Some(path) = password_file(options, from) else {
+        return Ok(());
+    };
+    let file = PasswordFile::open(&path, from, warnings)?;
+    for (host, item) in hosts.iter_mut().zip(items(options)?) {
+        let hostaddr = host.hostaddr.as_deref().unwrap_or_default();
+        let name = match &host.name[..] {
+            b"" => hostaddr,
+            name if name == from.socket_directory() => b"localhost",
+            name => name,
+        };
+        let found = file.find(&Key {
+            host: name,
+            port: item.port,
+            database,
+            user,
+        })?;
+        // An empty password is none.
+        host.password = found.filter(|password| !password.expose().is_empty());
+        host.passfile = host.password.as_ref().map(|_| path.clone());
+    }
+    Ok(())
+}
+
+/// Where the passwords are looked up: `passfile`, or `~/.pgpass`.
+pub(super) fn password_file(options: &Options, from: &Surroundings) -> Option<Vec<u8>> {
+    options
+        .filled("passfile")
+        .map(<[u8]>::to_vec)
+        .or_else(|| from.home().map(|home| [&home, &b"/.pgpass"[..]].concat()))
+}
+
+/// Splits the lists and matches them up. An option that is not set, or empty, is a list of as many empty items as needed.
+fn items(options: &Options) -> Result<Vec<Item<'_>>, Error> {
+    let host = options.filled("host");
+    let hostaddr = options.filled("hostaddr");
+    let port = options.filled("port").unwrap_or_default();
+
+    let hosts = hostaddr.or(host).map_or(1, count);
+    if let Some(host) = host
+        && count(host) != hosts
+    {
+        return Err(Error::from(format!(
+            "could not match {} host names to {hosts} hostaddr values",
+            count(host)
+        )));
+    }
+    let ports = count(port);
+    if ports != 1 && ports != hosts {
+        return Err(Error::from(format!(
+            "could not match {ports} port numbers to {hosts} hosts"
+        )));
+    }
+    let mut items = Vec::new();
+    items
+        .try_reserve_exact(hosts)
+        .map_err(|_| Error::out_of_memory())?;
+    let mut host = split(host.unwrap_or_default());
+    let mut hostaddr = split(hostaddr.unwrap_or_default());
+    let mut each_port = split(port);
+    for _ in 0..hosts {
+        let port = if ports == 1 {
+            Some(port)
+        } else {
+            each_port.next()
+        };
+        items.push(Item {
+            host: host.next().unwrap_or_default(),
+            hostaddr: hostaddr.next().unwrap_or_default(),
+            port: port
+                .filter(|port| !port.is_empty())
+                .unwrap_or(PORT.as_bytes()),
+        });
+    }
+    Ok(items)
+}
+
+fn split(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    list.split(|byte| *byte == b',')
+}
+
+fn count(list: &[u8]) -> usize {
+    split(list).count()
+}
+
+fn make(item: &Item<'_>, from: &Surroundings) -> Host {
+    let given = !item.host.is_empty() || !item.hostaddr.is_empty();
+    let name = if given {
+        item.host
+    } else {
+        from.socket_directory()
+    };
+    let (port, target) = match read_port(item.port) {
+        Ok(port) => (port, find_target(name, item.hostaddr, port)),
+        Err(target) => (0, target),
+    };
+    Host {
+        name: name.to_vec(),
+        hostaddr: Some(item.hostaddr.to_vec()).filter(|hostaddr| !hostaddr.is_empty()),
+        target,
+        port,
+        password: None,
+        passfile: None,
+    }
+}
+
+fn read_port(port: &[u8]) -> Result<u16, Target> {
+    let number =
+        parse_integer("port", port).map_err(|error| Target::Invalid { error, last: true })?;
+    match u16::try_from(number) {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(Target::Invalid {
+            error: Error::of(&[b"invalid port number: \"", port, b"\""]),
+            last: false,
+        }),
+    }
+}
+
+fn find_target(name: &[u8], hostaddr: &[u8], port: u16) -> Target {
+    if !hostaddr.is_empty() {
+        return numeric(hostaddr).unwrap_or_else(|| Target::Invalid {
+            error: Error::of(&[
+                b"could not parse network address \"",
+                hostaddr,
+                b"\": Name or service not known",
+            ]),
+            last: false,
+        });
+    }
+    if !name.starts_with(b"/") && !name.starts_with(b"@") {
+        return numeric(name).unwrap_or_else(|| Target::Name(name.to_vec()));
+    }
+    let path = [name, format!("/.s.PGSQL.{port}").as_bytes()].concat();
+    if path.len() < SOCKET_PATH {
+        return Target::Unix(path);
+    }
+    Target::Invalid {
+        error: Error::of(&[
+            b"Unix-domain socket path \"",
+            path.get(..SHOWN_PATH).unwrap_or(&path),
+            format!("\" is too long (maximum {} bytes)", SOCKET_PATH - 1).as_bytes(),
+        ]),
+        last: false,
+    }
+}
+
+/// The target when `text` is a numeric address. One with a zone (`fe80::1%eth0`) is left to the resolver, which knows the
+/// interfaces.
+fn numeric(text: &[u8]) -> Option<Target> {
+    let text = std::str::from_utf8(text).ok()?;
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(Target::Addr(address));
+    }
+    if let Some((address, zone)) = text.split_once('%') {
+        address.parse::<Ipv6Addr>().ok()?;
+        return (!zone.is_empty()).then(|| Target::Name(text.into()));
+    }
+    old_style(text).map(|address| Target::Addr(address.into()))
+}
+
+/// What `inet_aton` accepts besides four decimal numbers, as `getaddrinfo` does too: `127.1`, `0x7f000001`, `0177.0.0.1`.
+fn old_style(text: &str) -> Option<Ipv4Addr> {
+    let mut address = 0_u32;
+    let mut left = 32_u32;
+    let mut parts = text.split('.').peekable();
+    while let Some(part) = parts.next() {
+        let part = c_number(part)?;
+        // Every part but the last is a byte; the last one fills what is left.
+        let width = if parts.peek().is_some() { 8 } else { left };
+        if width < 32 && part >> width != 0 {
+            return None;
+        }
+        left = left.checked_sub(width)?;
+        if left == 0 && parts.peek().is_some() {
+            return None;
+        }
+        address |= part << left;
+    }
+    Some(Ipv4Addr::from(address))
+}
+
+/// A number as C writes it: decimal, `0x…` or `0…`.
+fn c_number(text: &str) -> Option<u32> {
+    let lower = text.strip_prefix("0x").or(text.strip_prefix("0X"));
+    let (digits, radix) = match (lower, text.strip_prefix('0')) {
+        (Some(digits), _) => (digits, 16),
+        (None, Some(digits)) if !digits.is_empty() => (digits, 8),
+        _ => (text, 10),
+    };
+    if digits.starts_with(['+', '-']) {
+        return None;
+    }
+    u32::from_str_radix(digits, radix).ok()
+}

@@ -1,0 +1,103 @@
+//! The password file (manual, "The Password File"). Knows its syntax and its permissions, not where it is.
+
+use zeroize::Zeroizing;
+
+use super::error::Error;
+use super::plan::Secret;
+use super::surroundings::Surroundings;
+
+/// What a line of the password file is looked up by.
+pub(super) struct Key<'a> {
+    pub(super) host: &'a [u8],
+    pub(super) port: &'a [u8],
+    pub(super) database: &'a [u8],
+    pub(super) user: &'a [u8],
+}
+
+/// The lines of a password file that may be used.
+pub(super) struct PasswordFile(Option<Zeroizing<Vec<u8>>>);
+
+impl PasswordFile {
+    /// Opens the file at `path`. One that is not there is the same as an empty one; so is one that others can read, but that is
+    /// worth a warning.
+    pub(super) fn open(
+        path: &[u8],
+        from: &Surroundings,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, Error> {
+        let Some(file) = from.open(path, false) else {
+            return Ok(Self(None));
+        };
+        let problem = if !file.regular {
+            "is not a plain file"
+        } else if file.mode & 0o077 != 0 {
+            "has group or world access; permissions should be u=rw (0600) or less"
+        } else {
+            return Ok(Self(Some(file.read()?)));
+        };
+        warnings.push(format!(
+            "WARNING: password file \"{}\" {problem}",
+            String::from_utf8_lossy(path)
+        ));
+        Ok(Self(None))
+    }
+
+    /// The password of the first line that matches.
+    pub(super) fn find(&self, key: &Key<'_>) -> Result<Option<Secret>, Error> {
+        let lines = self.0.as_ref().map_or(&[][..], |bytes| bytes.as_slice());
+        for line in lines.split(|byte| *byte == b'\n') {
+            if line.starts_with(b"#") || line.contains(&0) {
+                continue;
+            }
+            let end = line
+                .iter()
+                .rposition(|byte| *byte != b'\r')
+                .map_or(0, |last| last + 1);
+            let line = line.get(..end).unwrap_or_default();
+            if let Some(escaped) = matching(line, key.host)
+                .and_then(|rest| matching(rest, key.port))
+                .and_then(|rest| matching(rest, key.database))
+                .and_then(|rest| matching(rest, key.user))
+            {
+                return unescape(escaped).map(Some);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What follows the first field of `line`, if that field is `*` or says `value`.
+fn matching<'a>(line: &'a [u8], value: &[u8]) -> Option<&'a [u8]> {
+    if let Some(rest) = line.strip_prefix(b"*:") {
+        return Some(rest);
+    }
+    let mut bytes = line.iter();
+    let mut value = value.iter();
+    loop {
+        let byte = match bytes.next()? {
+            b'\\' => bytes.next()?,
+            b':' if value.as_slice().is_empty() => return Some(bytes.as_slice()),
+            byte => byte,
+        };
+        if value.next() != Some(byte) {
+            return None;
+        }
+    }
+}
+
+/// The field that begins at `text`, up to a colon, without its backslashes.
+fn unescape(text: &[u8]) -> Result<Secret, Error> {
+    let mut password = Zeroizing::new(Vec::new());
+    password
+        .try_reserve_exact(text.len())
+        .map_err(|_| Error::out_of_memory())?;
+    let mut bytes = text.iter();
+    while let Some(&byte) = bytes.next() {
+        match byte {
+            b':' => break,
+            b'\\' => password.push(*bytes.next().unwrap_or(&byte)),
+            _ => password.push(byte),
+        }
+    }
+    Ok(Secret::new(std::mem::take(&mut *password)))
+}

@@ -1,0 +1,128 @@
+//! Connection strings as a caller writes them, to options and plans: the cases of PostgreSQL's own URI test, and the precedence of
+//! service file, environment, password file and defaults. Needs no server and no environment.
+#![allow(clippy::unwrap_used)]
+
+use pgpoll::conninfo::{OPTIONS, Options, Surroundings};
+
+fn surroundings() -> Surroundings {
+    Surroundings::empty().with_account("alice", "/home/alice")
+}
+
+/// What `libpq_uri_regress` prints: the options that differ from the defaults, in the table's order, and whether the connection
+/// would be a local one.
+fn regress(uri: &str, from: &Surroundings) -> Result<String, String> {
+    let options = Options::parse(uri.as_bytes()).map_err(|error| error.to_string())?;
+    let defaults = Options::defaults(from).unwrap();
+    let mut shown = String::new();
+    let mut local = true;
+    for option in OPTIONS {
+        let Some(value) = options.get(option.keyword) else {
+            continue;
+        };
+        if defaults.get(option.keyword) != Some(value) {
+            let value = String::from_utf8_lossy(value);
+            shown += &format!("{}='{value}' ", option.keyword);
+        }
+        let is_inet = match option.keyword {
+            "hostaddr" => !value.is_empty(),
+            "host" => !value.is_empty() && !value.starts_with(b"/"),
+            _ => false,
+        };
+        local &= !is_inet;
+    }
+    Ok(shown + if local { "(local)" } else { "(inet)" })
+}
+
+/// PostgreSQL's `src/interfaces/libpq/t/001_uri.pl`: what is parsed, or the error.
+#[rustfmt::skip]
+const URIS: &[(&str, Result<&str, &str>)] = &[
+    ("postgresql://uri-user:secret@host:12345/db", Ok("user='uri-user' password='secret' dbname='db' host='host' port='12345' (inet)")),
+    ("postgresql://uri-user@host:12345/db", Ok("user='uri-user' dbname='db' host='host' port='12345' (inet)")),
+    ("postgresql://uri-user@host/db", Ok("user='uri-user' dbname='db' host='host' (inet)")),
+    ("postgresql://host:12345/db", Ok("dbname='db' host='host' port='12345' (inet)")),
+    ("postgresql://host/db", Ok("dbname='db' host='host' (inet)")),
+    ("postgresql://uri-user@host:12345/", Ok("user='uri-user' host='host' port='12345' (inet)")),
+    ("postgresql://uri-user@host/", Ok("user='uri-user' host='host' (inet)")),
+    ("postgresql://uri-user@", Ok("user='uri-user' (local)")),
+    ("postgresql://host:12345/", Ok("host='host' port='12345' (inet)")),
+    ("postgresql://host:12345", Ok("host='host' port='12345' (inet)")),
+    ("postgresql://host/db", Ok("dbname='db' host='host' (inet)")),
+    ("postgresql://host/", Ok("host='host' (inet)")),
+    ("postgresql://host", Ok("host='host' (inet)")),
+    ("postgresql://", Ok("(local)")),
+    ("postgresql://?hostaddr=127.0.0.1", Ok("hostaddr='127.0.0.1' (inet)")),
+    ("postgresql://example.com?hostaddr=63.1.2.4", Ok("host='example.com' hostaddr='63.1.2.4' (inet)")),
+    ("postgresql://%68ost/", Ok("host='host' (inet)")),
+    ("postgresql://host/db?user=uri-user", Ok("user='uri-user' dbname='db' host='host' (inet)")),
+    ("postgresql://host/db?user=uri-user&port=12345", Ok("user='uri-user' dbname='db' host='host' port='12345' (inet)")),
+    ("postgresql://host/db?u%73er=someotheruser&port=12345", Ok("user='someotheruser' dbname='db' host='host' port='12345' (inet)")),
+    ("postgresql://host/db?u%7aer=someotheruser&port=12345", Err(r#"invalid URI query parameter: "uzer""#)),
+    ("postgresql://host:12345?user=uri-user", Ok("user='uri-user' host='host' port='12345' (inet)")),
+    ("postgresql://host?user=uri-user", Ok("user='uri-user' host='host' (inet)")),
+    ("postgresql://host?  user = uri-user & port  = 12345 ", Ok("user='uri-user' host='host' port='12345' (inet)")),
+    ("postgresql://host?  user user  =  uri  & port = 12345 12 ", Err(r#"unexpected spaces found in "  user user  ", use percent-encoded spaces (%20) instead"#)),
+    ("postgresql://host?  user  =  uri-user  & port = 12345 12 ", Err(r#"unexpected spaces found in " 12345 12 ", use percent-encoded spaces (%20) instead"#)),
+    ("postgresql://host?", Ok("host='host' (inet)")),
+    ("postgresql://[::1]:12345/db", Ok("dbname='db' host='::1' port='12345' (inet)")),
+    ("postgresql://[::1]/db", Ok("dbname='db' host='::1' (inet)")),
+    ("postgresql://[2001:db8::1234]/", Ok("host='2001:db8::1234' (inet)")),
+    ("postgresql://[200z:db8::1234]/", Ok("host='200z:db8::1234' (inet)")),
+    ("postgresql://[::1]", Ok("host='::1' (inet)")),
+    ("postgres://", Ok("(local)")),
+    ("postgres:///", Ok("(local)")),
+    ("postgres:///db", Ok("dbname='db' (local)")),
+    ("postgres://uri-user@/db", Ok("user='uri-user' dbname='db' (local)")),
+    ("postgres://?host=/path/to/socket/dir", Ok("host='/path/to/socket/dir' (local)")),
+    ("postgresql://host?uzer=", Err(r#"invalid URI query parameter: "uzer""#)),
+    ("postgre://", Err(r#"missing "=" after "postgre://" in connection info string"#)),
+    ("postgres://[::1", Err(r#"end of string reached when looking for matching "]" in IPv6 host address in URI: "postgres://[::1""#)),
+    ("postgres://[]", Err(r#"IPv6 host address may not be empty in URI: "postgres://[]""#)),
+    ("postgres://[::1]z", Err(r#"unexpected character "z" at position 17 in URI (expected ":" or "/"): "postgres://[::1]z""#)),
+    ("postgresql://host?zzz", Err(r#"missing key/value separator "=" in URI query parameter: "zzz""#)),
+    ("postgresql://host?value1&value2", Err(r#"missing key/value separator "=" in URI query parameter: "value1""#)),
+    ("postgresql://host?key=key=value", Err(r#"extra key/value separator "=" in URI query parameter: "key""#)),
+    ("postgres://host?dbname=%XXfoo", Err(r#"invalid percent-encoded token: "%XXfoo""#)),
+    ("postgresql://a%00b", Err(r#"forbidden value %00 in percent-encoded value: "a%00b""#)),
+    ("postgresql://%zz", Err(r#"invalid percent-encoded token: "%zz""#)),
+    ("postgresql://%1", Err(r#"invalid percent-encoded token: "%1""#)),
+    ("postgresql://%", Err(r#"invalid percent-encoded token: "%""#)),
+    ("postgres://@host", Ok("host='host' (inet)")),
+    ("postgres://host:/", Ok("host='host' (inet)")),
+    ("postgres://:12345/", Ok("port='12345' (local)")),
+    ("postgres://otheruser@?host=/no/such/directory", Ok("user='otheruser' host='/no/such/directory' (local)")),
+    ("postgres://otheruser@/?host=/no/such/directory", Ok("user='otheruser' host='/no/such/directory' (local)")),
+    ("postgres://otheruser@:12345?host=/no/such/socket/path", Ok("user='otheruser' host='/no/such/socket/path' port='12345' (local)")),
+    ("postgres://otheruser@:12345/db?host=/path/to/socket", Ok("user='otheruser' dbname='db' host='/path/to/socket' port='12345' (local)")),
+    ("postgres://:12345/db?host=/path/to/socket", Ok("dbname='db' host='/path/to/socket' port='12345' (local)")),
+    ("postgres://:12345?host=/path/to/socket", Ok("host='/path/to/socket' port='12345' (local)")),
+    ("postgres://%2Fvar%2Flib%2Fpostgresql/dbname", Ok("dbname='dbname' host='/var/lib/postgresql' (local)")),
+];
+
+#[test]
+fn the_uri_cases_of_postgresql() {
+    for (uri, expected) in URIS {
+        let expected = expected.map(str::to_owned).map_err(str::to_owned);
+        assert_eq!(regress(uri, &surroundings()), expected, "{uri}");
+    }
+}
+
+#[test]
+fn with_the_systems_roots_the_default_sslmode_is_the_strongest() {
+    let from = surroundings().with_variable("PGSSLROOTCERT", "system");
+    for (uri, expected) in [
+        (
+            "postgresql://host?sslmode=disable",
+            "host='host' sslmode='disable' (inet)",
+        ),
+        (
+            "postgresql://host?sslmode=prefer",
+            "host='host' sslmode='prefer' (inet)",
+        ),
+        (
+            "postgresql://host?sslmode=verify-full",
+            "host='host' (inet)",
+        ),
+    ] {
+        assert_eq!(regress(uri, &from).unwrap(), expected);
+    }
+}
