@@ -33,7 +33,7 @@ fn prepared(password: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     }
     // RFC 3454, 6: right-to-left text has no left-to-right letters and is right-to-left at both ends.
     if mapped().any(tables::bidi_r_or_al)
-        && (mapped().any(tables::bidi_l)
+        && (mapped().any(left_to_right)
             || !tables::bidi_r_or_al(first)
             || !tables::bidi_r_or_al(last))
     {
@@ -47,6 +47,19 @@ fn prepared(password: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         output.extend_from_slice(c.encode_utf8(&mut *utf8).as_bytes());
     }
     Some(output)
+}
+
+/// RFC 3454, D.2. The nabla and partial differential letters of mathematics are neutral in today's Unicode, but not there.
+fn left_to_right(c: char) -> bool {
+    tables::bidi_l(c)
+        || matches!(
+            c,
+            '\u{1d6c1}' | '\u{1d6db}' | '\u{1d6fb}' | '\u{1d715}' | '\u{1d735}'
+        )
+        || matches!(
+            c,
+            '\u{1d74f}' | '\u{1d76f}' | '\u{1d789}' | '\u{1d7a9}' | '\u{1d7c3}'
+        )
 }
 
 /// RFC 4013, 2.3.
@@ -93,6 +106,7 @@ mod tests {
             "\u{e9}\u{7}".as_bytes(),
             "\u{627}1".as_bytes(),
             "\u{627}a\u{628}".as_bytes(),
+            "\u{627}\u{1d6c1}\u{628}".as_bytes(),
             "\u{2168}\u{e000}".as_bytes(),
             "\u{2168}\u{221}".as_bytes(),
         ] {

@@ -1,6 +1,6 @@
 //! Which SASL mechanism to take of those that the server offers, and when a channel binding is missing. Knows names, not exchanges.
 
-use super::{Error, Request, RequireAuth};
+use super::{Error, Method, Request, RequireAuth};
 
 /// `channel_binding`: whether the exchange must prove that nobody sits between us and the other end of the TLS connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -92,7 +92,7 @@ pub fn choose<'a>(
     let Some(mechanism) = chosen else {
         return Err(if !oauth {
             Error::NoMechanism
-        } else if !require.allows(super::Method::Oauth) {
+        } else if !require.allows(Method::Oauth) {
             require.refusal("server requested OAUTHBEARER authentication")
         } else {
             Error::OAuth

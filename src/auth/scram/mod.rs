@@ -17,10 +17,12 @@ use super::{Error, saslprep};
 
 pub use self::verifier::build_verifier;
 
-/// The highest iteration count that a server may ask for. PostgreSQL's default is 4096; this is some seconds of derivation.
+/// The highest iteration count that a server may ask for: 2 s of derivation with SHA instructions, 8 s without. PostgreSQL's
+/// default is 4096.
 pub const MAX_ITERATIONS: u32 = 16_777_216;
 
-/// How many iterations to derive between two looks at the world.
+/// How many iterations to derive between two looks at the world. Measured in a release build: 0.25 ms with SHA instructions
+/// (0.12 µs an iteration), 0.9 ms without (0.45 µs).
 pub const SLICE: u32 = 2048;
 
 /// What the client proves that it knows.
