@@ -514,6 +514,38 @@ mod tests {
     }
 
     #[test]
+    fn a_helper_thread_has_all_signals_blocked_and_the_caller_keeps_its_mask() {
+        let mask = || {
+            let mut mask = MaybeUninit::<libc::sigset_t>::uninit();
+            // SAFETY: writes the thread's mask, all of it.
+            unsafe {
+                libc::sigemptyset(mask.as_mut_ptr());
+                libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), mask.as_mut_ptr());
+                mask.assume_init()
+            }
+        };
+        // SAFETY: reads the set alone.
+        let has = |mask: &libc::sigset_t, signal| unsafe { libc::sigismember(mask, signal) == 1 };
+        let (tell, told) = std::sync::mpsc::channel();
+        assert_eq!(spawn(Box::new(move || drop(tell.send(mask())))), Ok(()));
+        let theirs = told.recv();
+        for signal in [
+            libc::SIGINT,
+            libc::SIGTERM,
+            libc::SIGCHLD,
+            libc::SIGALRM,
+            libc::SIGPROF,
+            libc::SIGPIPE,
+        ] {
+            assert!(
+                theirs.as_ref().is_ok_and(|theirs| has(theirs, signal)),
+                "{signal}"
+            );
+            assert!(!has(&mask(), signal), "{signal}");
+        }
+    }
+
+    #[test]
     fn the_user_of_this_process_has_a_name_and_nobody_has_a_made_up_id() {
         assert_eq!(user_name(0), Ok(Some(b"root".to_vec())));
         assert_eq!(user_name(3_999_999_999), Ok(None));
