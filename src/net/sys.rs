@@ -527,7 +527,10 @@ mod tests {
         // SAFETY: reads the set alone.
         let has = |mask: &libc::sigset_t, signal| unsafe { libc::sigismember(mask, signal) == 1 };
         let (tell, told) = std::sync::mpsc::channel();
-        assert_eq!(spawn(Box::new(move || drop(tell.send(mask())))), Ok(()));
+        assert_eq!(
+            spawn(Box::new(move || assert!(tell.send(mask()).is_ok()))),
+            Ok(())
+        );
         let theirs = told.recv();
         for signal in [
             libc::SIGINT,
