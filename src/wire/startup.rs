@@ -109,7 +109,7 @@ impl GSSENCRequest {
 }
 
 /// Asks, on a connection of its own, to cancel what another one runs. There is no answer but the end of the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CancelRequest<'a> {
     /// The target backend's, from BackendKeyData.
     pub process_id: i32,
@@ -145,6 +145,15 @@ impl<'a> CancelRequest<'a> {
             }
             writer.bytes(self.secret_key, "secret key")
         })
+    }
+}
+
+/// The key is a secret: it does not belong into logs.
+impl std::fmt::Debug for CancelRequest<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CancelRequest")
+            .field("process_id", &self.process_id)
+            .finish_non_exhaustive()
     }
 }
 

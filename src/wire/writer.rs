@@ -48,10 +48,12 @@ fn append(
         start,
         message,
     };
-    let written = writer.open(tag).and_then(|()| body(&mut writer));
-    match written {
-        Ok(()) => writer.close(),
-        Err(_) => writer.out.truncate(before),
+    let written = writer
+        .open(tag)
+        .and_then(|()| body(&mut writer))
+        .and_then(|()| writer.close());
+    if written.is_err() {
+        writer.out.truncate(before);
     }
     written
 }
@@ -59,23 +61,22 @@ fn append(
 impl Writer<'_> {
     #[inline]
     fn open(&mut self, tag: Option<u8>) -> Result<(), Error> {
-        if self.out.try_reserve(5).is_err() {
-            return Err(self.error("length", Problem::OutOfMemory));
-        }
         match tag {
-            Some(tag) => self.out.extend_from_slice(&[tag, 0, 0, 0, 0]),
-            None => self.out.extend_from_slice(&[0; 4]),
+            Some(tag) => self.bytes(&[tag, 0, 0, 0, 0], "length"),
+            None => self.bytes(&[0; 4], "length"),
         }
-        Ok(())
     }
 
     #[inline]
-    fn close(&mut self) {
-        // `reserve` keeps the length below 2^30.
-        let length = (self.out.len() - self.start) as u32;
-        if let Some(word) = self.out.get_mut(self.start..self.start + 4) {
-            word.copy_from_slice(&length.to_be_bytes());
+    fn close(&mut self) -> Result<(), Error> {
+        let length = self.length();
+        if length > MAX_LENGTH {
+            return Err(self.error("length", Problem::TooLong(length)));
         }
+        if let Some(word) = self.out.get_mut(self.start..self.start + 4) {
+            word.copy_from_slice(&(length as u32).to_be_bytes());
+        }
+        Ok(())
     }
 
     /// The error that this message's `field` has this `problem`.
@@ -98,9 +99,19 @@ impl Writer<'_> {
         self.out.get(self.start + position).copied()
     }
 
+    /// Makes room for `n` bytes. Nearly always there is room: the check is the one that `Vec` would make, and replaces it.
     #[inline]
     fn reserve(&mut self, n: usize, field: &'static str) -> Result<(), Error> {
-        if n > MAX_LENGTH - self.length().min(MAX_LENGTH) {
+        if self.out.capacity() - self.out.len() < n {
+            return self.grow(n, field);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, n: usize, field: &'static str) -> Result<(), Error> {
+        if n > MAX_LENGTH {
             return Err(self.error(field, Problem::TooLong(n)));
         }
         if self.out.try_reserve(n).is_err() {
@@ -166,7 +177,7 @@ impl Writer<'_> {
             return self.i32(-1, field);
         };
         self.reserve(value.len().saturating_add(4), field)?;
-        // `reserve` has held the length below 2^30.
+        // A length that this cuts off makes the whole message too long, which `close` refuses.
         self.out
             .extend_from_slice(&(value.len() as u32).to_be_bytes());
         self.out.extend_from_slice(value);
