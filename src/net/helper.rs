@@ -57,7 +57,7 @@ fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
     let (ours, theirs) = (OwnedFd::from(ours), OwnedFd::from(theirs));
     sys::prepare(&ours)?;
     sys::prepare(&theirs)?;
-    sys::set_option(&ours, libc::SOL_SOCKET, libc::SO_SNDBUF, 1)?; // the kernel's least, so that little fills it
+    sys::set_option(&ours, libc::SOL_SOCKET, libc::SO_SNDBUF, 4096)?; // so that little fills it
     while sys::send(ours.as_fd(), &[0; 4096]).is_ok_and(|n| n > 0) {}
     while sys::send(ours.as_fd(), &[0]).is_ok_and(|n| n > 0) {}
     Ok((ours, theirs))

@@ -39,8 +39,17 @@ pub(super) fn begin(host: Vec<u8>, port: u16) -> Resolution {
     }
 }
 
-/// The error when the thread could not be started, or died.
-pub(super) fn no_thread(errno: i32) -> LinkError {
+/// The error when the thread ended without a result.
+pub(super) fn died() -> LinkError {
+    let text = String::from("the resolver thread ended without an answer");
+    LinkError {
+        kind: LinkErrorKind::Resolve,
+        errno: 0,
+        text,
+    }
+}
+
+fn no_thread(errno: i32) -> LinkError {
     let text = format!(
         "could not start the resolver thread: {}",
         sys::strerror(errno)

@@ -15,8 +15,8 @@ const SEND: c_int = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
 #[cfg(target_vendor = "apple")]
 const SEND: c_int = libc::MSG_DONTWAIT;
 
-/// Stack of a helper thread. What getaddrinfo and its NSS modules touch was measured below 64 KB with glibc; they are other people's
-/// code and may grow, and what is not touched costs address space alone.
+/// Stack of a helper thread, beside what the system takes of it. getaddrinfo and getpwuid_r touch 17 KB with glibc 2.36's own modules; others'
+/// modules may take more, and what is not touched costs address space alone.
 const HELPER_STACK: usize = 256 * 1024;
 
 /// The longest path that fits into a `sockaddr_un` with its NUL.
@@ -388,10 +388,7 @@ pub(super) fn spawn(work: Work) -> Result<(), Errno> {
         let mut error = libc::pthread_attr_init(attr.as_mut_ptr());
         if error == 0 {
             libc::pthread_attr_setdetachstate(attr.as_mut_ptr(), libc::PTHREAD_CREATE_DETACHED);
-            libc::pthread_attr_setstacksize(
-                attr.as_mut_ptr(),
-                HELPER_STACK + reserved_stack(attr.as_ptr()),
-            );
+            libc::pthread_attr_setstacksize(attr.as_mut_ptr(), HELPER_STACK + reserved_stack());
             block_signals_from_birth(attr.as_mut_ptr());
             error = libc::pthread_create(thread.as_mut_ptr(), attr.as_ptr(), start, work.cast());
             libc::pthread_attr_destroy(attr.as_mut_ptr());
@@ -434,13 +431,25 @@ fn block_signals() {
 /// SAFETY: `attr` is initialised.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 unsafe fn block_signals_from_birth(attr: *mut libc::pthread_attr_t) {
+    use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
     type SetSigmask =
         unsafe extern "C" fn(*mut libc::pthread_attr_t, *const libc::sigset_t) -> c_int;
+    // Looked up once: dlsym waits for a thread that is in dlopen, as resolvers are. Two first times do no harm.
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    static FOUND: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+    if !ASKED.load(Ordering::Acquire) {
+        // SAFETY: the name ends with NUL.
+        let found =
+            unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"pthread_attr_setsigmask_np".as_ptr()) };
+        FOUND.store(found, Ordering::Relaxed);
+        ASKED.store(true, Ordering::Release);
+    }
     let all = all_signals();
-    // SAFETY: the symbol is NULL or glibc's function of this type; it copies `all`.
+    // SAFETY: the symbol is NULL or glibc's function of this type, which copies `all`.
     unsafe {
-        let found = libc::dlsym(libc::RTLD_DEFAULT, c"pthread_attr_setsigmask_np".as_ptr());
-        if let Some(set) = mem::transmute::<*mut c_void, Option<SetSigmask>>(found) {
+        if let Some(set) =
+            mem::transmute::<*mut c_void, Option<SetSigmask>>(FOUND.load(Ordering::Relaxed))
+        {
             set(attr, &raw const all);
         }
     }
@@ -450,23 +459,13 @@ unsafe fn block_signals_from_birth(attr: *mut libc::pthread_attr_t) {
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 unsafe fn block_signals_from_birth(_: *mut libc::pthread_attr_t) {}
 
-/// What glibc takes from a thread's stack for the program's thread-locals, which may be much.
-///
-/// SAFETY: `attr` is initialised.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-unsafe fn reserved_stack(attr: *const libc::pthread_attr_t) -> usize {
-    type MinStack = unsafe extern "C" fn(*const libc::pthread_attr_t) -> libc::size_t;
-    // SAFETY: the symbol is NULL or glibc's function of this type, which reads `attr`.
-    unsafe {
-        let found = libc::dlsym(libc::RTLD_DEFAULT, c"__pthread_get_minstack".as_ptr());
-        mem::transmute::<*mut c_void, Option<MinStack>>(found).map_or(0, |least| least(attr))
-    }
-}
-
-/// SAFETY: none needed; like the above.
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-unsafe fn reserved_stack(_: *const libc::pthread_attr_t) -> usize {
-    0
+/// What the system takes from a thread's stack for itself: with glibc the program's thread-locals too, which may be much.
+fn reserved_stack() -> usize {
+    // SAFETY: takes an integer alone.
+    let least = unsafe { libc::sysconf(libc::_SC_THREAD_STACK_MIN) };
+    usize::try_from(least)
+        .unwrap_or(0)
+        .next_multiple_of(64 * 1024) // pages, of whatever size
 }
 
 /// pthread_atfork(3): `child` runs in each forked child.

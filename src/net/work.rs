@@ -126,7 +126,7 @@ fn step(stage: Stage, retired: &mut Vec<OwnedFd>) -> (Stage, bool) {
             None => (Stage::Resolving(helper), false),
             Some(found) => {
                 retired.push(helper.into_fd());
-                let found = found.unwrap_or_else(|| Err(resolve::no_thread(libc::EIO)));
+                let found = found.unwrap_or_else(|| Err(resolve::died()));
                 (Stage::Answered(resolved(found), None), true)
             }
         },
