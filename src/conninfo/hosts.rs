@@ -244,3 +244,143 @@ fn c_number(text: &str) -> Option<u32> {
     }
     u32::from_str_radix(digits, radix).ok()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn hosts(conninfo: &str) -> Result<Vec<Host>, String> {
+        let options = Options::parse(conninfo.as_bytes()).unwrap();
+        let from = Surroundings::empty().with_directory("/var/run/postgresql");
+        read(&options, &from).map_err(|error| error.to_string())
+    }
+
+    fn targets(conninfo: &str) -> Vec<String> {
+        hosts(conninfo)
+            .unwrap()
+            .iter()
+            .map(|host| match &host.target {
+                Target::Unix(path) => String::from_utf8(path.clone()).unwrap(),
+                Target::Addr(address) => format!("{address} {}", host.port),
+                Target::Name(name) => {
+                    format!("{} {}", String::from_utf8_lossy(name), host.port)
+                }
+                Target::Invalid { error, last } => {
+                    format!("{error}{}", if *last { "!" } else { "" })
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_kind_of_host() {
+        for (conninfo, expected) in [
+            ("host=db.example.com", &["db.example.com 5432"][..]),
+            ("host=10.1.2.3 port=6543", &["10.1.2.3 6543"]),
+            ("host=::1", &["::1 5432"]),
+            ("host=fe80::1%eth0", &["fe80::1%eth0 5432"]),
+            ("host=/run/pg", &["/run/pg/.s.PGSQL.5432"]),
+            ("host=@abstract port=7", &["@abstract/.s.PGSQL.7"]),
+            ("host=name hostaddr=10.1.2.3", &["10.1.2.3 5432"]),
+            ("hostaddr=127.1", &["127.0.0.1 5432"]),
+            (
+                "hostaddr=name",
+                &["could not parse network address \"name\": Name or service not known"],
+            ),
+            (
+                "host=a,10.0.0.1,/run",
+                &["a 5432", "10.0.0.1 5432", "/run/.s.PGSQL.5432"],
+            ),
+            ("host=a,b port=1,2", &["a 1", "b 2"]),
+            ("host=a,b port=7", &["a 7", "b 7"]),
+            ("host=a,b port=7,", &["a 7", "b 5432"]),
+            ("host=a,b hostaddr=,10.0.0.1", &["a 5432", "10.0.0.1 5432"]),
+            ("host=a port=0", &["invalid port number: \"0\""]),
+            ("host=a port=65536", &["invalid port number: \"65536\""]),
+            ("host=a port=' 65535 '", &["a 65535"]),
+            (
+                "host=a port=x",
+                &["invalid integer value \"x\" for connection option \"port\"!"],
+            ),
+        ] {
+            assert_eq!(targets(conninfo), expected, "{conninfo}");
+        }
+    }
+
+    #[test]
+    fn without_a_host_it_is_the_local_socket() {
+        if option_env!("PGPOLL_SOCKET_DIR").is_none() {
+            let host = &hosts("").unwrap()[0];
+            assert_eq!(host.name, b"/var/run/postgresql");
+            let options = Options::default();
+            let hosts = read(&options, &Surroundings::empty()).unwrap();
+            assert_eq!(hosts[0].name, b"/tmp");
+            assert_eq!(hosts[0].target, Target::Unix(b"/tmp/.s.PGSQL.5432".into()));
+        }
+        assert_eq!(hosts("host=a,,b").unwrap().len(), 3);
+        assert_eq!(hosts("hostaddr=10.0.0.1").unwrap()[0].name, b"");
+    }
+
+    #[test]
+    fn lists_of_different_lengths_are_refused() {
+        for (conninfo, error) in [
+            (
+                "host=a,b hostaddr=10.0.0.1",
+                "could not match 2 host names to 1 hostaddr values",
+            ),
+            (
+                "host=a hostaddr=10.0.0.1,",
+                "could not match 1 host names to 2 hostaddr values",
+            ),
+            (
+                "host=a,b,c port=1,2",
+                "could not match 2 port numbers to 3 hosts",
+            ),
+            ("port=1,2", "could not match 2 port numbers to 1 hosts"),
+        ] {
+            assert_eq!(hosts(conninfo).unwrap_err(), error, "{conninfo}");
+        }
+    }
+
+    #[test]
+    fn a_socket_path_is_not_cut_off() {
+        let longest = "/".to_owned() + &"d".repeat(SOCKET_PATH - 1 - "//.s.PGSQL.5432".len());
+        let path = format!("{longest}/.s.PGSQL.5432");
+        assert_eq!(targets(&format!("host={longest}")), [path.clone()]);
+        let maximum = SOCKET_PATH - 1;
+        assert_eq!(
+            targets(&format!("host=/{longest}")),
+            [format!(
+                "Unix-domain socket path \"/{path}\" is too long (maximum {maximum} bytes)"
+            )]
+        );
+    }
+
+    #[test]
+    fn addresses_as_old_programs_write_them() {
+        for (text, address) in [
+            ("127.1", Some([127, 0, 0, 1])),
+            ("10.1.258", Some([10, 1, 1, 2])),
+            ("2130706433", Some([127, 0, 0, 1])),
+            ("0x7f.0.0.0x1", Some([127, 0, 0, 1])),
+            ("0177.0.0.01", Some([127, 0, 0, 1])),
+            ("0", Some([0, 0, 0, 0])),
+            ("256.1", None),
+            ("1.2.3.256", None),
+            ("1.2.3.4.5", None),
+            ("1.2.65536", None),
+            ("4294967296", None),
+            ("08.0.0.1", None),
+            ("1..2", None),
+            ("", None),
+            (".", None),
+            ("0x", None),
+            ("+1", None),
+            ("0x+1", None),
+            ("a", None),
+        ] {
+            assert_eq!(old_style(text), address.map(Ipv4Addr::from), "{text}");
+        }
+    }
+}

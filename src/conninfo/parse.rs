@@ -162,3 +162,180 @@ fn read_value<'a>(text: &'a [u8], value: &mut Vec<u8>) -> Result<&'a [u8], Error
     }
     Ok(&[])
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// What a connection string sets, as `keyword=value` separated by spaces, or the error.
+    fn shown(parsed: Result<Options, Error>) -> String {
+        let options = match parsed {
+            Ok(options) => options,
+            Err(error) => return error.to_string(),
+        };
+        let mut shown = Vec::new();
+        for option in super::super::options::OPTIONS {
+            if let Some(value) = options.get(option.keyword) {
+                shown.push(format!(
+                    "{}={}",
+                    option.keyword,
+                    String::from_utf8_lossy(value)
+                ));
+            }
+        }
+        shown.join(" ")
+    }
+
+    #[test]
+    fn keywords_and_values() {
+        for (text, expected) in [
+            ("", ""),
+            (" \t\n\x0b\x0c\r ", ""),
+            ("host=a port=5", "host=a port=5"),
+            ("  host \n = \t a  ", "host=a"),
+            ("host=a host=b", "host=b"),
+            ("host= port=5", "host=port=5"),
+            ("host=", "host="),
+            ("host=''port=5", "host= port=5"),
+            ("host='a b'port=5", "host=a b port=5"),
+            (r"password='it\'s' user=b", r"user=b password=it's"),
+            (r"password=a\ b user=c", r"user=c password=a b"),
+            (r"password=a\\b", r"password=a\b"),
+            (r"password=a\", "password=a"),
+            ("password=a'b", "password=a'b"),
+            ("password=a=b", "password=a=b"),
+            ("requiressl=1", "sslmode=require"),
+            ("requiressl=0", "sslmode=prefer"),
+            ("requiressl=''", "sslmode=prefer"),
+            (
+                "host",
+                "missing \"=\" after \"host\" in connection info string",
+            ),
+            (
+                "host a=b",
+                "missing \"=\" after \"host\" in connection info string",
+            ),
+            ("=a", "invalid connection option \"\""),
+            ("Host=a", "invalid connection option \"Host\""),
+            ("ssl=true", "invalid connection option \"ssl\""),
+            (
+                "host='a",
+                "unterminated quoted string in connection info string",
+            ),
+            (
+                r"host='a\'",
+                "unterminated quoted string in connection info string",
+            ),
+            (
+                r"host='\",
+                "unterminated quoted string in connection info string",
+            ),
+            (
+                "postgre://",
+                "missing \"=\" after \"postgre://\" in connection info string",
+            ),
+            (
+                "Postgres://",
+                "missing \"=\" after \"Postgres://\" in connection info string",
+            ),
+        ] {
+            assert_eq!(shown(Options::parse(text.as_bytes())), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf8_are_kept_and_quoted() {
+        let options = Options::parse(b"user=\xff\xfe").unwrap();
+        assert_eq!(options.get("user"), Some(&b"\xff\xfe"[..]));
+        assert_eq!(
+            Options::parse(b"\xff=1").unwrap_err().as_bytes(),
+            b"invalid connection option \"\xff\""
+        );
+    }
+
+    #[test]
+    fn a_nul_byte_is_refused() {
+        let error = Options::parse(b"user=a\0database\0b").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "connection info string contains a NUL byte"
+        );
+        assert!(Options::parse(b"postgres://a%00b").is_err());
+        assert!(Options::from_pairs([(&b"user"[..], Some(&b"a\0b"[..]))], false).is_err());
+    }
+
+    fn pairs(given: &[(&str, Option<&str>)], expand: bool) -> String {
+        let pairs = given
+            .iter()
+            .map(|(keyword, value)| (keyword.as_bytes(), value.map(str::as_bytes)));
+        shown(Options::from_pairs(pairs, expand))
+    }
+
+    #[test]
+    fn of_pairs_the_last_one_that_says_something_wins() {
+        assert_eq!(
+            pairs(
+                &[
+                    ("host", Some("a")),
+                    ("host", Some("b")),
+                    ("host", Some("")),
+                    ("host", None)
+                ],
+                false
+            ),
+            "host=b"
+        );
+        assert_eq!(
+            pairs(&[("nonsense", None), ("nonsense", Some(""))], false),
+            ""
+        );
+        assert_eq!(
+            pairs(&[("nonsense", Some("1"))], false),
+            "invalid connection option \"nonsense\""
+        );
+        assert_eq!(
+            pairs(&[("requiressl", Some("1"))], false),
+            "invalid connection option \"requiressl\"",
+            "only connection strings know it"
+        );
+    }
+
+    #[test]
+    fn the_first_database_name_may_be_a_connection_string() {
+        let uri = Some("postgres://u@h/d");
+        assert_eq!(pairs(&[("dbname", uri)], false), "dbname=postgres://u@h/d");
+        assert_eq!(pairs(&[("dbname", uri)], true), "user=u dbname=d host=h");
+        assert_eq!(pairs(&[("dbname", Some("d"))], true), "dbname=d");
+        assert_eq!(
+            pairs(
+                &[
+                    ("host", Some("before")),
+                    ("dbname", uri),
+                    ("user", Some("after"))
+                ],
+                true
+            ),
+            "user=after dbname=d host=h"
+        );
+        assert_eq!(
+            pairs(&[("dbname", uri), ("dbname", Some("host=x"))], true),
+            "user=u dbname=host=x host=h",
+            "later ones are names"
+        );
+        assert_eq!(
+            pairs(&[("dbname", None), ("dbname", uri)], true),
+            "user=u dbname=d host=h"
+        );
+        assert_eq!(
+            pairs(&[("dbname", Some("")), ("dbname", uri)], true),
+            "dbname=postgres://u@h/d",
+            "an empty one is the first"
+        );
+        assert_eq!(
+            pairs(&[("nonsense", Some("1")), ("dbname", Some("a=b"))], true),
+            "invalid connection option \"a\"",
+            "the string is read first"
+        );
+    }
+}

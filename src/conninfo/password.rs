@@ -101,3 +101,85 @@ fn unescape(text: &[u8]) -> Result<Secret, Error> {
     }
     Ok(Secret::new(std::mem::take(&mut *password)))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn find(content: &str, fields: [&str; 4]) -> Option<String> {
+        let from = Surroundings::empty().with_file("/p", 0o600, content);
+        let mut warnings = Vec::new();
+        let file = PasswordFile::open(b"/p", &from, &mut warnings).unwrap();
+        assert!(warnings.is_empty());
+        let [host, port, database, user] = fields.map(str::as_bytes);
+        let key = Key {
+            host,
+            port,
+            database,
+            user,
+        };
+        let password = file.find(&key).unwrap()?;
+        Some(String::from_utf8(password.expose().to_vec()).unwrap())
+    }
+
+    const KEY: [&str; 4] = ["h", "5432", "d", "u"];
+
+    #[test]
+    fn the_first_line_that_matches_counts() {
+        for (content, password) in [
+            ("h:5432:d:u:secret\n", Some("secret")),
+            ("*:*:*:*:secret", Some("secret")),
+            ("h:5432:d:u:secret\r\n", Some("secret")),
+            (
+                "h:5432:d:other:no\nh:*:d:u:yes\nh:5432:d:u:late\n",
+                Some("yes"),
+            ),
+            ("h:5432:d:u:a:b\n", Some("a")),
+            ("h:5432:d:u:a\\:b\\\\c\\d\n", Some("a:b\\cd")),
+            ("h:5432:d:u:a\\", Some("a\\")),
+            ("h:5432:d:u:\n", Some("")),
+            ("\\h:5432:d:u:secret\n", Some("secret")),
+            ("h:5432:d:u\n", None),
+            ("#h:5432:d:u:secret\n", None),
+            (" h:5432:d:u:secret\n", None),
+            ("hh:5432:d:u:secret\n", None),
+            ("h*:5432:d:u:secret\n", None),
+            ("\\*:5432:d:u:secret\n", None),
+            ("", None),
+            ("\n\n", None),
+        ] {
+            assert_eq!(find(content, KEY).as_deref(), password, "{content}");
+        }
+    }
+
+    #[test]
+    fn colons_in_a_field_may_be_escaped() {
+        let key = ["::1", "5432", "d", "u:v"];
+        assert_eq!(find("\\:\\:1:5432:d:u\\:v:x\n", key).as_deref(), Some("x"));
+        assert_eq!(
+            find("::1:5432:d:u:v:x\n", key).as_deref(),
+            Some("x"),
+            "libpq takes a plain one where the value has a colon"
+        );
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_ignored_with_a_warning() {
+        let from = Surroundings::empty()
+            .with_file("/p", 0o640, "*:*:*:*:secret\n")
+            .with_directory("/d");
+        let mut warnings = Vec::new();
+        for path in [&b"/p"[..], b"/d", b"/none"] {
+            let file = PasswordFile::open(path, &from, &mut warnings).unwrap();
+            assert!(file.0.is_none());
+        }
+        assert_eq!(
+            warnings,
+            [
+                "WARNING: password file \"/p\" has group or world access; permissions should be u=rw (0600) or less",
+                "WARNING: password file \"/d\" is not a plain file",
+            ]
+        );
+    }
+}

@@ -490,3 +490,398 @@ fn not_compiled_in(keyword: &str, value: &[u8]) -> Error {
         b"\" invalid when SSL support is not compiled in",
     ])
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const WITHOUT: Build = Build {
+        tls: false,
+        gssapi: false,
+    };
+    const WITH: Build = Build {
+        tls: true,
+        gssapi: true,
+    };
+
+    fn planned(
+        conninfo: &str,
+        from: &Surroundings,
+        build: Build,
+    ) -> Result<(Plan, Vec<String>), String> {
+        let mut options = Options::parse(conninfo.as_bytes()).unwrap();
+        options.fill_defaults(from).unwrap();
+        plan(&options, from, build).map_err(|error| error.to_string())
+    }
+
+    fn surroundings() -> Surroundings {
+        Surroundings::empty().with_account("alice", "/home/alice")
+    }
+
+    fn good(conninfo: &str) -> Plan {
+        planned(conninfo, &surroundings(), WITHOUT).unwrap().0
+    }
+
+    fn error(conninfo: &str) -> String {
+        planned(conninfo, &surroundings(), WITHOUT).unwrap_err()
+    }
+
+    #[test]
+    fn the_database_is_named_like_the_user_and_the_user_like_the_account() {
+        let plan = good("");
+        assert_eq!(
+            (&plan.user[..], &plan.database[..]),
+            (&b"alice"[..], &b"alice"[..])
+        );
+        let plan = good("user=bob dbname=''");
+        assert_eq!(
+            (&plan.user[..], &plan.database[..]),
+            (&b"bob"[..], &b"bob"[..])
+        );
+        assert_eq!(good("user='' dbname=d").user, b"alice");
+        assert_eq!(
+            planned("", &Surroundings::empty(), WITHOUT).unwrap_err(),
+            "local user with ID 0 does not exist"
+        );
+    }
+
+    #[test]
+    fn every_value_that_cannot_be_is_refused_with_libpqs_text() {
+        for keyword in [
+            "channel_binding",
+            "sslmode",
+            "sslnegotiation",
+            "sslcertmode",
+            "gssencmode",
+            "target_session_attrs",
+            "load_balance_hosts",
+            "min_protocol_version",
+            "max_protocol_version",
+            "require_auth",
+        ] {
+            assert_eq!(
+                error(&format!("{keyword}=maybe")),
+                format!("invalid {keyword} value: \"maybe\"")
+            );
+            if keyword != "require_auth" {
+                assert_eq!(
+                    error(&format!("{keyword}=''")),
+                    format!("invalid {keyword} value: \"\"")
+                );
+            }
+        }
+        for keyword in ["ssl_min_protocol_version", "ssl_max_protocol_version"] {
+            assert_eq!(
+                error(&format!("{keyword}=SSLv3")),
+                format!("invalid \"{keyword}\" value: \"SSLv3\"")
+            );
+            good(&format!("{keyword}=''"));
+        }
+        for keyword in [
+            "connect_timeout",
+            "keepalives",
+            "keepalives_idle",
+            "keepalives_interval",
+            "keepalives_count",
+            "tcp_user_timeout",
+        ] {
+            assert_eq!(
+                error(&format!("host=h {keyword}=1s")),
+                format!("invalid integer value \"1s\" for connection option \"{keyword}\"")
+            );
+        }
+        for (conninfo, text) in [
+            (
+                "ssl_min_protocol_version=tlsv1.3 ssl_max_protocol_version=TLSv1.1",
+                "invalid SSL protocol version range",
+            ),
+            (
+                "ssl_max_protocol_version=TLSv1",
+                "invalid SSL protocol version range",
+            ),
+            (
+                "min_protocol_version=3.2 max_protocol_version=3.0",
+                "\"min_protocol_version\" is greater than \"max_protocol_version\"",
+            ),
+            (
+                "min_protocol_version=3.1",
+                "invalid min_protocol_version value: \"3.1\"",
+            ),
+            (
+                "scram_client_key=AAAA",
+                "invalid SCRAM client key length: 3",
+            ),
+            ("scram_server_key=''", "invalid SCRAM server key length: 0"),
+            ("scram_server_key=A", "invalid SCRAM server key"),
+            ("scram_client_key='AAA A'", "invalid SCRAM client key"),
+            (
+                "require_auth=md5,md5",
+                "require_auth method \"md5\" is specified more than once",
+            ),
+            ("host=h port=70000", "invalid port number: \"70000\""),
+            (
+                "host=h,i port=0,70000",
+                "invalid port number: \"0\"\ninvalid port number: \"70000\"",
+            ),
+            (
+                "host=h,i port=x,0",
+                "invalid integer value \"x\" for connection option \"port\"",
+            ),
+        ] {
+            assert_eq!(error(conninfo), text, "{conninfo}");
+        }
+    }
+
+    #[test]
+    fn encryption_that_is_required_but_not_there_is_refused() {
+        for (conninfo, text) in [
+            (
+                "sslmode=require",
+                "sslmode value \"require\" invalid when SSL support is not compiled in",
+            ),
+            (
+                "sslmode=verify-ca",
+                "sslmode value \"verify-ca\" invalid when SSL support is not compiled in",
+            ),
+            (
+                "sslmode=verify-full",
+                "sslmode value \"verify-full\" invalid when SSL support is not compiled in",
+            ),
+            (
+                "sslrootcert=system",
+                "sslrootcert value \"system\" invalid when SSL support is not compiled in",
+            ),
+            (
+                "sslnegotiation=direct",
+                "sslnegotiation value \"direct\" invalid when SSL support is not compiled in",
+            ),
+            (
+                "sslcertmode=require",
+                "sslcertmode value \"require\" invalid when SSL support is not compiled in",
+            ),
+            (
+                "gssencmode=require",
+                "gssencmode value \"require\" invalid when GSSAPI support is not compiled in",
+            ),
+        ] {
+            assert_eq!(error(conninfo), text, "{conninfo}");
+        }
+        let plan = good(
+            "sslmode=prefer gssencmode=prefer sslcertmode=allow sslrootcert=/x sslnegotiation=postgres",
+        );
+        assert_eq!(
+            (plan.sslmode, plan.gssencmode),
+            (SslMode::Disable, GssEncMode::Disable)
+        );
+        assert_eq!(good("sslmode=allow").sslmode, SslMode::Disable);
+        assert_eq!(
+            good("channel_binding=require").channel_binding,
+            ChannelBinding::Require
+        );
+    }
+
+    #[test]
+    fn with_encryption_a_weak_mode_does_not_go_with_what_asks_for_a_strong_one() {
+        let planned = |conninfo| planned(conninfo, &surroundings(), WITH);
+        assert_eq!(
+            planned("sslmode=verify-ca").unwrap().0.sslmode,
+            SslMode::VerifyCa
+        );
+        assert_eq!(
+            planned("gssencmode=require").unwrap().0.gssencmode,
+            GssEncMode::Require
+        );
+        assert_eq!(
+            planned("sslrootcert=system").unwrap().0.sslmode,
+            SslMode::VerifyFull
+        );
+        assert_eq!(
+            planned("sslmode=prefer sslnegotiation=direct").unwrap_err(),
+            "weak sslmode \"prefer\" may not be used with sslnegotiation=direct (use \"require\", \"verify-ca\", or \"verify-full\")"
+        );
+        assert_eq!(
+            planned("sslmode=require sslrootcert=system").unwrap_err(),
+            "weak sslmode \"require\" may not be used with sslrootcert=system (use \"verify-full\")"
+        );
+    }
+
+    #[test]
+    fn numbers_mean_what_the_manual_says() {
+        assert_eq!(
+            good("connect_timeout=1").connect_timeout,
+            Some(Duration::from_secs(1))
+        );
+        assert_eq!(good("connect_timeout=0").connect_timeout, None);
+        assert_eq!(good("connect_timeout=-1").connect_timeout, None);
+        let tcp = good("host=h keepalives_idle=30 keepalives_interval=0 keepalives_count=-1 tcp_user_timeout=5000").tcp;
+        let expected = TcpOptions {
+            keepalives: true,
+            keepalives_idle: Some(30),
+            user_timeout_ms: Some(5000),
+            ..TcpOptions::default()
+        };
+        assert_eq!(tcp, expected);
+        let tcp = good("host=h keepalives=0 keepalives_idle=x tcp_user_timeout=7").tcp;
+        let expected = TcpOptions {
+            user_timeout_ms: Some(7),
+            ..TcpOptions::default()
+        };
+        assert_eq!(tcp, expected);
+        assert!(
+            good("host=/tmp keepalives=x tcp_user_timeout=x")
+                .tcp
+                .keepalives,
+            "no TCP, no look"
+        );
+    }
+
+    #[test]
+    fn protocol_versions() {
+        for (conninfo, minimum, maximum) in [
+            ("", PROTOCOL_3_0, PROTOCOL_3_0),
+            ("max_protocol_version=latest", PROTOCOL_3_0, PROTOCOL_3_2),
+            ("min_protocol_version=3.2", PROTOCOL_3_2, PROTOCOL_3_2),
+            (
+                "min_protocol_version=3.0 max_protocol_version=3.2",
+                PROTOCOL_3_0,
+                PROTOCOL_3_2,
+            ),
+        ] {
+            let plan = good(conninfo);
+            assert_eq!(
+                (plan.min_protocol, plan.max_protocol),
+                (minimum, maximum),
+                "{conninfo}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_startup_packet_carries_and_in_which_order() {
+        let from = surroundings()
+            .with_variable("PGTZ", "UTC")
+            .with_variable("PGDATESTYLE", "ISO")
+            .with_variable("PGGEQO", "Default")
+            .with_variable("LANG", "de_DE.UTF-8");
+        let conninfo = "client_encoding=auto fallback_application_name=f options='-c x=1' replication=database";
+        let (plan, warnings) = planned(conninfo, &from, WITHOUT).unwrap();
+        let shown: Vec<_> = plan
+            .parameters
+            .iter()
+            .map(|(name, value)| {
+                format!(
+                    "{}={}",
+                    String::from_utf8_lossy(name),
+                    String::from_utf8_lossy(value)
+                )
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "replication=database",
+                "options=-c x=1",
+                "application_name=f",
+                "client_encoding=UTF8",
+                "datestyle=ISO",
+                "timezone=UTC",
+            ]
+        );
+        assert!(warnings.is_empty());
+        assert!(good("").parameters.is_empty());
+        assert!(
+            good("application_name='' fallback_application_name=f")
+                .parameters
+                .is_empty()
+        );
+
+        let from = surroundings().with_locale("xx_XX.VISCII", "VISCII");
+        let (plan, warnings) = planned("client_encoding=auto", &from, WITHOUT).unwrap();
+        assert!(plan.parameters.is_empty());
+        assert_eq!(
+            warnings,
+            ["could not determine encoding for locale \"xx_XX.VISCII\": codeset is \"VISCII\""]
+        );
+    }
+
+    #[test]
+    fn each_host_has_the_password_of_its_line() {
+        let from = surroundings().with_file(
+            "/home/alice/.pgpass",
+            0o600,
+            "a:5432:d:alice:first\n*:7:d:alice:second\nlocalhost:5432:d:alice:local\n10.0.0.1:5432:d:alice:\n",
+        );
+        let passwords = |conninfo: &str| -> Vec<Option<String>> {
+            let (plan, _) = planned(conninfo, &from, WITHOUT).unwrap();
+            let shown = |secret: &Secret| String::from_utf8(secret.expose().to_vec()).unwrap();
+            plan.hosts
+                .iter()
+                .map(|host| host.password.as_ref().map(shown))
+                .collect()
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            passwords("host=a,b,c port=5432,7,8 dbname=d"),
+            [some("first"), some("second"), None]
+        );
+        assert_eq!(passwords("dbname=d"), [some("local")], "the default socket");
+        assert_eq!(passwords("host=/tmp dbname=d"), [some("local")]);
+        assert_eq!(passwords("host=/elsewhere dbname=d"), [None]);
+        assert_eq!(
+            passwords("host=a hostaddr=10.0.0.1 dbname=d"),
+            [some("first")]
+        );
+        assert_eq!(
+            passwords("hostaddr=10.0.0.1 dbname=d"),
+            [None],
+            "an empty one is none"
+        );
+        assert_eq!(passwords("host=a dbname=d password=given"), [some("given")]);
+        assert_eq!(passwords("host=a dbname=d password=''"), [some("first")]);
+        assert_eq!(passwords("host=a dbname=d passfile=/none"), [None]);
+        let (plan, _) = planned("host=a dbname=d", &from, WITHOUT).unwrap();
+        assert_eq!(
+            plan.hosts[0].passfile.as_deref(),
+            Some(&b"/home/alice/.pgpass"[..])
+        );
+        assert!(!format!("{plan:?}").contains("first"));
+    }
+
+    #[test]
+    fn one_host_that_cannot_be_does_not_spoil_the_others() {
+        let plan = good("host=a,b,/tmp port=0,5432,x");
+        assert!(matches!(
+            plan.hosts[0].target,
+            Target::Invalid { last: false, .. }
+        ));
+        assert_eq!(plan.hosts[1].target, Target::Name(b"b".into()));
+        assert!(matches!(
+            plan.hosts[2].target,
+            Target::Invalid { last: true, .. }
+        ));
+    }
+
+    #[test]
+    fn scram_keys_are_decoded() {
+        let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        let plan = good(&format!("scram_client_key={key} scram_server_key={key}"));
+        let expected: Vec<u8> = (0..32).collect();
+        assert_eq!(plan.scram_client_key.unwrap().expose(), expected);
+        assert_eq!(plan.scram_server_key.unwrap().expose(), expected);
+    }
+
+    #[test]
+    fn what_was_decided_is_written_back() {
+        let from = surroundings().with_variable("LANG", "C.UTF-8");
+        let mut options = Options::parse(b"client_encoding=auto").unwrap();
+        options.fill_defaults(&from).unwrap();
+        let (plan, _) = options.plan(&from).unwrap();
+        options.settle(&plan, &from).unwrap();
+        assert_eq!(options.get("user"), Some(&b"alice"[..]));
+        assert_eq!(options.get("dbname"), Some(&b"alice"[..]));
+        assert_eq!(options.get("passfile"), Some(&b"/home/alice/.pgpass"[..]));
+        assert_eq!(options.get("client_encoding"), Some(&b"UTF8"[..]));
+        assert_eq!(options.get("host"), None);
+    }
+}

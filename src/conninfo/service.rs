@@ -118,3 +118,103 @@ fn trim(line: &[u8]) -> &[u8] {
         .map_or(0, |last| last + 1);
     trim_start(line.get(..end).unwrap_or_default())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "# services\n\n[other]\nhost=no\n\n  [mine]  \n host=h\nport= 5\r\n#user=no\nuser=\n[after]\ndbname=no\n";
+
+    fn filled(conninfo: &str, from: &Surroundings) -> Result<Options, String> {
+        let mut options = Options::parse(conninfo.as_bytes()).unwrap();
+        fill(&mut options, from).map_err(|error| error.to_string())?;
+        Ok(options)
+    }
+
+    fn with_home_file(content: &str) -> Surroundings {
+        Surroundings::empty()
+            .with_account("alice", "/home/alice")
+            .with_file("/home/alice/.pg_service.conf", 0o644, content)
+    }
+
+    #[test]
+    fn a_group_is_read_to_its_end_and_overrides_nothing() {
+        let options = filled("service=mine port=7", &with_home_file(FILE)).unwrap();
+        assert_eq!(options.get("host"), Some(&b"h"[..]));
+        assert_eq!(options.get("port"), Some(&b"7"[..]));
+        assert_eq!(
+            options.get("user"),
+            Some(&b""[..]),
+            "set, though to nothing"
+        );
+        assert_eq!(options.get("dbname"), None);
+
+        let from = with_home_file(FILE).with_variable("PGSERVICE", "mine");
+        assert_eq!(filled("", &from).unwrap().get("port"), Some(&b" 5"[..]));
+        let options = filled("service=other", &from).unwrap();
+        assert_eq!(
+            options.get("host"),
+            Some(&b"no"[..]),
+            "the string's own wins"
+        );
+        assert_eq!(filled("", &with_home_file(FILE)).unwrap().get("host"), None);
+    }
+
+    #[test]
+    fn the_users_file_is_looked_at_before_the_machines() {
+        let machine = "[mine]\nhost=machine\n[machines]\nhost=machine\n";
+        let from = with_home_file(FILE).with_file("/etc/pg/pg_service.conf", 0o644, machine);
+        let from = from.with_variable("PGSYSCONFDIR", "/etc/pg");
+        let host = |conninfo, from: &Surroundings| {
+            filled(conninfo, from).map(|options| options.get("host").unwrap().to_vec())
+        };
+        assert_eq!(host("service=mine", &from).unwrap(), b"h");
+        assert_eq!(host("service=machines", &from).unwrap(), b"machine");
+        assert_eq!(
+            host("service=nobodys", &from).unwrap_err(),
+            "definition of service \"nobodys\" not found"
+        );
+        let elsewhere = from.with_variable("PGSERVICEFILE", "/srv/file");
+        assert_eq!(
+            host("service=mine", &elsewhere).unwrap_err(),
+            "service file \"/srv/file\" not found"
+        );
+        let elsewhere = elsewhere.with_file("/srv/file", 0o644, "");
+        assert_eq!(host("service=mine", &elsewhere).unwrap(), b"machine");
+        assert_eq!(
+            host("service=x", &Surroundings::empty()).unwrap_err(),
+            "definition of service \"x\" not found"
+        );
+    }
+
+    #[test]
+    fn a_malformed_line_is_named() {
+        let place = "in service file \"/home/alice/.pg_service.conf\", line 2";
+        for (line, error) in [
+            ("host", format!("syntax error {place}")),
+            ("host = a", format!("syntax error {place}")),
+            ("hots=a", format!("syntax error {place}")),
+            (
+                "ldap://ldap.example.com/dc=x",
+                format!("syntax error {place}"),
+            ),
+            (
+                "service=other",
+                format!("nested service specifications not supported {place}"),
+            ),
+            (
+                &*format!("host={}", "a".repeat(1017)),
+                "line 2 too long in service file \"/home/alice/.pg_service.conf\"".into(),
+            ),
+        ] {
+            let from = with_home_file(&format!("[mine]\n{line}\n"));
+            assert_eq!(filled("service=mine", &from).unwrap_err(), error);
+            let from = with_home_file(&format!("[mine]\nhost=a\n[other]\n{line}\n"));
+            let tolerated = !error.contains("too long");
+            assert!(!tolerated || filled("service=mine", &from).is_ok());
+        }
+        let from = with_home_file(&format!("[mine]\nhost={}\n", "a".repeat(1016)));
+        assert!(filled("service=mine", &from).is_ok());
+    }
+}

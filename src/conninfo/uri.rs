@@ -203,3 +203,103 @@ fn split(text: &[u8], at: usize) -> (&[u8], &[u8]) {
     let (before, after) = text.split_at_checked(at).unwrap_or((text, &[]));
     (before, after.get(1..).unwrap_or_default())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// What the URI sets; more cases, those of PostgreSQL, are in `tests/conninfo.rs`.
+    fn get(uri: &str, keyword: &str) -> Option<String> {
+        let options = Options::parse(uri.as_bytes()).unwrap();
+        options
+            .get(keyword)
+            .map(|value| String::from_utf8(value.to_vec()).unwrap())
+    }
+
+    fn error(uri: &str) -> String {
+        Options::parse(uri.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn several_hosts_make_two_lists() {
+        let uri = "postgres://a:1,[::1]:2,c,%2Ftmp:4/d";
+        assert_eq!(get(uri, "host").unwrap(), "a,::1,c,/tmp");
+        assert_eq!(get(uri, "port").unwrap(), "1,2,,4");
+        assert_eq!(get(uri, "dbname").unwrap(), "d");
+        assert_eq!(get("postgres://,", "host").unwrap(), ",");
+        assert_eq!(get("postgres://,", "port").unwrap(), ",");
+    }
+
+    #[test]
+    fn credentials_end_at_the_first_at_sign_before_a_slash() {
+        assert_eq!(get("postgres://u:p:q@h", "password").unwrap(), "p:q");
+        assert_eq!(get("postgres://u%40x:p%3A%2F@h", "user").unwrap(), "u@x");
+        assert_eq!(
+            get("postgres://u%40x:p%3A%2F@h", "password").unwrap(),
+            "p:/"
+        );
+        assert_eq!(get("postgres://u@h@i", "host").unwrap(), "h@i");
+        assert_eq!(get("postgres://h/a@b", "dbname").unwrap(), "a@b");
+        assert_eq!(get("postgres://h?user=a@b", "user").unwrap(), "h?user=a");
+        assert_eq!(get("postgres://a,[::1]@", "password").unwrap(), ":1]");
+        assert_eq!(get("postgres://:p@h", "user"), None);
+        assert_eq!(get("postgres://u:@h", "password"), None);
+    }
+
+    #[test]
+    fn parameters_win_over_what_stands_before_them() {
+        let uri = "postgres://u@h/d?user=v&dbname=&host=%2Frun&application_name=a%20b%26c&options=";
+        assert_eq!(get(uri, "user").unwrap(), "v");
+        assert_eq!(get(uri, "dbname").unwrap(), "");
+        assert_eq!(get(uri, "host").unwrap(), "/run");
+        assert_eq!(get(uri, "application_name").unwrap(), "a b&c");
+        assert_eq!(get(uri, "options").unwrap(), "");
+    }
+
+    #[test]
+    fn what_jdbc_writes_for_tls() {
+        assert_eq!(get("postgres://h?ssl=true", "sslmode").unwrap(), "require");
+        assert_eq!(
+            get("postgres://h?requiressl=0", "sslmode").unwrap(),
+            "prefer"
+        );
+        assert_eq!(
+            error("postgres://h?ssl=false"),
+            "invalid URI query parameter: \"ssl\""
+        );
+    }
+
+    #[test]
+    fn what_is_malformed_is_said() {
+        for (uri, text) in [
+            (
+                "postgres://h?&",
+                "missing key/value separator \"=\" in URI query parameter: \"\"",
+            ),
+            ("postgres://h?=", "invalid URI query parameter: \"\""),
+            (
+                "postgres://h?user=a=b",
+                "extra key/value separator \"=\" in URI query parameter: \"user\"",
+            ),
+            (
+                "postgres://h?user=%0",
+                "invalid percent-encoded token: \"%0\"",
+            ),
+            (
+                "postgres://h?user=%+1",
+                "invalid percent-encoded token: \"%+1\"",
+            ),
+            (
+                "postgres://h?user=a%00",
+                "forbidden value %00 in percent-encoded value: \"a%00\"",
+            ),
+            (
+                "postgres://a b,c",
+                "unexpected spaces found in \"a b,c\", use percent-encoded spaces (%20) instead",
+            ),
+        ] {
+            assert_eq!(error(uri), text, "{uri}");
+        }
+    }
+}
