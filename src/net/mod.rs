@@ -243,6 +243,7 @@ impl Net {
         self.generation += u64::from(had);
     }
 
+    #[inline]
     fn is_forked(&self) -> bool {
         self.forks != fork::generation()
     }

@@ -113,6 +113,7 @@ fn a_unix_socket_connects_and_is_answered_by_the_next_answer() {
     assert_eq!(net.receive(&mut [0; 8]), Received::Wait);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn an_abstract_unix_socket_connects() {
     use std::os::linux::net::SocketAddrExt;
@@ -139,6 +140,7 @@ fn a_missing_unix_socket_is_said_in_the_systems_words() {
     );
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_full_backlog_is_a_failure_as_libpq_reports_it() {
     let folder = Folder::new();
@@ -163,6 +165,7 @@ fn a_full_backlog_is_a_failure_as_libpq_reports_it() {
     assert_eq!(error.text, "Resource temporarily unavailable");
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_path_that_is_too_long_is_said_in_libpqs_words() {
     let path = |n: usize| [b"/tmp/".as_slice(), &vec![b'x'; n - 5]].concat();
@@ -209,6 +212,7 @@ fn the_peer_of_a_unix_socket_has_a_name_where_it_is_asked_for() {
     );
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn tcp_options_are_set_before_dialling() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -150,6 +150,8 @@ fn a_descriptor_of_the_callers_is_adopted() {
 }
 
 #[test]
-fn a_connected_net_is_small() {
+fn a_connected_net_is_small_and_may_move_to_another_thread() {
+    fn moves<T: Send>() {}
+    moves::<Net>();
     assert!(size_of::<Net>() < 120, "{}", size_of::<Net>());
 }
