@@ -1,8 +1,7 @@
 //! Reads the data types of the manual's section "Message Data Types" off a message body. Knows no message.
 
-use std::ffi::CStr;
-
 use super::error::{Error, Problem};
+use super::nul;
 
 /// The unread rest of one message body. Every read is checked and names its field, for the error.
 #[derive(Debug, Clone, Copy)]
@@ -114,11 +113,11 @@ impl<'a> Cursor<'a> {
     /// Reads a String; the NUL is consumed but not returned.
     #[inline]
     pub fn cstr(&mut self, field: &'static str) -> Result<&'a [u8], Error> {
-        let Ok(string) = CStr::from_bytes_until_nul(self.rest) else {
+        let Some(length) = nul::position(self.rest) else {
             return Err(self.error(field, Problem::NoTerminator));
         };
-        let string = string.to_bytes();
-        self.rest = self.rest.get(string.len() + 1..).unwrap_or_default();
+        let (string, rest) = self.rest.split_at_checked(length).unwrap_or_default();
+        self.rest = rest.get(1..).unwrap_or_default();
         Ok(string)
     }
 

@@ -3,16 +3,9 @@
 use std::fmt;
 
 use super::cursor::Cursor;
+use super::element::Element;
 use super::error::{Error, Problem};
 use super::writer::Writer;
-
-/// What can stand in a [`List`]: it reads and writes itself.
-pub trait Element<'a>: Copy {
-    #[doc(hidden)]
-    fn read(cursor: &mut Cursor<'a>, field: &'static str) -> Result<Self, Error>;
-    #[doc(hidden)]
-    fn write(self, writer: &mut Writer<'_>, field: &'static str) -> Result<(), Error>;
-}
 
 /// The elements of a message's list, in order. A decoded list was validated once and is read in place;
 /// a list to be encoded borrows a slice: `List::from(&[…])`.
@@ -246,69 +239,5 @@ impl<'a, T: Element<'a>> ExactSizeIterator for Iter<'a, T> {}
 impl<'a, T: Element<'a> + fmt::Debug> fmt::Debug for Iter<'a, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.clone()).finish()
-    }
-}
-
-impl<'a> Element<'a> for u32 {
-    #[inline]
-    fn read(cursor: &mut Cursor<'a>, field: &'static str) -> Result<Self, Error> {
-        cursor.u32(field)
-    }
-
-    #[inline]
-    fn write(self, writer: &mut Writer<'_>, field: &'static str) -> Result<(), Error> {
-        writer.u32(self, field)
-    }
-}
-
-impl<'a> Element<'a> for i16 {
-    #[inline]
-    fn read(cursor: &mut Cursor<'a>, field: &'static str) -> Result<Self, Error> {
-        cursor.i16(field)
-    }
-
-    #[inline]
-    fn write(self, writer: &mut Writer<'_>, field: &'static str) -> Result<(), Error> {
-        writer.i16(self, field)
-    }
-}
-
-/// A String.
-impl<'a> Element<'a> for &'a [u8] {
-    #[inline]
-    fn read(cursor: &mut Cursor<'a>, field: &'static str) -> Result<Self, Error> {
-        cursor.cstr(field)
-    }
-
-    #[inline]
-    fn write(self, writer: &mut Writer<'_>, field: &'static str) -> Result<(), Error> {
-        writer.cstr(self, field)
-    }
-}
-
-/// A name and its value, both a String.
-impl<'a> Element<'a> for (&'a [u8], &'a [u8]) {
-    #[inline]
-    fn read(cursor: &mut Cursor<'a>, field: &'static str) -> Result<Self, Error> {
-        Ok((cursor.cstr(field)?, cursor.cstr(field)?))
-    }
-
-    #[inline]
-    fn write(self, writer: &mut Writer<'_>, field: &'static str) -> Result<(), Error> {
-        writer.cstr(self.0, field)?;
-        writer.cstr(self.1, field)
-    }
-}
-
-/// A value that may be NULL.
-impl<'a> Element<'a> for Option<&'a [u8]> {
-    #[inline]
-    fn read(cursor: &mut Cursor<'a>, field: &'static str) -> Result<Self, Error> {
-        cursor.value(field)
-    }
-
-    #[inline]
-    fn write(self, writer: &mut Writer<'_>, field: &'static str) -> Result<(), Error> {
-        writer.value(self, field)
     }
 }

@@ -2,8 +2,9 @@
 //! Fields" lists their codes.
 
 use super::cursor::Cursor;
+use super::element::Element;
 use super::error::Error;
-use super::list::{Element, List};
+use super::list::List;
 use super::writer::Writer;
 
 /// A field's code, such as `C` for SQLSTATE, and its text.

@@ -1,8 +1,9 @@
 //! RowDescription: the columns of the rows that follow.
 
 use super::cursor::Cursor;
+use super::element::Element;
 use super::error::Error;
-use super::list::{Element, List};
+use super::list::List;
 use super::writer::Writer;
 
 /// One column.
