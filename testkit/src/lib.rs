@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 pub mod alloc;
+pub mod built;
 pub mod cluster;
 pub mod options;
 pub mod servers;

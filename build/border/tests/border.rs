@@ -1,0 +1,357 @@
+//! What C programs see: the header, the names that the libraries export, and what they need of the system.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use testkit::built::{libraries, root, target};
+
+type Names = BTreeSet<String>;
+
+#[test]
+fn header_is_what_the_source_says() {
+    let border = env!("CARGO_BIN_EXE_border");
+    let said = Command::new(border).arg("check").output().unwrap();
+    assert!(said.status.success(), "{}", text(&said.stderr));
+}
+
+#[test]
+fn header_compiles_alone_as_c99_and_cpp11() {
+    let folder = Scratch::new("header");
+    let twice = "#include <pgpoll.h>\n#include <pgpoll.h>\nint main(void) { return 0; }\n";
+    let include = format!("-I{}", root().join("include").display());
+    for (compiler, standard, file) in [
+        ("cc", "-std=c99", "alone.c"),
+        ("c++", "-std=c++11", "alone.cpp"),
+        ("clang", "-std=c99", "alone.c"),
+        ("clang++", "-std=c++11", "alone.cpp"),
+    ] {
+        let source = folder.write(file, twice);
+        let mut command = Command::new(compiler);
+        command.args([
+            standard,
+            "-Wall",
+            "-Wextra",
+            "-Wpedantic",
+            "-Werror",
+            "-fsyntax-only",
+            &include,
+        ]);
+        run(command.arg(source));
+    }
+}
+
+#[test]
+fn header_names_start_with_conn() {
+    let header = header();
+    for name in functions(&header) {
+        assert!(name.starts_with("conn_"), "function {name}");
+    }
+    for line in header.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["#define", name, ..] => {
+                assert!(
+                    name.starts_with("CONN_") || *name == "PGPOLL_H",
+                    "constant {name}"
+                );
+            }
+            ["typedef", "struct" | "union", name, ..] => {
+                assert!(name.starts_with("Conn"), "type {name}");
+            }
+            ["typedef", ..] if line.contains("(*") => {
+                assert!(line.contains("(*Conn"), "callback {line}");
+            }
+            ["typedef", .., name] => assert!(name.starts_with("Conn"), "type {name}"),
+            ["enum", ..] => panic!("C programs pass integers, not enums: {line}"),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn libpgpoll_exports_what_the_header_declares() {
+    let declared = functions(&header());
+    assert_eq!(
+        declared,
+        list("build/pgpoll.exports"),
+        "header against export list"
+    );
+    assert_eq!(
+        declared,
+        exported("libpgpoll.so"),
+        "header against libpgpoll.so"
+    );
+    assert_eq!(
+        declared,
+        visible("libpgpoll.a"),
+        "header against libpgpoll.a"
+    );
+}
+
+#[test]
+fn nothing_for_c_is_missing_in_the_header() {
+    libraries();
+    let written = unmangled(&target().join("release/libpgpoll_capi.a"), "conn_");
+    assert_eq!(written, functions(&header()));
+}
+
+#[test]
+fn libpq_exports_nothing_that_libpq_18_does_not() {
+    let allowed = list("build/libpq.exports");
+    let exported = exported("libpq.so.5");
+    let more: Vec<&String> = exported.difference(&allowed).collect();
+    assert!(more.is_empty(), "{more:?}");
+    assert_eq!(exported, visible("libpq.a"));
+    for prefix in ["PQ", "pq", "lo_"] {
+        let written = unmangled(&target().join("release/libpq.a"), prefix);
+        let unlisted: Vec<&String> = written.difference(&allowed).collect();
+        assert!(unlisted.is_empty(), "no libpq has {unlisted:?}");
+    }
+}
+
+#[test]
+fn export_list_is_that_of_libpq_18() {
+    let theirs = std::env::var_os("PG18").unwrap_or_else(|| "/tmp/pg18".into());
+    let theirs = Path::new(&theirs).join("lib/libpq.so.5");
+    let ours = list("build/libpq.exports");
+    assert_eq!(ours.len(), 210);
+    if theirs.exists() {
+        assert_eq!(ours, dynamic(&theirs));
+    } else {
+        println!("SKIPPED: no libpq 18 at {}", theirs.display());
+    }
+}
+
+#[test]
+fn libraries_need_libc_alone_and_say_who_they_are() {
+    for (library, soname) in [
+        ("libpgpoll.so", "libpgpoll.so.0"),
+        ("libpq.so", "libpq.so.5"),
+    ] {
+        let path = libraries().join(library);
+        let said = run(Command::new("objdump").arg("-p").arg(&path));
+        for line in said.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match words.as_slice() {
+                ["NEEDED", name] => {
+                    let ours = ["libc.so.6", "libm.so.6", "libgcc_s.so.1"].contains(name);
+                    // The dynamic loader is a part of libc with a file of its own.
+                    assert!(
+                        ours || name.starts_with("ld-linux"),
+                        "{library} needs {name}"
+                    );
+                }
+                ["SONAME", name] => assert_eq!(*name, soname),
+                _ => {}
+            }
+        }
+        assert!(said.contains(soname), "{library} has no soname");
+        let flags = run(Command::new("readelf").arg("-d").arg(&path));
+        let flags = flags.lines().find(|line| line.contains("FLAGS_1")).unwrap();
+        // NODELETE: threads and fork handlers survive dlclose.
+        assert!(
+            flags.contains("NOW") && flags.contains("NODELETE"),
+            "{flags}"
+        );
+        assert!(
+            fs::canonicalize(libraries().join(soname)).is_ok(),
+            "no link {soname}"
+        );
+    }
+}
+
+#[test]
+fn symbols_carry_no_version_as_in_debians_libpq() {
+    let path = libraries().join("libpq.so.5");
+    let said = run(Command::new("readelf").arg("-V").arg(path));
+    assert!(!said.contains("Version definition"), "{said}");
+}
+
+#[test]
+fn both_static_libraries_fit_into_one_program_in_either_order() {
+    let folder = Scratch::new("both");
+    let (ours, theirs) = (libraries().join("libpgpoll.a"), libraries().join("libpq.a"));
+    let names: Vec<String> = visible("libpgpoll.a")
+        .into_iter()
+        .chain(visible("libpq.a"))
+        .collect();
+    let mut source = String::from("#include <stdio.h>\n");
+    for name in &names {
+        writeln!(source, "extern void {name}(void);").unwrap();
+    }
+    source += "static void (*const all[])(void) = {\n";
+    for name in &names {
+        writeln!(source, "    {name},").unwrap();
+    }
+    source += "    0\n};\nint main(void) {\n    int n = 0;\n    while (all[n]) n++;\n    printf(\"%d\\n\", n);\n    return 0;\n}\n";
+    let file = folder.write("both.c", &source);
+    for (first, second) in [(&ours, &theirs), (&theirs, &ours)] {
+        for gc in ["-Wl,--no-gc-sections", "-Wl,--gc-sections"] {
+            let program = folder.0.join("both");
+            let mut cc = Command::new("cc");
+            cc.args(["-Werror", gc, "-o"])
+                .arg(&program)
+                .arg(&file)
+                .arg(first)
+                .arg(second);
+            run(cc.args(["-Wno-builtin-declaration-mismatch", "-lm"]));
+            assert_eq!(
+                run(&mut Command::new(&program)).trim(),
+                names.len().to_string()
+            );
+        }
+    }
+}
+
+#[test]
+fn install_gives_what_pkg_config_says() {
+    let folder = Scratch::new("install");
+    libraries();
+    let destination = format!("DESTDIR={}", folder.0.display());
+    run(Command::new("make")
+        .args(["-s", "install", "PREFIX=/opt/pg", &destination])
+        .current_dir(root())
+        .env_remove("MAKEFLAGS")
+        .env_remove("MAKELEVEL"));
+    let prefix = folder.0.join("opt/pg");
+    for file in [
+        "include/pgpoll.h",
+        "lib/libpgpoll.so",
+        "lib/libpgpoll.so.0",
+        "lib/libpgpoll.a",
+    ] {
+        assert!(
+            fs::canonicalize(prefix.join(file))
+                .unwrap()
+                .starts_with(&prefix),
+            "{file}"
+        );
+    }
+    let flags = run(Command::new("pkg-config")
+        .env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"))
+        .env("PKG_CONFIG_SYSROOT_DIR", &folder.0)
+        .args(["--cflags", "--libs", "pgpoll"]));
+    let source = folder.write(
+        "use.c",
+        "#include <pgpoll.h>\nint main(void) { return 0; }\n",
+    );
+    let mut cc = Command::new("cc");
+    cc.arg(source).args(flags.split_whitespace());
+    run(cc
+        .args(["-Wl,--no-as-needed", "-o"])
+        .arg(folder.0.join("use")));
+}
+
+fn header() -> String {
+    fs::read_to_string(root().join("include/pgpoll.h")).unwrap()
+}
+
+/// The functions that a header declares: outside of comments, the word before the first `(` of a declaration.
+fn functions(header: &str) -> Names {
+    let mut names = Names::new();
+    let mut rest = header;
+    let mut code = String::new();
+    while let Some((before, after)) = rest.split_once("/*") {
+        code += before;
+        rest = after.split_once("*/").unwrap().1;
+    }
+    code += rest;
+    let lines = code
+        .lines()
+        .map(|line| line.split_once("//").map_or(line, |(code, _)| code));
+    let lines = lines.filter(|line| !line.starts_with('#') && !line.contains("extern \"C\""));
+    let code: String = lines.map(|line| format!("{line}\n")).collect();
+    for declaration in code.split(';').filter(|part| !part.contains("typedef")) {
+        if let Some((before, _)) = declaration.split_once('(') {
+            let word = before
+                .rsplit(|c: char| !c.is_alphanumeric() && c != '_')
+                .next();
+            names.extend(word.filter(|word| !word.is_empty()).map(str::to_owned));
+        }
+    }
+    names
+}
+
+fn list(path: &str) -> Names {
+    let text = fs::read_to_string(root().join(path)).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn exported(library: &str) -> Names {
+    dynamic(&libraries().join(library))
+}
+
+fn dynamic(path: &Path) -> Names {
+    symbols(run(Command::new("nm")
+        .args(["-D", "--defined-only"])
+        .arg(path)))
+}
+
+/// The global names of a static library, which has to be one object.
+fn visible(library: &str) -> Names {
+    let path = libraries().join(library);
+    let members = run(Command::new("ar").arg("t").arg(&path));
+    assert_eq!(members.lines().count(), 1, "{library}: {members}");
+    symbols(run(Command::new("nm")
+        .args(["-g", "--defined-only"])
+        .arg(path)))
+}
+
+/// The names with this prefix that a Rust archive defines, whether a list knows them or not.
+fn unmangled(archive: &Path, prefix: &str) -> Names {
+    let mut names = symbols(run(Command::new("nm")
+        .args(["-g", "--defined-only"])
+        .arg(archive)));
+    names.retain(|name| name.starts_with(prefix));
+    names
+}
+
+fn symbols(said: String) -> Names {
+    let lines = said.lines().filter_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            [_, _, name] => Some((*name).to_owned()),
+            _ => None,
+        }
+    });
+    lines.collect()
+}
+
+fn run(command: &mut Command) -> String {
+    let said = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(said.status.success(), "{command:?}\n{}", text(&said.stderr));
+    text(&said.stdout)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A folder that goes with the test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let folder = std::env::temp_dir().join(format!("pgpoll-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        Scratch(folder.canonicalize().unwrap())
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

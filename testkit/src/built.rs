@@ -1,0 +1,45 @@
+//! The release libraries that C programs link to. Knows `make`, not what is in them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The root of the repository.
+#[must_use]
+pub fn root() -> &'static Path {
+    let parent = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    parent.unwrap_or(Path::new("/"))
+}
+
+/// Where cargo writes: `target` in the repository, or what `CARGO_TARGET_DIR` says.
+#[must_use]
+pub fn target() -> PathBuf {
+    let chosen = std::env::var_os("CARGO_TARGET_DIR");
+    root().join(chosen.map_or_else(|| PathBuf::from("target"), PathBuf::from))
+}
+
+/// The folder with `libpgpoll.so`, `libpgpoll.a`, `libpq.so` and `libpq.a`, made by `make lib`, once in a process.
+///
+/// # Panics
+/// With what make and cargo say if the libraries cannot be built.
+pub fn libraries() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        // An outer make would hand down its flags and a job server that this process does not hold.
+        let said = Command::new("make")
+            .args(["-s", "lib"])
+            .current_dir(root())
+            .env_remove("MAKEFLAGS")
+            .env_remove("MFLAGS")
+            .env_remove("MAKELEVEL")
+            .output()
+            .unwrap();
+        if !said.status.success() {
+            panic!(
+                "make lib failed:\n{}",
+                String::from_utf8_lossy(&said.stderr)
+            );
+        }
+        target().join("lib")
+    })
+}
