@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use pgpoll::conninfo::TcpOptions;
-use pgpoll::link::{Addr, Answer, Ask, Peer};
+use pgpoll::link::{Addr, Answer, Ask, LinkErrorKind, Peer};
 use pgpoll::net::{Net, Received, Sent};
 
 #[global_allocator]
@@ -45,6 +45,23 @@ fn settled(threads: usize) -> usize {
     entries("/proc/self/fd")
 }
 
+/// Runs `f` while the process may not have more memory than it has: no new stack.
+fn without_memory<T>(f: impl FnOnce() -> T) -> T {
+    // SAFETY: all zeroes is a value of rlimit; the calls read and write it alone.
+    unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        libc::getrlimit(libc::RLIMIT_AS, &raw mut limit);
+        let low = libc::rlimit {
+            rlim_cur: 1,
+            ..limit
+        };
+        libc::setrlimit(libc::RLIMIT_AS, &raw const low);
+        let result = f();
+        libc::setrlimit(libc::RLIMIT_AS, &raw const limit);
+        result
+    }
+}
+
 fn dial(net: &mut Net, listener: &TcpListener) {
     let addr = Addr::Tcp(listener.local_addr().unwrap());
     net.ask(
@@ -69,6 +86,23 @@ fn nothing_is_left_behind() {
     let threads = entries("/proc/self/task");
     let descriptors = settled(threads);
     let blocked = mask();
+
+    // A thread that cannot be started. First, because later there are stacks to use again.
+    let mut net = Net::new();
+    let answer = without_memory(|| {
+        net.ask(1, resolve("localhost"));
+        net.answer()
+    });
+    let Some((1, Answer::Failed(error))) = answer else {
+        panic!("{answer:?}");
+    };
+    let text = "could not start the resolver thread: Resource temporarily unavailable";
+    assert_eq!(
+        (error.kind, error.text.as_str()),
+        (LinkErrorKind::Resolve, text)
+    );
+    net.release_retired();
+    assert_eq!(settled(threads), descriptors);
 
     // Resolutions: finished, replaced, dropped.
     for turn in 0..100 {

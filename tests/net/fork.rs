@@ -8,7 +8,7 @@ use pgpoll::net::{Alive, Net, Received, Sent};
 use crate::{connected, drive, ready, resolve, tcp};
 
 /// Runs `child` in a forked process; the status it ended with.
-fn in_child(child: impl FnOnce() -> bool) -> i32 {
+pub(crate) fn in_child(child: impl FnOnce() -> bool) -> i32 {
     // SAFETY: the child works on what is its own and leaves by _exit, without running the test harness twice.
     unsafe {
         let pid = libc::fork();
@@ -77,6 +77,27 @@ fn a_child_is_told_that_an_ask_of_its_parent_is_not_its_own() {
     net.ask(2, tcp(listener.local_addr().unwrap()));
     assert_eq!(in_child(|| is_forked(net.answer())), 0);
     assert!(matches!(drive(&mut net), (2, Answer::Dialled(_))));
+}
+
+/// The child holds copies of the helper's descriptors: the end must be told, it cannot be left to a close.
+#[test]
+fn a_resolution_is_heard_of_while_a_child_holds_its_descriptors() {
+    let mut net = Net::new();
+    net.ask(1, resolve("localhost"));
+    let (mut hold, release) = std::os::unix::net::UnixStream::pair().unwrap();
+    // SAFETY: the child only waits and leaves by _exit.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        drop(release);
+        let _ = hold.read(&mut [0]);
+        // SAFETY: leaves without running the harness twice.
+        unsafe { libc::_exit(0) };
+    }
+    assert!(matches!(drive(&mut net), (1, Answer::Resolved(_))));
+    drop((hold, release));
+    // SAFETY: `child` is ours to wait for.
+    let ended = unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+    assert_eq!(ended, child);
 }
 
 #[test]

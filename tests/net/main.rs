@@ -3,6 +3,7 @@
 
 mod dial;
 mod fork;
+mod limits;
 mod resolve;
 mod transfer;
 
