@@ -1,6 +1,13 @@
 //! Does what the engine asks: names, sockets, time. Knows no protocol.
 //!
 //! No call waits. What would block (resolving, looking up a user) runs on a thread of its own, whose end is seen on a descriptor.
+//!
+//! One turn of whoever drives it:
+//!
+//! 1. [`Net::release_retired`]: the caller has had its turn with the old descriptor.
+//! 2. [`Net::ask`] with each new ask, and [`Net::answer`] until it has none.
+//! 3. Connected: [`Net::send`] and [`Net::receive`] until both wait.
+//! 4. Sleep on [`Net::fd`], for [`Net::pending`] if it says so; [`Net::generation`] tells a new descriptor from one that only has the same number.
 #![deny(unsafe_code)]
 
 pub mod clock;
@@ -122,6 +129,7 @@ impl Net {
     /// What can be answered at once is answered by the next [`Net::answer`]: call that before waiting.
     pub fn ask(&mut self, id: AskId, ask: Ask) {
         if self.is_forked() && ask != Ask::Hangup {
+            self.let_go();
             self.work = Some(Box::new(Work::answered(id, Answer::Failed(forked()))));
             return;
         }
@@ -135,17 +143,17 @@ impl Net {
         let before = self.fd();
         let work = self.work.as_mut()?;
         let id = work.id();
-        let mut done = if self.forks == fork::generation() {
-            work.advance(&mut self.retired)
-        } else {
-            Some((Answer::Failed(forked()), None))
-        };
-        if let Some((_, socket)) = &mut done {
-            self.work = None;
-            self.socket = socket.take();
+        if self.forks != fork::generation() {
+            self.let_go();
+            return Some((id, Answer::Failed(forked())));
         }
+        let done = work.advance(&mut self.retired).map(|(answer, socket)| {
+            self.work = None;
+            self.socket = socket;
+            (id, answer)
+        });
         self.generation += u64::from(self.fd() != before);
-        done.map(|(answer, _)| (id, answer))
+        done
     }
 
     /// What the caller's loop watches now: the end of a helper, the socket that is being connected, the connected socket.
@@ -227,20 +235,22 @@ impl Net {
     }
 
     /// Ends the connection or the ask under way. The peer sees it now; the descriptor is closed by [`Net::release_retired`].
-    /// In a forked child the peer sees nothing: the connection is the parent's.
+    /// In a forked child the peer sees nothing, for the connection is the parent's; what is asked next is the child's own.
     pub fn hangup(&mut self) {
-        let had = self.fd().is_some();
-        if let Some(socket) = self.socket.take() {
-            if !self.is_forked() {
-                sys::shutdown(socket.as_fd());
-            }
-            self.retired.push(socket);
+        if let Some(socket) = self.ready() {
+            sys::shutdown(socket.as_fd());
         }
+        self.let_go();
+        self.forks = fork::generation();
+    }
+
+    /// Retires what there is, without a word to the peer.
+    fn let_go(&mut self) {
+        self.generation += u64::from(self.fd().is_some());
+        self.retired.extend(self.socket.take());
         if let Some(work) = self.work.take() {
             work.retire(&mut self.retired);
         }
-        self.forks = fork::generation();
-        self.generation += u64::from(had);
     }
 
     #[inline]

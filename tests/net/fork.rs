@@ -38,8 +38,9 @@ fn a_forked_child_may_only_free() {
         let received = matches!(net.receive(&mut [0; 64]), Received::Failed(e) if e.kind == LinkErrorKind::Forked);
         let sent = matches!(net.send(b"from the child"), Sent::Failed(e) if e.kind == LinkErrorKind::Forked);
         let alive = matches!(net.is_alive(), Alive::Failed(e) if e.kind == LinkErrorKind::Forked);
+        let generation = net.generation();
         net.ask(2, resolve("localhost"));
-        let asked = is_forked(net.answer());
+        let asked = is_forked(net.answer()) && net.generation() > generation && net.fd().is_none();
         net.ask(3, Ask::Hangup);
         net.release_retired();
         drop(net);
