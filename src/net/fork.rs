@@ -11,7 +11,7 @@ use crate::net::sys;
 static FORKS: AtomicU64 = AtomicU64::new(0);
 static WATCHED: AtomicBool = AtomicBool::new(false);
 
-/// How often this process and its ancestors have forked since [`watch`]; it differs between a parent and its child.
+/// How often this process and its ancestors have forked since the first net was made; it differs between a parent and its child.
 #[inline]
 pub fn generation() -> u64 {
     FORKS.load(Ordering::Relaxed)

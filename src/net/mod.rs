@@ -237,11 +237,15 @@ impl Net {
     /// Ends the connection or the ask under way. The peer sees it now; the descriptor is closed by [`Net::release_retired`].
     /// In a forked child the peer sees nothing, for the connection is the parent's; what is asked next is the child's own.
     pub fn hangup(&mut self) {
+        self.say_goodbye();
+        self.let_go();
+        self.forks = fork::generation();
+    }
+
+    fn say_goodbye(&self) {
         if let Some(socket) = self.ready() {
             sys::shutdown(socket.as_fd());
         }
-        self.let_go();
-        self.forks = fork::generation();
     }
 
     /// Retires what there is, without a word to the peer.
@@ -282,8 +286,9 @@ impl Net {
 }
 
 impl Drop for Net {
+    /// A close alone would not reach the peer while a forked child holds a copy.
     fn drop(&mut self) {
-        self.hangup();
+        self.say_goodbye();
     }
 }
 

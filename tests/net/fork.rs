@@ -102,6 +102,26 @@ fn a_resolution_is_heard_of_while_a_child_holds_its_descriptors() {
 }
 
 #[test]
+fn the_peer_hears_of_the_end_though_a_child_holds_a_copy() {
+    let (net, mut server) = connected();
+    let (mut hold, release) = std::os::unix::net::UnixStream::pair().unwrap();
+    // SAFETY: the child only waits and leaves by _exit.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        drop(release);
+        let _ = hold.read(&mut [0]);
+        // SAFETY: leaves without running the harness twice.
+        unsafe { libc::_exit(0) };
+    }
+    drop(net);
+    assert_eq!(server.read(&mut [0]).unwrap(), 0);
+    drop((hold, release));
+    // SAFETY: `child` is ours to wait for.
+    let ended = unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+    assert_eq!(ended, child);
+}
+
+#[test]
 fn a_child_opens_connections_of_its_own() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
