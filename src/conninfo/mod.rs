@@ -1,8 +1,10 @@
 //! Text to options: connection strings, URIs, environment, service and password files. Knows no sockets.
 #![forbid(unsafe_code)]
 
+mod choice;
 mod defaults;
 mod encoding;
+mod encryption;
 mod error;
 mod hosts;
 mod number;
@@ -12,7 +14,9 @@ mod password;
 pub mod plan;
 mod planning;
 mod service;
+mod startup;
 mod surroundings;
+mod tcp;
 mod uri;
 mod values;
 
