@@ -1,0 +1,558 @@
+//! The same connection strings to libpq and to this library: same options or same error, byte for byte. Needs a libpq and no server;
+//! where there is none it says so. `PGPOLL_TEST_LIBPQ` names another one than the newest installed.
+#![allow(clippy::unwrap_used)]
+
+use std::env;
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ptr;
+
+use pgpoll::conninfo::{OPTIONS, Options, Surroundings, Target};
+use testkit::Server;
+
+/// `PQconninfoOption` of `libpq-fe.h`.
+#[repr(C)]
+struct RawOption {
+    keyword: *const c_char,
+    envvar: *const c_char,
+    compiled: *const c_char,
+    val: *const c_char,
+    label: *const c_char,
+    dispchar: *const c_char,
+    dispsize: c_int,
+}
+
+type Conninfo = *mut RawOption;
+type Connection = *mut c_void;
+
+/// The functions of a libpq that are compared with.
+struct Libpq {
+    version: extern "C" fn() -> c_int,
+    defaults: extern "C" fn() -> Conninfo,
+    parse: extern "C" fn(*const c_char, *mut *mut c_char) -> Conninfo,
+    free: extern "C" fn(Conninfo),
+    free_text: extern "C" fn(*mut c_void),
+    start: extern "C" fn(*const c_char) -> Connection,
+    error: extern "C" fn(Connection) -> *const c_char,
+    finish: extern "C" fn(Connection),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Shown {
+    keyword: Vec<u8>,
+    envvar: Option<Vec<u8>>,
+    compiled: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    label: Vec<u8>,
+    dispchar: Vec<u8>,
+    dispsize: c_int,
+}
+
+impl Libpq {
+    fn load() -> Option<Self> {
+        let chosen = env::var("PGPOLL_TEST_LIBPQ").ok();
+        let installed = Server::installed()
+            .into_iter()
+            .map(|server| server.bin.join("../lib/libpq.so.5"))
+            .filter(|path| path.exists())
+            .map(|path| path.to_string_lossy().into_owned());
+        let candidates = chosen.into_iter().chain(installed);
+        for name in candidates.chain(["libpq.so.5".to_owned()]) {
+            let name = CString::new(name).unwrap();
+            // SAFETY: a C string; libpq's constructors have no precondition.
+            let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW) };
+            if !handle.is_null() {
+                eprintln!("comparing with {}", name.to_string_lossy());
+                return Some(Self::of(handle));
+            }
+        }
+        eprintln!("SKIPPED: no libpq.so.5 to compare with: apt-get install libpq5");
+        None
+    }
+
+    fn of(handle: *mut c_void) -> Self {
+        let symbol = |name: &CStr| {
+            // SAFETY: the handle is open and stays so.
+            let symbol = unsafe { libc::dlsym(handle, name.as_ptr()) };
+            assert!(!symbol.is_null(), "{name:?}");
+            symbol
+        };
+        // SAFETY: these are the signatures of libpq-fe.h.
+        unsafe {
+            Self {
+                version: std::mem::transmute::<*mut c_void, extern "C" fn() -> c_int>(symbol(
+                    c"PQlibVersion",
+                )),
+                defaults: std::mem::transmute::<*mut c_void, extern "C" fn() -> Conninfo>(symbol(
+                    c"PQconndefaults",
+                )),
+                parse: std::mem::transmute::<
+                    *mut c_void,
+                    extern "C" fn(*const c_char, *mut *mut c_char) -> Conninfo,
+                >(symbol(c"PQconninfoParse")),
+                free: std::mem::transmute::<*mut c_void, extern "C" fn(Conninfo)>(symbol(
+                    c"PQconninfoFree",
+                )),
+                free_text: std::mem::transmute::<*mut c_void, extern "C" fn(*mut c_void)>(symbol(
+                    c"PQfreemem",
+                )),
+                start: std::mem::transmute::<*mut c_void, extern "C" fn(*const c_char) -> Connection>(
+                    symbol(c"PQconnectStart"),
+                ),
+                error: std::mem::transmute::<*mut c_void, extern "C" fn(Connection) -> *const c_char>(
+                    symbol(c"PQerrorMessage"),
+                ),
+                finish: std::mem::transmute::<*mut c_void, extern "C" fn(Connection)>(symbol(
+                    c"PQfinish",
+                )),
+            }
+        }
+    }
+
+    fn take(&self, options: Conninfo) -> Vec<Shown> {
+        let mut shown = Vec::new();
+        let mut next = options;
+        loop {
+            // SAFETY: the array ends with an element whose keyword is null, and is freed below only.
+            let option = unsafe { &*next };
+            let Some(keyword) = text(option.keyword) else {
+                break;
+            };
+            shown.push(Shown {
+                keyword,
+                envvar: text(option.envvar),
+                compiled: text(option.compiled),
+                value: text(option.val),
+                label: text(option.label).unwrap(),
+                dispchar: text(option.dispchar).unwrap(),
+                dispsize: option.dispsize,
+            });
+            // SAFETY: not at the end yet.
+            next = unsafe { next.add(1) };
+        }
+        (self.free)(options);
+        shown
+    }
+
+    fn parse(&self, conninfo: &[u8]) -> Result<Vec<Shown>, Vec<u8>> {
+        let conninfo = CString::new(conninfo).unwrap();
+        let mut error = ptr::null_mut();
+        let options = (self.parse)(conninfo.as_ptr(), &raw mut error);
+        if !options.is_null() {
+            return Ok(self.take(options));
+        }
+        let message = text(error).unwrap();
+        (self.free_text)(error.cast());
+        Err(message.strip_suffix(b"\n").unwrap().to_vec())
+    }
+
+    /// What is said at once when connecting is started; empty if nothing is wrong yet.
+    fn start(&self, conninfo: &[u8]) -> Vec<u8> {
+        let conninfo = CString::new(conninfo).unwrap();
+        let connection = (self.start)(conninfo.as_ptr());
+        let error = text((self.error)(connection)).unwrap();
+        (self.finish)(connection);
+        error
+    }
+}
+
+fn text(pointer: *const c_char) -> Option<Vec<u8>> {
+    if pointer.is_null() {
+        return None;
+    }
+    // SAFETY: libpq's strings end with NUL and live until their owner is freed.
+    Some(unsafe { CStr::from_ptr(pointer) }.to_bytes().to_vec())
+}
+
+/// Marsaglia's xorshift: the same strings in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % limit
+    }
+
+    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        from[self.below(from.len())]
+    }
+}
+
+#[test]
+fn the_table_is_libpqs() {
+    let Some(libpq) = Libpq::load() else { return };
+    let theirs = libpq.take((libpq.defaults)());
+    if (libpq.version)() / 10000 != 18 {
+        eprintln!("SKIPPED: this libpq has another table than version 18");
+        return;
+    }
+    assert_eq!(theirs.len(), OPTIONS.len());
+    let defaults = Options::defaults(&Surroundings::real()).unwrap();
+    for (theirs, ours) in theirs.iter().zip(OPTIONS) {
+        let keyword = ours.keyword;
+        assert_eq!(theirs.keyword, keyword.as_bytes());
+        assert_eq!(
+            theirs.envvar.as_deref(),
+            ours.envvar.map(str::as_bytes),
+            "{keyword}"
+        );
+        assert_eq!(theirs.label, ours.label.as_bytes(), "{keyword}");
+        assert_eq!(theirs.dispchar, ours.dispchar.as_bytes(), "{keyword}");
+        assert_eq!(theirs.dispsize, c_int::from(ours.dispsize), "{keyword}");
+        // What a build can encrypt with decides over these.
+        if !["sslmode", "gssencmode", "channel_binding"].contains(&keyword) {
+            assert_eq!(
+                theirs.compiled.as_deref(),
+                ours.compiled.map(str::as_bytes),
+                "{keyword}"
+            );
+            assert_eq!(theirs.value.as_deref(), defaults.get(keyword), "{keyword}");
+        }
+    }
+}
+
+/// Pieces that connection strings are made of, right and wrong.
+const PIECES: &[&str] = &[
+    "host",
+    "user",
+    "password",
+    "port",
+    "dbname",
+    "options",
+    "sslmode",
+    "requiressl",
+    "nonsense",
+    "application_name",
+    "hostaddr",
+    "=",
+    "=",
+    "=",
+    "=",
+    " ",
+    " ",
+    "  ",
+    "\t",
+    "\n",
+    "\u{b}",
+    "'",
+    "''",
+    "\\",
+    "\\'",
+    "\\\\",
+    "a",
+    "b c",
+    "1",
+    "5432",
+    "é",
+    "\u{7f}",
+    "postgres://",
+    "postgresql://",
+    "/",
+    "/",
+    "?",
+    "?",
+    "&",
+    "&",
+    "@",
+    ":",
+    ":",
+    ",",
+    "[",
+    "]",
+    "[::1]",
+    "[fe80::1%25eth0]",
+    "%",
+    "%2",
+    "%2f",
+    "%2F",
+    "%00",
+    "%zz",
+    "%20",
+    "%41",
+    "ssl=true",
+    "ssl=1",
+    "true",
+    "localhost",
+    "127.0.0.1",
+    "#",
+    ";",
+    "\"",
+];
+
+/// The same for URIs, more of which are right.
+const URI_PIECES: &[&str] = &[
+    "u",
+    "u:p",
+    "@",
+    "h",
+    "h",
+    ":5432",
+    ":",
+    ",",
+    "[::1]",
+    "[",
+    "]",
+    "/",
+    "/d",
+    "?",
+    "&",
+    "user=v",
+    "host=%2Ftmp",
+    "port=1",
+    "ssl=true",
+    "sslmode=allow",
+    "x=y",
+    "dbname=",
+    "=",
+    "%20",
+    "%",
+    " ",
+    "a b",
+    "é",
+    "requiressl=1",
+];
+
+fn random_string(random: &mut Random) -> String {
+    let mut string = String::new();
+    let pieces = match random.below(3) {
+        0 => PIECES,
+        1 => {
+            string.push_str(random.pick(&["postgres://", "postgresql://"]));
+            PIECES
+        }
+        _ => {
+            string.push_str("postgresql://");
+            URI_PIECES
+        }
+    };
+    for _ in 0..random.below(12) {
+        string.push_str(random.pick(pieces));
+    }
+    string
+}
+
+#[test]
+fn twenty_thousand_strings_are_read_alike() {
+    let Some(libpq) = Libpq::load() else { return };
+    let version = (libpq.version)() / 10000;
+    let known: Vec<_> = libpq
+        .take((libpq.defaults)())
+        .into_iter()
+        .map(|option| option.keyword)
+        .collect();
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    let (mut alike, mut errors, mut skipped) = (0, 0, 0);
+    for _ in 0..20_000 {
+        let string = random_string(&mut random);
+        if version < 18 && string.starts_with("postgres") && string.contains(' ') {
+            skipped += 1;
+            continue;
+        }
+        let ours = Options::parse(string.as_bytes());
+        match (libpq.parse(string.as_bytes()), ours) {
+            (Ok(theirs), Ok(ours)) => {
+                for option in theirs {
+                    let keyword = std::str::from_utf8(&option.keyword).unwrap();
+                    assert_eq!(
+                        option.value.as_deref(),
+                        ours.get(keyword),
+                        "{string:?}: {keyword}"
+                    );
+                }
+                for option in OPTIONS {
+                    let unknown = !known.iter().any(|name| name == option.keyword.as_bytes());
+                    assert!(!unknown || ours.get(option.keyword).is_none(), "{string:?}");
+                }
+            }
+            (Err(theirs), Err(ours)) => {
+                errors += 1;
+                assert_eq!(
+                    String::from_utf8_lossy(&theirs),
+                    String::from_utf8_lossy(ours.as_bytes()),
+                    "{string:?}"
+                );
+            }
+            (theirs, ours) => {
+                assert!(
+                    theirs.is_ok() == ours.is_ok(),
+                    "{string:?}: libpq says {:?}, we say {:?}",
+                    theirs
+                        .map(|_| ())
+                        .map_err(|text| String::from_utf8_lossy(&text).into_owned()),
+                    ours.map(|_| ())
+                );
+            }
+        }
+        alike += 1;
+    }
+    eprintln!(
+        "{alike} alike, of them {errors} errors; {skipped} not compared with libpq {version}"
+    );
+    assert!(
+        errors > 4000 && alike - errors > 4000,
+        "{errors} of {alike}"
+    );
+}
+
+/// Options and values for what is checked before anything is sent. Nothing listens at port 1, nor in a folder that is not there.
+const CHECKED: &[(&str, &[&str])] = &[
+    (
+        "host",
+        &[
+            "/nonexistent",
+            "127.0.0.1",
+            "/nonexistent,127.0.0.1",
+            "@none,,/x",
+        ],
+    ),
+    (
+        "hostaddr",
+        &[
+            "127.0.0.1",
+            "127.0.0.1,::1",
+            "127.0.0.300",
+            "127.1",
+            "localhost",
+            ",",
+        ],
+    ),
+    (
+        "port",
+        &[
+            "1",
+            "1,1",
+            "0",
+            "65536",
+            "x",
+            " 1 ",
+            "0,x",
+            "+1",
+            "1,",
+            "-1",
+            "99999999999",
+        ],
+    ),
+    ("dbname", &["d", ""]),
+    (
+        "require_auth",
+        &[
+            "md5",
+            "!md5",
+            "md5,!md5",
+            "!md5,none",
+            "md5,md5",
+            "none,none",
+            "!none,!none",
+            "",
+            "x",
+            "!",
+            "md5,",
+            "!x",
+        ],
+    ),
+    (
+        "channel_binding",
+        &["disable", "prefer", "require", "", "x"],
+    ),
+    ("sslmode", &["disable", "allow", "prefer", "", "x"]),
+    ("sslnegotiation", &["postgres", "", "x"]),
+    (
+        "ssl_min_protocol_version",
+        &["TLSv1", "tlsv1.1", "TLSv1.3", "", "x"],
+    ),
+    (
+        "ssl_max_protocol_version",
+        &["TLSv1", "TLSV1.2", "TLSv1.3", "", "SSLv3"],
+    ),
+    ("sslcertmode", &["disable", "allow", "", "x"]),
+    ("gssencmode", &["disable", "prefer", "", "x"]),
+    (
+        "target_session_attrs",
+        &["any", "read-write", "prefer-standby", "", "x"],
+    ),
+    (
+        "scram_client_key",
+        &[
+            "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+            "AAAA",
+            "AAA=",
+            "AAB=",
+            "A",
+            "A===",
+            "====",
+            "AA A",
+            "!!!!",
+            "",
+        ],
+    ),
+    (
+        "scram_server_key",
+        &[
+            "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9=",
+            "AAAAAAAA",
+            "AA==",
+            "AA",
+        ],
+    ),
+    ("load_balance_hosts", &["disable", "", "x"]),
+    ("min_protocol_version", &["3.0", "3.2", "latest", "3.1", ""]),
+    ("max_protocol_version", &["3.0", "3.2", "latest", "3", "x"]),
+    ("keepalives", &["0", "1", "x"]),
+    ("keepalives_idle", &["10", "1.5", ""]),
+    ("tcp_user_timeout", &["10", " -1 ", "x"]),
+];
+
+#[test]
+fn what_cannot_be_is_refused_alike() {
+    let Some(libpq) = Libpq::load() else { return };
+    if (libpq.version)() / 10000 != 18 {
+        eprintln!("SKIPPED: this libpq checks other options than version 18");
+        return;
+    }
+    let real = Surroundings::real();
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let (mut refused, mut skipped) = (0, 0);
+    for round in 0..4_000 {
+        let mut conninfo = String::from("host=/nonexistent ");
+        // Few options: of many, one is nearly always wrong, and always the same.
+        for _ in 0..1 + random.below(4) {
+            let (keyword, values) = CHECKED[random.below(CHECKED.len())];
+            conninfo += &format!("{keyword}='{}' ", random.pick(values));
+        }
+        let mut options = Options::parse(conninfo.as_bytes()).unwrap();
+        options.fill_defaults(&real).unwrap();
+        let theirs = String::from_utf8(libpq.start(conninfo.as_bytes())).unwrap();
+        let ours = match options.plan(&real) {
+            Ok((plan, _)) => match &plan.hosts[0].target {
+                Target::Invalid { error, .. } => error.to_string(),
+                _ => String::new(),
+            },
+            Err(error) => error.to_string(),
+        };
+        if theirs.starts_with("weak sslmode") || ours.contains("compiled in") {
+            skipped += 1;
+        } else if ours.is_empty() {
+            assert!(
+                theirs.is_empty() || theirs.starts_with("connection to server "),
+                "round {round}, {conninfo}: libpq says {theirs}"
+            );
+        } else if ours.contains("\" for connection option \"keepalives")
+            || ours.contains("\"tcp_user_timeout\"")
+        {
+            refused += 1;
+            assert!(
+                theirs.contains(&ours),
+                "round {round}, {conninfo}: we say {ours}, libpq says {theirs}"
+            );
+        } else {
+            refused += 1;
+            assert!(
+                theirs.starts_with(&format!("{ours}\n")),
+                "round {round}, {conninfo}: we say {ours}, libpq says {theirs}"
+            );
+        }
+    }
+    eprintln!("{refused} refused alike, {skipped} not compared");
+    assert!(refused > 1000);
+}
