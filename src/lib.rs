@@ -3,7 +3,11 @@
 #![warn(missing_docs)]
 
 pub mod auth;
+pub mod conn;
 pub mod conninfo;
+pub mod engine;
+pub mod error;
 pub mod link;
 pub mod net;
+pub mod rows;
 pub mod wire;

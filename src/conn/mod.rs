@@ -1,0 +1,445 @@
+//! A connection: the engine coupled with a real transport. Both faces stand on it; it knows no C.
+
+mod readiness;
+mod start;
+
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+pub use readiness::{Readiness, State};
+
+use crate::conninfo::{Options, Plan, Surroundings};
+use crate::engine::{Engine, Facts, Item, Need, Notice, Notification, Phase, Random, Room};
+use crate::error::Error;
+use crate::net::{Interest, Net, Received, Sent, clock, entropy};
+use crate::rows::Limits;
+
+/// Bytes that one poll receives at most, and works through at most: well below a millisecond of work.
+const BUDGET: usize = 512 * 1024;
+
+/// What [`Connection::set_batch`] and the taker leave in the connection before reading stops.
+const NATIVE_ROOM: Room = Room {
+    items: 256,
+    bytes: 1024 * 1024,
+    inbox: 1024 * 1024,
+};
+
+/// A connection to a PostgreSQL server.
+///
+/// Start an operation, [`poll`](Connection::poll), wait for what the poll names, poll again, [`take`](Connection::take)
+/// the items. No call waits, except [`wait`](Connection::wait).
+#[derive(Debug)]
+pub struct Connection {
+    engine: Engine,
+    net: Net,
+    options: Options,
+    warnings: Vec<String>,
+    room: Room,
+    limits: Limits,
+    /// The generation of the descriptor that the caller was told of.
+    told: u64,
+    /// Sending has failed: what the server said before is read first.
+    send_failed: Option<crate::link::LinkError>,
+    write_blocked: bool,
+}
+
+impl Connection {
+    /// Begins to connect as a connection string or URI says (manual, "Connection Strings"). Files (service, password)
+    /// are read now; everything else happens in [`poll`](Connection::poll). A string that makes no sense gives a
+    /// connection that is over at once, with the reason.
+    pub fn open(conninfo: impl AsRef<[u8]>) -> Self {
+        match Options::parse(conninfo.as_ref()) {
+            Ok(options) => Self::open_options(options),
+            Err(error) => Self::failed(Error::misuse(error.to_string())),
+        }
+    }
+
+    /// The same from options that were parsed already.
+    pub fn open_options(options: Options) -> Self {
+        Self::open_with(options, NATIVE_ROOM)
+    }
+
+    /// The same with a policy of how much may be finished and not taken.
+    pub fn open_with(mut options: Options, room: Room) -> Self {
+        let surroundings = Surroundings::real();
+        let planned = options
+            .fill_defaults(&surroundings)
+            .and_then(|()| options.plan(&surroundings));
+        let mut connection = match planned {
+            Ok((plan, warnings)) => Self::over_plan(plan, warnings, room),
+            Err(error) => {
+                Self::with_engine(Engine::failed(Error::misuse(error.to_string()), room), room)
+            }
+        };
+        connection.options = options;
+        connection
+    }
+
+    fn failed(error: Error) -> Self {
+        Self::with_engine(Engine::failed(error, NATIVE_ROOM), NATIVE_ROOM)
+    }
+
+    fn over_plan(plan: Plan, warnings: Vec<String>, room: Room) -> Self {
+        let engine = match entropy() {
+            Ok(seed) => Engine::new(plan, Random::new(seed), room),
+            Err(error) => Engine::failed(error.into(), room),
+        };
+        let mut connection = Self::with_engine(engine, room);
+        connection.warnings = warnings;
+        connection
+    }
+
+    fn with_engine(engine: Engine, room: Room) -> Self {
+        Self {
+            engine,
+            net: Net::new(),
+            options: Options::default(),
+            warnings: Vec::new(),
+            room,
+            limits: Limits::NONE,
+            told: 0,
+            send_failed: None,
+            write_blocked: false,
+        }
+    }
+
+    /// Closes the connection and begins anew with the same options: files are read again, names resolved again.
+    pub fn reset(&mut self) {
+        let mut fresh = Self::open_with(self.options.clone(), self.room);
+        fresh.limits = self.limits;
+        fresh.engine.set_limits(self.limits);
+        self.say_goodbye();
+        self.net.hangup();
+        // The net lives on: its descriptors are closed only at the next poll, and its generation keeps counting.
+        std::mem::swap(&mut fresh.net, &mut self.net);
+        fresh.told = self.told;
+        *self = fresh;
+    }
+
+    /// Moves bytes both ways and runs the protocol until nothing changes; says what to wait for.
+    pub fn poll(&mut self) -> Readiness {
+        self.net.release_retired();
+        if let Err(error) = self.engine.flush_open_group() {
+            self.engine.end(error);
+        }
+        let now = clock::now_ns();
+        self.write_blocked = false;
+        let mut left = BUDGET;
+        let mut drained = false;
+        let mut need = self.engine.advance(now, BUDGET);
+        loop {
+            let mut progress = self.converse();
+            if need.write && !self.write_blocked {
+                progress |= self.flush();
+            }
+            if need.read && !drained && left > 0 {
+                match self.receive(left) {
+                    Some(0) => drained = true,
+                    Some(count) => {
+                        left -= count.min(left);
+                        progress = true;
+                    }
+                    None => {
+                        drained = true;
+                        progress = true;
+                    }
+                }
+            }
+            if !progress {
+                break;
+            }
+            need = self.engine.advance(now, BUDGET);
+        }
+        need.runnable |= need.read && left == 0 && !drained;
+        self.check_for_stall(need);
+        self.readiness(need)
+    }
+
+    /// Carries questions and answers between the engine and the net; true when there was one.
+    pub fn converse(&mut self) -> bool {
+        let mut progress = false;
+        while let Some((id, ask)) = self.engine.ask() {
+            self.net.ask(id, ask);
+            self.send_failed = None;
+        }
+        if let Some((id, answer)) = self.net.answer() {
+            self.engine.answer(id, answer);
+            progress = true;
+        }
+        progress
+    }
+
+    /// Sends queued output until the socket takes no more; true when some of it went.
+    pub fn flush(&mut self) -> bool {
+        if self.send_failed.is_some() {
+            return false;
+        }
+        let mut progress = false;
+        loop {
+            let output = self.engine.output();
+            if output.is_empty() {
+                return progress;
+            }
+            match self.net.send(output) {
+                Sent::Bytes(count) => {
+                    self.engine.sent(count);
+                    progress = true;
+                }
+                Sent::Wait => {
+                    self.write_blocked = true;
+                    return progress;
+                }
+                Sent::Failed(error) => {
+                    self.send_failed = Some(error);
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// Receives once, at most `most` bytes: how many came, 0 when nothing has arrived, `None` when the transport is gone.
+    fn receive(&mut self, most: usize) -> Option<usize> {
+        let room = self.engine.room()?;
+        let end = room.len().min(most);
+        match self.net.receive(&mut room[..end]) {
+            Received::Bytes(count) => {
+                self.engine.received(count);
+                Some(count)
+            }
+            Received::Wait => {
+                let error = self.send_failed.take();
+                match error {
+                    None => Some(0),
+                    Some(error) => {
+                        self.engine.lost(error);
+                        None
+                    }
+                }
+            }
+            Received::Failed(error) => {
+                self.engine.lost(error);
+                None
+            }
+        }
+    }
+
+    /// Receives what has arrived, without parsing it; true when something came.
+    pub fn consume_input(&mut self) -> bool {
+        let mut some = false;
+        while self.engine.need().read {
+            match self.receive(BUDGET) {
+                Some(0) => break,
+                Some(_) => some = true,
+                None => return true,
+            }
+        }
+        some
+    }
+
+    /// Runs the protocol on what has been received, without I/O.
+    pub fn advance(&mut self) -> Need {
+        self.engine.advance(clock::now_ns(), usize::MAX)
+    }
+
+    /// Polls, and waits for what it names, until there is something to take or do, or `timeout` is over (`None`: no
+    /// limit). The one call that waits.
+    pub fn wait(&mut self, timeout: Option<Duration>) -> Readiness {
+        let end = timeout.map(|timeout| clock::now_ns().saturating_add(timeout.as_nanos() as u64));
+        loop {
+            let ready = self.poll();
+            if ready.is_something() {
+                return ready;
+            }
+            let now = clock::now_ns();
+            if end.is_some_and(|end| now >= end) {
+                return ready;
+            }
+            if ready.is_runnable() {
+                continue;
+            }
+            let until = match (end, self.deadline_ns()) {
+                (Some(end), Some(deadline)) => Some(end.min(deadline)),
+                (end, deadline) => end.or(deadline),
+            };
+            let timeout = until.map(|until| Duration::from_nanos(until.saturating_sub(now)));
+            crate::net::wait(
+                self.socket(),
+                ready.wants_read(),
+                ready.wants_write(),
+                timeout,
+            );
+        }
+    }
+
+    /// The next finished item; `None` when nothing is finished now.
+    #[inline]
+    pub fn take(&mut self) -> Option<Item> {
+        if let Some(item) = self.engine.take() {
+            return Some(item);
+        }
+        // What was read before there was room is looked at without I/O.
+        if self.engine.need().read || self.engine.error().is_some() {
+            return None;
+        }
+        self.engine.advance(clock::now_ns(), BUDGET);
+        self.engine.take()
+    }
+
+    /// The next notice.
+    pub fn take_notice(&mut self) -> Option<Notice> {
+        self.engine.notice()
+    }
+
+    /// The next notification.
+    pub fn take_notification(&mut self) -> Option<Notification> {
+        self.engine.notification()
+    }
+
+    /// The descriptor to wait for; it may be another one after each poll that says so.
+    #[inline]
+    pub fn socket(&self) -> Option<RawFd> {
+        self.net.fd()
+    }
+
+    /// Goes up whenever [`socket`](Connection::socket) changes.
+    #[inline]
+    pub fn socket_generation(&self) -> u64 {
+        self.net.generation()
+    }
+
+    /// When to poll at the latest: nanoseconds of CLOCK_MONOTONIC.
+    #[inline]
+    pub fn deadline_ns(&self) -> Option<u64> {
+        self.engine.deadline()
+    }
+
+    /// The same as milliseconds from now, rounded up; `None`: no limit.
+    pub fn deadline_ms(&self) -> Option<u64> {
+        let deadline = self.deadline_ns()?;
+        Some(deadline.saturating_sub(clock::now_ns()).div_ceil(1_000_000))
+    }
+
+    /// What is known of the connection.
+    #[inline]
+    pub fn facts(&self) -> &Facts {
+        self.engine.facts()
+    }
+
+    /// Why the connection is over, once it is.
+    pub fn error(&self) -> Option<&Error> {
+        self.engine.error()
+    }
+
+    /// The options, as given and filled with defaults.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// What was odd about the files that were read: a password file that others can read, say.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// How the rows of operations started from now on are cut: a batch ends after `rows` rows or `bytes` bytes,
+    /// whichever comes first; 0 is no limit. Batches that are not taken stop the reading.
+    pub fn set_batch(&mut self, rows: usize, bytes: usize) {
+        let limit = |value| if value == 0 { usize::MAX } else { value };
+        self.limits = Limits {
+            rows: limit(rows),
+            bytes: limit(bytes),
+        };
+        self.engine.set_limits(self.limits);
+    }
+
+    /// One line of JSON: phase, operation, what it awaits, where and since when, bytes, queue, transaction.
+    pub fn inspect(&self) -> String {
+        self.engine.inspect(clock::now_ns())
+    }
+
+    /// The engine, for what a face needs of it.
+    #[inline]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The engine, for what a face needs of it.
+    #[inline]
+    pub fn engine_mut(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// What the last poll said, and where to wait for it, in one piece.
+    pub fn state(&self, ready: Readiness) -> State {
+        State {
+            ready,
+            socket: self.socket().unwrap_or(-1),
+            generation: self.socket_generation(),
+            deadline_ns: self.deadline_ns(),
+        }
+    }
+
+    /// What to wait for after an advance or a poll, from what the engine and the net need.
+    pub fn readiness(&mut self, need: Need) -> Readiness {
+        let mut ready = Readiness::default();
+        let has_item = self.engine.peek().is_some();
+        let (notice, notification) = self.engine.has_mail();
+        ready.set(Readiness::RESULT, has_item);
+        ready.set(Readiness::NOTICE, notice);
+        ready.set(Readiness::NOTIFY, notification);
+        if self.engine.error().is_some() {
+            ready.set(Readiness::FAILED, !has_item);
+        } else {
+            let pending = self.net.pending();
+            ready.set(
+                Readiness::WANT_READ,
+                need.read || pending == Some(Interest::Read),
+            );
+            ready.set(
+                Readiness::WANT_WRITE,
+                need.write || pending == Some(Interest::Write),
+            );
+            ready.set(Readiness::RUNNABLE, need.runnable);
+            let idle = self.facts().is_ready() && self.engine.queued() == 0 && !has_item;
+            ready.set(Readiness::IDLE, idle);
+        }
+        ready.set(
+            Readiness::SOCKET_CHANGED,
+            self.told != self.net.generation(),
+        );
+        self.told = self.net.generation();
+        ready
+    }
+
+    /// Neither interest nor deadline nor anything to do would be a hang: it is an error that names the await.
+    fn check_for_stall(&mut self, need: Need) {
+        let (notice, notification) = self.engine.has_mail();
+        let waits = need.read || need.write || need.runnable || self.net.pending().is_some();
+        let has = self.engine.peek().is_some() || notice || notification;
+        if waits || has || self.engine.error().is_some() || self.engine.deadline().is_some() {
+            return;
+        }
+        let awaiting = self.engine.awaiting();
+        self.engine.end(Error::transport(format!(
+            "internal error: stalled while waiting for {} ({})",
+            awaiting.what, awaiting.at
+        )));
+        self.converse();
+    }
+
+    /// Tells the server that the connection ends, if that can be said at once.
+    fn say_goodbye(&mut self) {
+        let up = self.engine.facts().phase() == Phase::Ready && self.engine.error().is_none();
+        if up && self.engine.output().is_empty() {
+            let mut goodbye = Vec::new();
+            if (crate::wire::Terminate {}).encode(&mut goodbye).is_ok() {
+                let _ = self.net.send(&goodbye);
+            }
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.say_goodbye();
+    }
+}

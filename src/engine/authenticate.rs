@@ -1,0 +1,226 @@
+//! Authentication (manual, "Start-up"): answers what the server asks for, and refuses to be let in before it has proved itself.
+
+use super::connect::Miss;
+use super::facts::Phase;
+use super::random::Random;
+use super::serve::unexpected;
+use super::startup::refused;
+use super::state::State;
+use super::wait::{Stop, breathe, message, with};
+use crate::auth::scram::{Binding, Client, Credentials, SLICE};
+use crate::auth::{self, Request, sasl};
+use crate::conninfo::{Host, Plan};
+use crate::error::Error;
+use crate::wire::{
+    Authentication, ErrorResponse, NegotiateProtocolVersion, PasswordMessage, SASLInitialResponse,
+    SASLResponse,
+};
+
+/// What the server asks for, taken off the input.
+enum Asked {
+    Ok,
+    Cleartext,
+    Md5([u8; 4]),
+    Sasl(Box<Client>),
+    SaslContinue(Vec<u8>),
+    SaslFinal(Vec<u8>),
+}
+
+/// Goes through authentication up to AuthenticationOk.
+pub(super) async fn authenticate(
+    plan: &Plan,
+    host: &Host,
+    random: &mut Random,
+) -> Result<(), Miss> {
+    let mut password_sent = false;
+    let mut scram: Option<Box<Client>> = None;
+    loop {
+        match message().await?.tag {
+            Authentication::TAG => {}
+            ErrorResponse::TAG => return Err(refused(host, password_sent || scram.is_some())),
+            NegotiateProtocolVersion::TAG => {
+                with(|state| state.negotiate(plan))?;
+                continue;
+            }
+            tag => return Err(unexpected(tag, "authentication").into()),
+        }
+        let nonce = random.nonce();
+        let state_of_scram = scram.as_deref();
+        let asked = with(|state| {
+            state.facts.phase = Phase::Authenticating;
+            state.asked(plan, host, nonce, password_sent, state_of_scram)
+        })?;
+        match asked {
+            Asked::Ok => return Ok(()),
+            Asked::Cleartext => {
+                with(|state| state.send_password(host, |password| password.to_vec()))?;
+                password_sent = true;
+            }
+            Asked::Md5(salt) => {
+                with(|state| {
+                    state.send_password(host, |password| {
+                        auth::md5::response(&plan.user, password, salt).to_vec()
+                    })
+                })?;
+                password_sent = true;
+            }
+            Asked::Sasl(client) => {
+                if scram.is_some() {
+                    return Err(failed("duplicate SASL authentication request"));
+                }
+                scram = Some(client);
+            }
+            Asked::SaslContinue(data) => {
+                let client = begun(&mut scram)?;
+                client.challenge(&data).map_err(auth_failed)?;
+                while !client.derive(SLICE) {
+                    breathe("the SCRAM key to be derived").await?;
+                }
+                let response = client.last().map_err(auth_failed)?;
+                with(|state| {
+                    let before = state.output.buffer().len();
+                    SASLResponse { data: response }.encode(state.output.secret_buffer())?;
+                    state.trace_authentication(before, "SASLResponse");
+                    Ok::<(), Stop>(())
+                })?;
+            }
+            Asked::SaslFinal(data) => {
+                begun(&mut scram)?.finish(&data).map_err(auth_failed)?;
+            }
+        }
+    }
+}
+
+fn begun(scram: &mut Option<Box<Client>>) -> Result<&mut Client, Miss> {
+    scram.as_deref_mut().ok_or_else(|| {
+        failed("fe_sendauth: invalid authentication request from server: AUTH_REQ_SASL_CONT without AUTH_REQ_SASL")
+    })
+}
+
+#[cold]
+fn failed(text: impl Into<String>) -> Miss {
+    Miss::Final(Error::transport(text.into()))
+}
+
+#[cold]
+fn auth_failed(error: auth::Error) -> Miss {
+    failed(error.to_string())
+}
+
+impl State {
+    /// Takes an Authentication message off the input, having checked that the options allow what it asks for.
+    fn asked(
+        &mut self,
+        plan: &Plan,
+        host: &Host,
+        nonce: [u8; 18],
+        password_sent: bool,
+        scram: Option<&Client>,
+    ) -> Result<Asked, Miss> {
+        let message = Authentication::decode(self.input.body()).map_err(Stop::from)?;
+        let verified = scram.is_some_and(Client::is_verified);
+        let request = match message {
+            // An exchange that was begun must have been finished: the server has to prove that it knows the password.
+            Authentication::Ok if scram.is_some() && !verified => {
+                return Err(failed(
+                    "server authenticated the client without completing the SCRAM exchange",
+                ));
+            }
+            Authentication::Ok => Request::Ok {
+                complete: password_sent || verified,
+                bound: scram.is_some_and(Client::is_bound),
+            },
+            Authentication::CleartextPassword => Request::Password,
+            Authentication::MD5Password { .. } => Request::Md5,
+            Authentication::GSS | Authentication::GSSContinue { .. } => Request::Gss,
+            Authentication::SSPI => Request::Sspi,
+            Authentication::SASL { .. }
+            | Authentication::SASLContinue { .. }
+            | Authentication::SASLFinal { .. } => Request::Sasl,
+            Authentication::KerberosV5 | Authentication::Other { .. } => Request::Unknown,
+        };
+        plan.require_auth.check(request).map_err(auth_failed)?;
+        plan.channel_binding.check(request).map_err(auth_failed)?;
+        let asked = match message {
+            Authentication::Ok => Asked::Ok,
+            Authentication::CleartextPassword => Asked::Cleartext,
+            Authentication::MD5Password { salt } => Asked::Md5(salt),
+            Authentication::SASL { mechanisms } => {
+                let mechanism = sasl::choose(
+                    mechanisms.iter(),
+                    plan.channel_binding,
+                    false,
+                    &plan.require_auth,
+                )
+                .map_err(auth_failed)?;
+                let credentials = match (&plan.scram_client_key, &plan.scram_server_key) {
+                    (Some(client), Some(server)) => keys(client.expose(), server.expose())?,
+                    _ => Credentials::Password(self.password(host)?),
+                };
+                let client = Client::new(credentials, nonce, Binding::None);
+                let before = self.output.buffer().len();
+                SASLInitialResponse {
+                    mechanism: mechanism.name().as_bytes(),
+                    response: Some(client.first()),
+                }
+                .encode(self.output.secret_buffer())
+                .map_err(Stop::from)?;
+                self.trace_authentication(before, "SASLInitialResponse");
+                Asked::Sasl(Box::new(client))
+            }
+            Authentication::SASLContinue { data } => Asked::SaslContinue(data.to_vec()),
+            Authentication::SASLFinal { data } => Asked::SaslFinal(data.to_vec()),
+            Authentication::GSS | Authentication::GSSContinue { .. } => {
+                return Err(failed("GSSAPI authentication not supported"));
+            }
+            Authentication::SSPI => return Err(failed("SSPI authentication not supported")),
+            Authentication::KerberosV5 => {
+                return Err(failed("Kerberos 5 authentication not supported"));
+            }
+            Authentication::Other { code, .. } => {
+                return Err(failed(format!(
+                    "authentication method {code} not supported"
+                )));
+            }
+        };
+        self.consume()?;
+        Ok(asked)
+    }
+
+    fn send_password(
+        &mut self,
+        host: &Host,
+        answer: impl FnOnce(&[u8]) -> Vec<u8>,
+    ) -> Result<(), Miss> {
+        let answer = zeroize::Zeroizing::new(answer(self.password(host)?));
+        let before = self.output.buffer().len();
+        PasswordMessage { password: &answer }
+            .encode(self.output.secret_buffer())
+            .map_err(Stop::from)?;
+        self.trace_authentication(before, "PasswordMessage");
+        Ok(())
+    }
+
+    fn password<'h>(&mut self, host: &'h Host) -> Result<&'h [u8], Miss> {
+        match &host.password {
+            Some(password) if !password.expose().is_empty() => {
+                self.facts.password_used = true;
+                Ok(password.expose())
+            }
+            _ => {
+                self.facts.password_needed = true;
+                Err(failed("fe_sendauth: no password supplied"))
+            }
+        }
+    }
+}
+
+fn keys<'a>(client: &'a [u8], server: &'a [u8]) -> Result<Credentials<'a>, Miss> {
+    match (client.try_into(), server.try_into()) {
+        (Ok(client_key), Ok(server_key)) => Ok(Credentials::Keys {
+            client_key,
+            server_key,
+        }),
+        _ => Err(failed("invalid SCRAM client or server key length")),
+    }
+}

@@ -1,0 +1,343 @@
+//! Starts operations: encodes their messages into the output and queues what replies to expect.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::state::State;
+use crate::error::Error;
+use crate::rows::{Columns, Limits};
+use crate::wire::{self, Parameters};
+
+/// What to do. Texts are bytes in the client's encoding, without a NUL.
+#[derive(Clone, Copy)]
+pub enum Command<'a> {
+    /// A simple query: one or several statements, results in text.
+    Query {
+        /// The statements.
+        sql: &'a [u8],
+    },
+    /// One statement with parameters: parsed, bound and executed at once.
+    Params {
+        /// The statement.
+        sql: &'a [u8],
+        /// Parameter types; 0 or missing ones are inferred by the server.
+        types: &'a [u32],
+        /// The values.
+        params: &'a dyn Parameters,
+        /// The format of all result columns: 0 text, 1 binary.
+        format: i16,
+        /// Suspend after so many rows; 0 gives all.
+        max_rows: u32,
+    },
+    /// Prepares a statement.
+    Prepare {
+        /// Its name; empty is the unnamed statement.
+        name: &'a [u8],
+        /// The statement.
+        sql: &'a [u8],
+        /// Parameter types; 0 or missing ones are inferred by the server.
+        types: &'a [u32],
+        /// Also describe it, and remember its columns.
+        describe: bool,
+    },
+    /// Executes a prepared statement.
+    Prepared {
+        /// Its name.
+        name: &'a [u8],
+        /// The values.
+        params: &'a dyn Parameters,
+        /// The format of all result columns: 0 text, 1 binary.
+        format: i16,
+        /// Suspend after so many rows; 0 gives all.
+        max_rows: u32,
+        /// Ask for the columns even when they are remembered.
+        describe: bool,
+    },
+    /// Describes a prepared statement.
+    DescribeStatement {
+        /// Its name.
+        name: &'a [u8],
+    },
+    /// Describes a portal.
+    DescribePortal {
+        /// Its name.
+        name: &'a [u8],
+    },
+    /// Closes a prepared statement; it is no error if there is none.
+    CloseStatement {
+        /// Its name.
+        name: &'a [u8],
+    },
+    /// Closes a portal; it is no error if there is none.
+    ClosePortal {
+        /// Its name.
+        name: &'a [u8],
+    },
+    /// Ends a group of operations.
+    Sync,
+}
+
+/// Only which command it is: the texts and values may be secret.
+impl fmt::Debug for Command<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Query { .. } => "Query",
+            Self::Params { .. } => "Params",
+            Self::Prepare { .. } => "Prepare",
+            Self::Prepared { .. } => "Prepared",
+            Self::DescribeStatement { .. } => "DescribeStatement",
+            Self::DescribePortal { .. } => "DescribePortal",
+            Self::CloseStatement { .. } => "CloseStatement",
+            Self::ClosePortal { .. } => "ClosePortal",
+            Self::Sync => "Sync",
+        })
+    }
+}
+
+/// Where an operation stands in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It ends with its own Sync.
+    Sync,
+    /// More follows in the same group, which a later Sync ends.
+    More,
+}
+
+/// The replies that an operation waits for, in the order in which they come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Steps {
+    pub query: bool,
+    pub parse: bool,
+    pub bind: bool,
+    pub describe_statement: bool,
+    pub describe_portal: bool,
+    pub execute: bool,
+    pub close: bool,
+    pub sync: bool,
+    /// The portal has a row limit: it may be suspended and continued.
+    pub limited: bool,
+}
+
+/// A queued operation, as the reading side needs it.
+#[derive(Debug)]
+pub(super) struct Expect {
+    pub operation: u64,
+    pub steps: Steps,
+    pub limits: Limits,
+    /// The format that Bind asked for; `None` where the RowDescription says it.
+    pub format: Option<i16>,
+    /// The columns of the result where they are remembered.
+    pub columns: Option<Arc<Columns>>,
+    /// The statement to remember the columns of, or (with `close`) to forget.
+    pub statement: Option<Box<[u8]>>,
+    /// The name of the statement that is executed, when its columns come from memory or go into it.
+    pub what: &'static str,
+    /// An error item was given already.
+    pub failed: bool,
+    /// When it was started.
+    pub since: u64,
+}
+
+impl State {
+    /// Encodes a command and queues what it expects. On an error nothing has changed.
+    pub(super) fn start(&mut self, command: Command<'_>, end: End) -> Result<u64, Error> {
+        self.check_may_start(&command)?;
+        let before = self.output.buffer().len();
+        let mut expect = match self.encode(command, end) {
+            Ok(expect) => expect,
+            Err(error) => {
+                self.output.buffer().truncate(before);
+                return Err(Error::misuse(error.to_string()));
+            }
+        };
+        self.queue
+            .try_reserve(1)
+            .map_err(|_| Error::misuse("out of memory: too many operations are queued"))?;
+        self.trace_frontend(before);
+        self.last_operation += 1;
+        expect.operation = self.last_operation;
+        self.group_open = !expect.steps.sync;
+        self.group_flushed = false;
+        self.portal_open = expect.steps.limited;
+        self.queue.push_back(expect);
+        Ok(self.last_operation)
+    }
+
+    fn check_may_start(&self, command: &Command<'_>) -> Result<(), Error> {
+        if let Some(over) = &self.over {
+            return Err(Error::misuse(format!(
+                "the connection is over: {over}; open or reset one"
+            )));
+        }
+        if !self.facts.is_ready() {
+            return Err(Error::misuse(
+                "the connection is not up yet: poll until it is idle before starting an operation",
+            ));
+        }
+        match command {
+            Command::Sync => Ok(()),
+            _ if self.portal_open => Err(Error::misuse(
+                "a portal with a row limit is open: continue it, or end it with a sync, first",
+            )),
+            Command::Query { .. } if self.group_open => Err(Error::misuse(
+                "a group of operations is open: end it with a sync before a simple query",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn encode(&mut self, command: Command<'_>, end: End) -> Result<Expect, wire::Error> {
+        let mut expect = Expect {
+            operation: 0,
+            steps: Steps::default(),
+            limits: self.limits,
+            format: None,
+            columns: None,
+            statement: None,
+            what: "",
+            failed: false,
+            since: self.now,
+        };
+        let steps = &mut expect.steps;
+        steps.sync = end == End::Sync;
+        let known = match command {
+            Command::Prepared {
+                name,
+                describe: false,
+                ..
+            } => self.statements.find(name).cloned(),
+            _ => None,
+        };
+        let out = self.output.buffer();
+        match command {
+            Command::Query { sql } => {
+                expect.what = "query";
+                steps.query = true;
+                steps.sync = true;
+                wire::encode_query(out, sql)?;
+                return Ok(expect);
+            }
+            Command::Params {
+                sql,
+                types,
+                params,
+                format,
+                max_rows,
+            } => {
+                expect.what = "query with parameters";
+                (
+                    steps.parse,
+                    steps.bind,
+                    steps.describe_portal,
+                    steps.execute,
+                ) = (true, true, true, true);
+                wire::encode_parse(out, b"", sql, types)?;
+                wire::encode_bind(out, b"", b"", params, &[format])?;
+                wire::encode_describe(out, b'P', b"")?;
+                wire::encode_execute(out, b"", max_rows as i32)?;
+                steps.limited = max_rows > 0;
+            }
+            Command::Prepare {
+                name,
+                sql,
+                types,
+                describe,
+            } => {
+                expect.what = "prepare";
+                steps.parse = true;
+                wire::encode_parse(out, name, sql, types)?;
+                if describe {
+                    steps.describe_statement = true;
+                    wire::encode_describe(out, b'S', name)?;
+                }
+                expect.statement = Some(name.into());
+            }
+            Command::Prepared {
+                name,
+                params,
+                format,
+                max_rows,
+                ..
+            } => {
+                expect.what = "execute prepared statement";
+                (steps.bind, steps.execute) = (true, true);
+                wire::encode_bind(out, b"", name, params, &[format])?;
+                expect.columns = known;
+                if expect.columns.is_some() {
+                    expect.format = Some(format);
+                } else {
+                    steps.describe_portal = true;
+                    wire::encode_describe(out, b'P', b"")?;
+                }
+                wire::encode_execute(out, b"", max_rows as i32)?;
+                steps.limited = max_rows > 0;
+            }
+            Command::DescribeStatement { name } => {
+                expect.what = "describe statement";
+                steps.describe_statement = true;
+                expect.statement = Some(name.into());
+                wire::encode_describe(out, b'S', name)?;
+            }
+            Command::DescribePortal { name } => {
+                expect.what = "describe portal";
+                steps.describe_portal = true;
+                wire::encode_describe(out, b'P', name)?;
+            }
+            Command::CloseStatement { name } => {
+                expect.what = "close statement";
+                steps.close = true;
+                expect.statement = Some(name.into());
+                wire::encode_close(out, b'S', name)?;
+            }
+            Command::ClosePortal { name } => {
+                expect.what = "close portal";
+                steps.close = true;
+                wire::encode_close(out, b'P', name)?;
+            }
+            Command::Sync => {
+                expect.what = "sync";
+                steps.sync = true;
+            }
+        }
+        if steps.limited {
+            steps.sync = false;
+            wire::encode_flush(out)?;
+        }
+        if steps.sync {
+            wire::encode_sync(out)?;
+        }
+        Ok(expect)
+    }
+
+    /// Asks a suspended portal for more rows.
+    pub(super) fn continue_portal(&mut self, max_rows: u32) -> Result<(), Error> {
+        if !self.portal_suspended {
+            return Err(Error::misuse(
+                "no suspended portal is waiting to be continued: take its suspended item first",
+            ));
+        }
+        let out = self.output.buffer();
+        let before = out.len();
+        if let Err(error) =
+            wire::encode_execute(out, b"", max_rows as i32).and_then(|()| wire::encode_flush(out))
+        {
+            out.truncate(before);
+            return Err(Error::misuse(error.to_string()));
+        }
+        self.trace_frontend(before);
+        self.portal_suspended = false;
+        Ok(())
+    }
+
+    /// Asks the server for the replies so far, without ending the group.
+    pub(super) fn flush_request(&mut self) -> Result<(), Error> {
+        let out = self.output.buffer();
+        let before = out.len();
+        if let Err(error) = wire::encode_flush(out) {
+            return Err(Error::misuse(error.to_string()));
+        }
+        self.trace_frontend(before);
+        self.group_flushed = true;
+        Ok(())
+    }
+}

@@ -1,0 +1,302 @@
+//! Connecting: hosts and their addresses in turn, until one of them is up and of the wanted kind.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::facts::Phase;
+use super::random::Random;
+use super::state::State;
+use super::wait::{Stop, answer, with};
+use super::{startup, target};
+use crate::conninfo::{Host, Plan, Target, TargetSessionAttrs};
+use crate::error::Error;
+use crate::link::{Addr, Answer, Ask, LinkError, LinkErrorKind, Peer};
+
+/// What a server may say before it is ready; real ones say some two thousand bytes.
+const MOST_CHATTER: usize = 1024 * 1024;
+
+/// What an attempt that failed means for the ones after it.
+#[derive(Debug)]
+pub(super) enum Miss {
+    /// Another address may do.
+    Address(Error),
+    /// Another host may do; all addresses of this one are the same server.
+    Host(Error),
+    /// The server has spoken: no other one is asked.
+    Final(Error),
+}
+
+impl From<Stop> for Miss {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Lost(error) => {
+                let forked = error.kind == LinkErrorKind::Forked;
+                let error = Error::from(error);
+                if forked {
+                    Self::Final(error)
+                } else {
+                    Self::Address(error)
+                }
+            }
+            Stop::Deadline => Self::Address(Error::transport("timeout expired")),
+            Stop::Broken(error) => Self::Address(error),
+        }
+    }
+}
+
+/// Tries what the plan names. The error tells what every address said, in order.
+pub(super) async fn connect(plan: &Plan, mut random: Random) -> Result<(), Error> {
+    let mut failures = Failures::default();
+    let mut order: Vec<usize> = (0..plan.hosts.len()).collect();
+    if plan.load_balance {
+        random.shuffle(&mut order);
+    }
+    let passes: &[TargetSessionAttrs] = match plan.target_session_attrs {
+        TargetSessionAttrs::PreferStandby => {
+            &[TargetSessionAttrs::Standby, TargetSessionAttrs::Any]
+        }
+        ref wanted => std::slice::from_ref(wanted),
+    };
+    for &wanted in passes {
+        for &number in &order {
+            let Some(host) = plan.hosts.get(number) else {
+                continue;
+            };
+            with(|state| state.facts.host = number);
+            let addresses = match addresses(plan, host, &mut random).await {
+                Ok(addresses) => addresses,
+                Err(error) => {
+                    failures.add(error);
+                    if matches!(host.target, Target::Invalid { last: true, .. }) {
+                        return Err(failures.into_error());
+                    }
+                    continue;
+                }
+            };
+            for addr in addresses {
+                match attempt(plan, host, addr.clone(), wanted, &mut random).await {
+                    Ok(()) => return Ok(()),
+                    Err(Miss::Address(error)) => failures.add(named(host, &addr, error)),
+                    Err(Miss::Host(error)) => {
+                        failures.add(named(host, &addr, error));
+                        break;
+                    }
+                    Err(Miss::Final(error)) => {
+                        failures.add(named(host, &addr, error));
+                        return Err(failures.into_error());
+                    }
+                }
+            }
+        }
+    }
+    Err(failures.into_error())
+}
+
+/// The addresses of a host, in the order in which they are tried.
+async fn addresses(plan: &Plan, host: &Host, random: &mut Random) -> Result<Vec<Addr>, Error> {
+    match &host.target {
+        Target::Unix(path) => Ok(vec![Addr::Unix(path.clone())]),
+        Target::Addr(ip) => Ok(vec![Addr::Tcp(SocketAddr::new(*ip, host.port))]),
+        Target::Invalid { error, .. } => Err(Error::transport(error.to_string())),
+        Target::Name(name) => {
+            with(|state| {
+                state.facts.phase = Phase::Resolving;
+                state.set_timeout(plan);
+                state.ask(Ask::Resolve {
+                    host: name.clone(),
+                    port: host.port,
+                });
+            });
+            let shown = String::from_utf8_lossy(name);
+            let failed = |text: &str| {
+                Error::transport(format!(
+                    "could not translate host name \"{shown}\" to address: {text}"
+                ))
+            };
+            match answer("the addresses of the host").await {
+                Ok(Answer::Resolved(mut found)) => {
+                    if plan.load_balance {
+                        random.shuffle(&mut found);
+                    }
+                    Ok(found.into_iter().map(Addr::Tcp).collect())
+                }
+                Ok(Answer::Failed(error)) => Err(failed(&error.text).with_errno(error.errno)),
+                Ok(Answer::Dialled(_)) => Err(failed("the resolver gave no addresses")),
+                Err(Stop::Deadline) => Err(failed("timeout expired")),
+                Err(stop) => Err(into_error(stop)),
+            }
+        }
+    }
+}
+
+/// One address, from the socket to the wanted kind of server.
+async fn attempt(
+    plan: &Plan,
+    host: &Host,
+    addr: Addr,
+    wanted: TargetSessionAttrs,
+    random: &mut Random,
+) -> Result<(), Miss> {
+    with(|state| {
+        state.begin_attempt(addr.clone());
+        state.set_timeout(plan);
+        state.ask(Ask::Dial {
+            addr: addr.clone(),
+            tcp: plan.tcp.clone(),
+            want_peer: plan.requirepeer.is_some(),
+        });
+    });
+    let peer = match answer("the socket to be connected").await? {
+        Answer::Dialled(peer) => peer,
+        Answer::Failed(error) => return Err(Miss::Address(dial_error(&addr, &error))),
+        Answer::Resolved(_) => return Err(Miss::Address(Error::transport("no socket was made"))),
+    };
+    check_peer(plan, &addr, peer)?;
+    with(|state| {
+        state.linked = true;
+        state.chatter = Some(MOST_CHATTER);
+    });
+    startup::start_up(plan, host, random).await?;
+    target::check(wanted).await?;
+    with(|state| {
+        state.chatter = None;
+        state.deadline = None;
+        state.facts.phase = Phase::Ready;
+    });
+    Ok(())
+}
+
+/// `requirepeer`: the server must run as the named user (Unix sockets only).
+fn check_peer(plan: &Plan, addr: &Addr, peer: Peer) -> Result<(), Miss> {
+    let (Some(required), Addr::Unix(_)) = (&plan.requirepeer, addr) else {
+        return Ok(());
+    };
+    match peer.user {
+        Some(Ok(user)) if user == *required => Ok(()),
+        Some(Ok(user)) => Err(Miss::Final(Error::transport(format!(
+            "requirepeer specifies \"{}\", but actual peer user name is \"{}\"",
+            String::from_utf8_lossy(required),
+            String::from_utf8_lossy(&user)
+        )))),
+        Some(Err(text)) => Err(Miss::Final(Error::transport(text))),
+        None => Err(Miss::Final(Error::transport(
+            "requirepeer parameter is not supported on this platform",
+        ))),
+    }
+}
+
+/// libpq's words for a socket that could not be connected.
+fn dial_error(addr: &Addr, error: &LinkError) -> Error {
+    let advice = match (error.kind, addr) {
+        (LinkErrorKind::Dial, Addr::Unix(_)) => {
+            "\n\tIs the server running locally and accepting connections on that socket?"
+        }
+        (LinkErrorKind::Dial, Addr::Tcp(_)) => {
+            "\n\tIs the server running on that host and accepting TCP/IP connections?"
+        }
+        _ => "",
+    };
+    Error::transport(format!("{}{advice}", error.text)).with_errno(error.errno)
+}
+
+/// The error with libpq's words for the server that it came from.
+fn named(host: &Host, addr: &Addr, error: Error) -> Error {
+    let prefix = match addr {
+        Addr::Unix(path) => format!(
+            "connection to server on socket \"{}\" failed: ",
+            String::from_utf8_lossy(path)
+        ),
+        Addr::Tcp(at) => {
+            let shown = match &host.hostaddr {
+                Some(hostaddr) if host.name.is_empty() => String::from_utf8_lossy(hostaddr),
+                _ => String::from_utf8_lossy(&host.name),
+            };
+            let ip = numeric(at.ip());
+            let number = if *shown == *ip {
+                String::new()
+            } else {
+                format!(" ({ip})")
+            };
+            format!(
+                "connection to server at \"{shown}\"{number}, port {} failed: ",
+                at.port()
+            )
+        }
+    };
+    match error.server_error() {
+        Some(server) => {
+            let message = format!("{prefix}{server}");
+            error.with_message(message)
+        }
+        None => error.with_prefix(&prefix),
+    }
+}
+
+fn numeric(ip: IpAddr) -> String {
+    ip.to_string()
+}
+
+/// What a stopped wait means where there is no address to name.
+pub(super) fn into_error(stop: Stop) -> Error {
+    match stop {
+        Stop::Lost(error) => error.into(),
+        Stop::Deadline => Error::transport("timeout expired"),
+        Stop::Broken(error) => error,
+    }
+}
+
+/// What every address said.
+#[derive(Default)]
+struct Failures {
+    text: String,
+    last: Option<Error>,
+}
+
+impl Failures {
+    fn add(&mut self, error: Error) {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+        self.text.push_str(error.message());
+        self.last = Some(error);
+    }
+
+    /// Nothing has been sent that could have done anything: all of it is safe to retry, if there is hope.
+    fn into_error(self) -> Error {
+        match self.last {
+            Some(last) => {
+                let retry = last.server_error().is_none() || last.is_safe_to_retry();
+                last.with_message(self.text).with_retry(retry)
+            }
+            None => Error::transport("no host to connect to"),
+        }
+    }
+}
+
+impl State {
+    fn ask(&mut self, ask: Ask) {
+        self.last_ask += 1;
+        self.answer = None;
+        self.ask = Some((self.last_ask, ask));
+    }
+
+    /// Forgets the address before this one.
+    fn begin_attempt(&mut self, addr: Addr) {
+        self.facts.forget_server();
+        self.facts.addr = Some(addr);
+        self.facts.phase = Phase::Dialling;
+        self.input.clear();
+        self.input.startup = true;
+        self.output.clear();
+        self.linked = false;
+        self.lost = None;
+        self.fatal = None;
+        self.chatter = None;
+    }
+
+    /// `connect_timeout` counts for each address, and for finding the addresses.
+    fn set_timeout(&mut self, plan: &Plan) {
+        self.deadline = plan
+            .connect_timeout
+            .map(|timeout| self.now.saturating_add(timeout.as_nanos() as u64));
+    }
+}

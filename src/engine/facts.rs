@@ -1,0 +1,246 @@
+//! What is known of the connection: phase, server, parameters, transaction. Set by the engine, read by everyone.
+
+use crate::conninfo::Secret;
+use crate::link::Addr;
+use crate::wire::TransactionStatus;
+
+/// Where a connection is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Phase {
+    /// Nothing has happened yet.
+    #[default]
+    Start,
+    /// Waiting for the addresses of a host name.
+    Resolving,
+    /// Waiting for the socket to be connected.
+    Dialling,
+    /// The startup packet is under way.
+    Startup,
+    /// Proving who the user is.
+    Authenticating,
+    /// Authenticated; the server sends its parameters.
+    Settling,
+    /// Finding out whether the server is the wanted kind (`target_session_attrs`).
+    CheckingTarget,
+    /// Up.
+    Ready,
+    /// The end.
+    Over,
+}
+
+impl Phase {
+    /// The name that `conn_inspect` prints.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Resolving => "resolving",
+            Self::Dialling => "dialling",
+            Self::Startup => "startup",
+            Self::Authenticating => "authenticating",
+            Self::Settling => "settling",
+            Self::CheckingTarget => "checking target",
+            Self::Ready => "ready",
+            Self::Over => "over",
+        }
+    }
+}
+
+/// What is known of the connection.
+#[derive(Debug, Default)]
+pub struct Facts {
+    pub(super) phase: Phase,
+    pub(super) parameters: Parameters,
+    pub(super) pid: u32,
+    pub(super) key: Option<Secret>,
+    pub(super) protocol: u32,
+    pub(super) transaction: Option<TransactionStatus>,
+    pub(super) host: usize,
+    pub(super) addr: Option<Addr>,
+    pub(super) password_needed: bool,
+    pub(super) password_used: bool,
+    pub(super) server_version: u32,
+}
+
+impl Facts {
+    /// Where the connection is in its life.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Whether operations can be started.
+    pub fn is_ready(&self) -> bool {
+        self.phase == Phase::Ready
+    }
+
+    /// A parameter that the server reported (`server_encoding`, `TimeZone`, …).
+    pub fn parameter(&self, name: &[u8]) -> Option<&[u8]> {
+        self.parameters.find(name)
+    }
+
+    /// The same with its NUL.
+    pub fn parameter_with_nul(&self, name: &[u8]) -> Option<&[u8]> {
+        self.parameters.find_with_nul(name)
+    }
+
+    /// All reported parameters.
+    pub fn parameters(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.parameters.iter()
+    }
+
+    /// The process ID of the server's backend; 0 before it is known.
+    pub fn backend_pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// The key that a cancel request has to carry.
+    pub fn cancel_key(&self) -> Option<&Secret> {
+        self.key.as_ref()
+    }
+
+    /// The protocol version as on the wire, once the server has agreed to it.
+    pub fn protocol(&self) -> u32 {
+        self.protocol
+    }
+
+    /// The transaction status that the last ReadyForQuery told; `None` before the first.
+    pub fn transaction(&self) -> Option<TransactionStatus> {
+        self.transaction
+    }
+
+    /// The host in use, as its number in the plan.
+    pub fn host(&self) -> usize {
+        self.host
+    }
+
+    /// The address in use.
+    pub fn addr(&self) -> Option<&Addr> {
+        self.addr.as_ref()
+    }
+
+    /// The server asked for a password and there was none.
+    pub fn password_needed(&self) -> bool {
+        self.password_needed
+    }
+
+    /// The server asked for a password and got one.
+    pub fn password_used(&self) -> bool {
+        self.password_used
+    }
+
+    /// `server_version` as a number: 180006 for 18.6, 90603 for 9.6.3; 0 before it is known.
+    pub fn server_version(&self) -> u32 {
+        self.server_version
+    }
+
+    pub(super) fn set_parameter(&mut self, name: &[u8], value: &[u8]) {
+        if name == b"server_version" {
+            self.server_version = version_number(value);
+        }
+        self.parameters.set(name, value);
+    }
+
+    /// Forgets what one server said before another one is tried.
+    pub(super) fn forget_server(&mut self) {
+        self.parameters = Parameters::default();
+        self.pid = 0;
+        self.key = None;
+        self.protocol = 0;
+        self.transaction = None;
+        self.addr = None;
+        self.server_version = 0;
+    }
+}
+
+/// Reported parameters, as `name NUL value NUL` one after the other: some 15 short ones, rarely looked up.
+#[derive(Debug, Default)]
+pub(super) struct Parameters(Vec<u8>);
+
+/// More than this many bytes of parameters are refused: no server has them.
+const MOST_PARAMETER_BYTES: usize = 256 * 1024;
+
+impl Parameters {
+    fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut parts = self.0.split(|&byte| byte == 0);
+        std::iter::from_fn(move || Some((parts.next()?, parts.next()?)))
+    }
+
+    fn find(&self, name: &[u8]) -> Option<&[u8]> {
+        self.iter()
+            .find_map(|(found, value)| (found == name).then_some(value))
+    }
+
+    fn find_with_nul(&self, name: &[u8]) -> Option<&[u8]> {
+        let value = self.find(name)?;
+        let at = value.as_ptr().addr() - self.0.as_ptr().addr();
+        self.0.get(at..at + value.len() + 1)
+    }
+
+    fn set(&mut self, name: &[u8], value: &[u8]) {
+        let mut all = Vec::with_capacity(self.0.len() + name.len() + value.len() + 2);
+        let others = self.iter().filter(|(other, _)| *other != name);
+        for (name, value) in others.chain(std::iter::once((name, value))) {
+            all.extend_from_slice(name);
+            all.push(0);
+            all.extend_from_slice(value);
+            all.push(0);
+        }
+        if all.len() <= MOST_PARAMETER_BYTES {
+            self.0 = all;
+        }
+    }
+}
+
+/// libpq's number for a version text: `18.6 (Debian 18.6-3)` is 180006, `9.6.3` is 90603, `19devel` is 190000.
+fn version_number(text: &[u8]) -> u32 {
+    let mut parts = text.split(|&byte| byte == b'.').map(|part| {
+        let digits = part.iter().take_while(|byte| byte.is_ascii_digit()).take(6);
+        let number = digits.fold(None, |number: Option<u32>, digit| {
+            Some(number.unwrap_or(0) * 10 + u32::from(digit - b'0'))
+        });
+        number
+    });
+    let mut next = || parts.next().flatten();
+    match (next(), next(), next()) {
+        (Some(major), minor, _) if major >= 10 => major * 10_000 + minor.unwrap_or(0),
+        (Some(major), minor, patch) => {
+            (major * 100 + minor.unwrap_or(0)) * 100 + patch.unwrap_or(0)
+        }
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_become_numbers() {
+        for (text, number) in [
+            ("18.6", 180_006),
+            ("15.18 (Debian 15.18-0+deb12u1)", 150_018),
+            ("9.6.3", 90_603),
+            ("19devel", 190_000),
+            ("10.1rc2", 100_001),
+            ("nonsense", 0),
+            ("", 0),
+        ] {
+            assert_eq!(version_number(text.as_bytes()), number, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_last_value_of_a_parameter_counts() {
+        let mut facts = Facts::default();
+        facts.set_parameter(b"TimeZone", b"UTC");
+        facts.set_parameter(b"application_name", b"");
+        facts.set_parameter(b"TimeZone", b"Europe/Berlin");
+        assert_eq!(facts.parameter(b"TimeZone"), Some(&b"Europe/Berlin"[..]));
+        assert_eq!(facts.parameter(b"application_name"), Some(&b""[..]));
+        assert_eq!(
+            facts.parameter_with_nul(b"application_name"),
+            Some(&b"\0"[..])
+        );
+        assert_eq!(facts.parameter(b"UTC"), None);
+        assert_eq!(facts.parameters().count(), 2);
+    }
+}

@@ -1,0 +1,195 @@
+//! Splits messages off the received bytes. Knows lengths and the chunk they lie in, not meanings.
+
+use std::mem;
+
+use crate::rows::{CHUNK, Gather, OutOfMemory, give, take};
+use crate::wire::frame::{self, FrameError, Header};
+
+/// The largest chunk that a result grows to by itself; only a single message that is larger grows it further.
+const LARGEST: usize = 256 * 1024;
+
+/// Received bytes, message by message.
+#[derive(Debug, Default)]
+pub(super) struct Input {
+    /// Initialised throughout; empty while there is nothing to hold.
+    chunk: Vec<u8>,
+    /// Where the next message begins; it is looked at once.
+    at: usize,
+    /// Behind the last received byte.
+    filled: usize,
+    /// The header at `at`, once it is complete. Its tag byte in the chunk is 0 from then on: it ends the value before it.
+    head: Option<Header>,
+    /// Bytes of an unwanted message that are still to come.
+    skip: usize,
+    /// All bytes ever received.
+    pub received: u64,
+    /// Before AuthenticationOk: only a few types of messages, and short ones, are believed.
+    pub startup: bool,
+}
+
+impl Input {
+    /// Where received bytes go; never empty. One byte of the chunk is always kept back, to end its last value.
+    pub(super) fn room(&mut self, gather: &mut Gather) -> Result<&mut [u8], OutOfMemory> {
+        if self.chunk.is_empty() {
+            self.chunk = take()?;
+        } else if self.filled + 1 >= self.chunk.len() {
+            self.make_room(gather)?;
+        }
+        let end = self.chunk.len() - 1;
+        Ok(&mut self.chunk[self.filled..end])
+    }
+
+    /// Says that `count` bytes of the room were filled.
+    #[inline]
+    pub(super) fn received(&mut self, count: usize) {
+        self.received += count as u64;
+        self.filled = (self.filled + count).min(self.chunk.len().saturating_sub(1));
+        if self.skip > 0 {
+            let skipped = self.skip.min(self.filled - self.at);
+            self.skip -= skipped;
+            self.at += skipped;
+        }
+    }
+
+    /// The header of the next message, once it is there.
+    #[inline]
+    pub(super) fn head(&mut self) -> Result<Option<Header>, FrameError> {
+        if self.head.is_none() && self.skip == 0 {
+            let bytes = &self.chunk[self.at..self.filled];
+            self.head = if self.startup {
+                frame::startup_header(bytes)?
+            } else {
+                frame::header(bytes)?
+            };
+            if self.head.is_some() {
+                self.chunk[self.at] = 0;
+            }
+        }
+        Ok(self.head)
+    }
+
+    /// The header of the next message, once the whole message is there.
+    #[inline]
+    pub(super) fn message(&mut self) -> Result<Option<Header>, FrameError> {
+        let head = self.head()?;
+        Ok(head.filter(|head| self.filled - self.at - 5 >= head.len))
+    }
+
+    /// The body of the message that [`message`](Input::message) found.
+    #[inline]
+    pub(super) fn body(&self) -> &[u8] {
+        let len = self.head.map_or(0, |head| head.len);
+        self.chunk
+            .get(self.at + 5..self.at + 5 + len)
+            .unwrap_or_default()
+    }
+
+    /// The chunk, and where the body of the message lies in it.
+    #[inline]
+    pub(super) fn body_in_chunk(&mut self) -> (&mut [u8], usize) {
+        (&mut self.chunk, self.at + 5)
+    }
+
+    /// The whole chunk, for rows that lie in it.
+    pub(super) fn chunk(&self) -> &[u8] {
+        &self.chunk
+    }
+
+    /// Goes past the message that [`message`](Input::message) found.
+    #[inline]
+    pub(super) fn consume(&mut self) {
+        if let Some(head) = self.head.take() {
+            self.at += 5 + head.len;
+        }
+    }
+
+    /// Goes past a message of which only the beginning is here.
+    pub(super) fn skip_message(&mut self) {
+        if let Some(head) = self.head.take() {
+            let whole = 5 + head.len;
+            let here = whole.min(self.filled - self.at);
+            self.at += here;
+            self.skip = whole - here;
+        }
+    }
+
+    /// Drops everything: the bytes were another server's, or nobody will read them.
+    pub(super) fn clear(&mut self) {
+        self.at = 0;
+        self.filled = 0;
+        self.head = None;
+        self.skip = 0;
+        self.release(false);
+    }
+
+    /// The bytes received and not consumed.
+    pub(super) fn rest(&self) -> &[u8] {
+        &self.chunk[self.at..self.filled]
+    }
+
+    /// Bytes received and not consumed.
+    pub(super) fn unread(&self) -> usize {
+        self.filled - self.at
+    }
+
+    /// Gives the chunk back when nothing lies in it. `rows`: rows of an unfinished result do.
+    pub(super) fn release(&mut self, rows: bool) {
+        if self.at == self.filled && !rows && !self.chunk.is_empty() {
+            give(mem::take(&mut self.chunk));
+            self.at = 0;
+            self.filled = 0;
+        }
+    }
+
+    /// Cuts the rows gathered so far off the chunk: takes the chunk over when they are most of it, else copies them.
+    pub(super) fn settle(&mut self, gather: &mut Gather) -> Result<(), OutOfMemory> {
+        if gather.in_chunk() * 2 > self.chunk.len() {
+            self.hand_over(gather)
+        } else {
+            gather.copy(&self.chunk)
+        }
+    }
+
+    /// The chunk is full and more bytes come.
+    #[cold]
+    fn make_room(&mut self, gather: &mut Gather) -> Result<(), OutOfMemory> {
+        if gather.in_chunk() > 0 {
+            self.settle(gather)?;
+        }
+        if self.at > 0 {
+            self.chunk.copy_within(self.at..self.filled, 0);
+            self.filled -= self.at;
+            self.at = 0;
+        }
+        // A message larger than the chunk: grow by what has arrived, not by what its length claims.
+        if self.filled + 1 >= self.chunk.len() - self.chunk.len() / 8 {
+            let more = self.chunk.len();
+            self.chunk.try_reserve_exact(more)?;
+            self.chunk.resize(self.chunk.len() + more, 0);
+        }
+        Ok(())
+    }
+
+    /// Gives the chunk to the rows in it and goes on in a new one, which is larger: more rows are likely.
+    fn hand_over(&mut self, gather: &mut Gather) -> Result<(), OutOfMemory> {
+        let unread = self.filled - self.at;
+        let mut size = CHUNK.max((self.chunk.len() * 4).min(LARGEST));
+        while size < unread + unread / 4 {
+            size *= 2;
+        }
+        let mut next = Vec::new();
+        next.try_reserve_exact(size)?;
+        next.extend_from_slice(&self.chunk[self.at..self.filled]);
+        next.resize(size, 0);
+        let full = mem::replace(&mut self.chunk, next);
+        self.at = 0;
+        self.filled = unread;
+        gather.keep(full)
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}

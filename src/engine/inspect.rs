@@ -1,0 +1,97 @@
+//! What the engine is doing, as one line of JSON: for people, debuggers and logs. Shows no values and no secrets.
+
+use std::fmt::Write;
+
+use super::state::State;
+use crate::link::Addr;
+use crate::wire::TransactionStatus;
+
+impl State {
+    /// Phase, operation, what is awaited, where and since when, bytes, queue, transaction. `now`: monotonic nanoseconds.
+    pub(super) fn inspect(&self, now: u64) -> String {
+        let mut line = String::with_capacity(320);
+        let milliseconds = |since: u64| now.saturating_sub(since) as f64 / 1e6;
+        line.push('{');
+        text(&mut line, "phase", self.facts.phase.name());
+        if let Some(addr) = &self.facts.addr {
+            let shown = match addr {
+                Addr::Tcp(addr) => addr.to_string(),
+                Addr::Unix(path) => String::from_utf8_lossy(path).into_owned(),
+            };
+            text(&mut line, "server", &shown);
+        }
+        if let Some(head) = self.queue.front() {
+            number(&mut line, "operation", head.operation);
+            text(&mut line, "kind", head.what);
+            fraction(&mut line, "operation_ms", milliseconds(head.since));
+        }
+        if self.over.is_none() {
+            let what = if self.starved {
+                "results to be taken"
+            } else {
+                self.awaiting.what
+            };
+            text(&mut line, "awaiting", what);
+            let at = format!("{}:{}", self.awaiting.at.file(), self.awaiting.at.line());
+            text(&mut line, "at", &at);
+            fraction(&mut line, "awaiting_ms", milliseconds(self.awaiting.since));
+        }
+        if let Some(deadline) = self.deadline {
+            fraction(
+                &mut line,
+                "deadline_in_ms",
+                deadline.saturating_sub(now) as f64 / 1e6,
+            );
+        }
+        number(&mut line, "queued_operations", self.queue.len() as u64);
+        number(&mut line, "finished_items", self.items.len() as u64);
+        number(&mut line, "rows_gathered", self.gather.rows() as u64);
+        number(&mut line, "bytes_received", self.input.received);
+        number(&mut line, "bytes_unread", self.input.unread() as u64);
+        number(&mut line, "bytes_sent", self.output.total);
+        number(
+            &mut line,
+            "bytes_to_send",
+            self.output.pending().len() as u64,
+        );
+        let transaction = match self.facts.transaction {
+            None => "unknown",
+            Some(TransactionStatus::Idle) => "idle",
+            Some(TransactionStatus::InTransaction) => "in transaction",
+            Some(TransactionStatus::Failed) => "failed",
+        };
+        text(&mut line, "transaction", transaction);
+        number(&mut line, "backend_pid", u64::from(self.facts.pid));
+        if let Some(over) = &self.over {
+            text(&mut line, "error", over.message());
+        }
+        line.pop();
+        line.push('}');
+        line
+    }
+}
+
+fn text(line: &mut String, name: &str, value: &str) {
+    let _ = write!(line, "\"{name}\":\"");
+    for character in value.chars() {
+        match character {
+            '"' => line.push_str("\\\""),
+            '\\' => line.push_str("\\\\"),
+            '\n' => line.push_str("\\n"),
+            '\t' => line.push_str("\\t"),
+            control if (control as u32) < 0x20 => {
+                let _ = write!(line, "\\u{:04x}", control as u32);
+            }
+            plain => line.push(plain),
+        }
+    }
+    line.push_str("\",");
+}
+
+fn number(line: &mut String, name: &str, value: u64) {
+    let _ = write!(line, "\"{name}\":{value},");
+}
+
+fn fraction(line: &mut String, name: &str, value: f64) {
+    let _ = write!(line, "\"{name}\":{value:.3},");
+}

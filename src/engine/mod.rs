@@ -1,0 +1,468 @@
+//! The protocol as one coroutine per connection, without I/O: bytes and answers go in, bytes and questions come out.
+//!
+//! The engine never sees a socket or a clock. Whoever drives it appends received bytes to [`Engine::room`], sends what
+//! [`Engine::output`] holds, does what [`Engine::ask`] asks, and calls [`Engine::advance`]; the real thing and the
+//! simulated one do it alike. The coroutine waits only in `wait.rs`; a protocol chapter has its own file.
+#![forbid(unsafe_code)]
+
+mod authenticate;
+mod command;
+mod connect;
+mod extended;
+mod facts;
+mod input;
+mod inspect;
+mod item;
+mod output;
+mod query;
+mod random;
+mod serve;
+mod startup;
+mod state;
+mod statements;
+mod target;
+mod trace;
+mod wait;
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+pub use command::{Command, End};
+pub use facts::{Facts, Phase};
+pub use item::{CommandTag, Done, Item, Outcome, Reply, Verdict};
+pub use random::Random;
+pub use state::{Notice, Notification, Room};
+pub use trace::Trace;
+pub use wait::Awaiting;
+
+use self::input::Input;
+use self::output::Output;
+use self::state::State;
+use self::statements::Statements;
+use crate::conninfo::Plan;
+use crate::error::Error;
+use crate::link::{Answer, Ask, AskId, LinkError};
+use crate::rows::{Gather, Limits, OutOfMemory};
+
+/// The coroutine; what it returns is why the connection is over.
+type Task = Pin<Box<dyn Future<Output = Error> + Send>>;
+
+/// What the engine needs before it can go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Need {
+    /// Received bytes: there is room for them.
+    pub read: bool,
+    /// Queued output to be sent.
+    pub write: bool,
+    /// Another [`Engine::advance`], soon: the work budget is used up.
+    pub runnable: bool,
+    /// An answer to the last ask.
+    pub answer: bool,
+}
+
+/// One connection's protocol.
+pub struct Engine {
+    /// `None` only while it is lent to the coroutine.
+    state: Option<Box<State>>,
+    /// `None` once it has ended.
+    task: Option<Task>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An engine that will connect as `plan` says once it is advanced.
+    pub fn new(plan: Plan, random: Random, room: Room) -> Self {
+        Self {
+            state: Some(Box::new(State::new(room))),
+            task: Some(Box::pin(live(plan, random))),
+        }
+    }
+
+    /// An engine that never gets anywhere: the plan could not be made.
+    pub fn failed(error: Error, room: Room) -> Self {
+        let mut engine = Self {
+            state: Some(Box::new(State::new(room))),
+            task: None,
+        };
+        engine.end(error);
+        engine
+    }
+
+    /// Bytes of the coroutine itself, without what it boxes while connecting.
+    pub fn coroutine_size(&self) -> usize {
+        self.task.as_ref().map_or(0, |task| size_of_val(&**task))
+    }
+
+    #[inline]
+    fn state(&self) -> &State {
+        match &self.state {
+            Some(state) => state,
+            None => unreachable!("the state is lent only inside advance"),
+        }
+    }
+
+    #[inline]
+    fn state_mut(&mut self) -> &mut State {
+        match &mut self.state {
+            Some(state) => state,
+            None => unreachable!("the state is lent only inside advance"),
+        }
+    }
+
+    /// Where received bytes go; say how many with [`Engine::received`]. `None` without memory: the connection is over then.
+    #[inline]
+    pub fn room(&mut self) -> Option<&mut [u8]> {
+        if self.make_room().is_err() {
+            self.end(Error::out_of_memory("a message of the server"));
+            return None;
+        }
+        let state = self.state_mut();
+        state.input.room(&mut state.gather).ok()
+    }
+
+    fn make_room(&mut self) -> Result<(), OutOfMemory> {
+        let state = self.state_mut();
+        if state.input.room(&mut state.gather).is_ok() {
+            return Ok(());
+        }
+        // A row that does not fit costs its result, not the connection.
+        if state.skip_huge_row() {
+            return state.input.room(&mut state.gather).map(|_| ());
+        }
+        Err(OutOfMemory)
+    }
+
+    /// Says that `count` bytes of the room were filled.
+    #[inline]
+    pub fn received(&mut self, count: usize) {
+        self.state_mut().input.received(count);
+    }
+
+    /// Bytes to send; say how many went with [`Engine::sent`].
+    #[inline]
+    pub fn output(&self) -> &[u8] {
+        self.state().output.pending()
+    }
+
+    /// Says that `count` bytes of the output were sent.
+    #[inline]
+    pub fn sent(&mut self, count: usize) {
+        self.state_mut().output.sent(count);
+    }
+
+    /// What is to be done in the outside world, once for each ask.
+    #[inline]
+    pub fn ask(&mut self) -> Option<(AskId, Ask)> {
+        self.state_mut().ask.take()
+    }
+
+    /// What came of it; an answer to an older ask is dropped.
+    pub fn answer(&mut self, id: AskId, answer: Answer) {
+        let state = self.state_mut();
+        if id == state.last_ask {
+            state.answer = Some(answer);
+        }
+    }
+
+    /// The transport is gone. It is acted upon when every whole message before it has been consumed.
+    pub fn lost(&mut self, why: LinkError) {
+        let state = self.state_mut();
+        if state.lost.is_none() {
+            state.output.clear();
+            state.lost = Some(why);
+        }
+    }
+
+    /// Runs the coroutine until it waits. `now`: monotonic nanoseconds; `budget`: about how many bytes of messages to
+    /// work through in this call.
+    #[inline]
+    pub fn advance(&mut self, now: u64, budget: usize) -> Need {
+        let Some(task) = &mut self.task else {
+            return Need::default();
+        };
+        let Some(mut state) = self.state.take() else {
+            return Need::default();
+        };
+        state.now = now;
+        state.budget = budget;
+        state.runnable = false;
+        state.breathing = false;
+        state.starved = false;
+        let poll = || {
+            catch_unwind(AssertUnwindSafe(|| {
+                task.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+            }))
+        };
+        let (state, polled) = wait::lend(state, poll);
+        self.state = state;
+        match polled {
+            Ok(Poll::Pending) => {
+                let state = self.state_mut();
+                let rows = state.gather.in_chunk() > 0;
+                state.input.release(rows);
+                self.need()
+            }
+            Ok(Poll::Ready(error)) => {
+                self.end(error);
+                Need::default()
+            }
+            Err(_) => {
+                self.end(Error::transport(
+                    "internal error: the protocol coroutine panicked; the connection is closed",
+                ));
+                Need::default()
+            }
+        }
+    }
+
+    /// What the engine needs, as of the last advance.
+    #[inline]
+    pub fn need(&self) -> Need {
+        let state = self.state();
+        if state.over.is_some() {
+            return Need::default();
+        }
+        let reading = state.linked && state.lost.is_none();
+        Need {
+            read: reading && !state.starved && !state.breathing,
+            write: reading && !state.output.pending().is_empty(),
+            runnable: state.runnable,
+            answer: state.facts.phase == Phase::Resolving || state.facts.phase == Phase::Dialling,
+        }
+    }
+
+    /// When the engine has to be advanced at the latest: monotonic nanoseconds.
+    #[inline]
+    pub fn deadline(&self) -> Option<u64> {
+        self.state().deadline
+    }
+
+    /// Starts an operation: encodes it and queues what to expect. On an error nothing has changed.
+    #[inline]
+    pub fn start(&mut self, command: Command<'_>, end: End) -> Result<u64, Error> {
+        self.state_mut().start(command, end)
+    }
+
+    /// Asks a suspended portal for up to `max_rows` more rows (0: all).
+    pub fn continue_portal(&mut self, max_rows: u32) -> Result<(), Error> {
+        self.state_mut().continue_portal(max_rows)
+    }
+
+    /// Asks the server to send what the open group has yielded.
+    pub fn flush_request(&mut self) -> Result<(), Error> {
+        self.state_mut().flush_request()
+    }
+
+    /// The same, when the last operation started is inside an open group and the server has not been asked yet.
+    #[inline]
+    pub fn flush_open_group(&mut self) -> Result<(), Error> {
+        let state = self.state_mut();
+        if state.group_open && !state.group_flushed && !state.portal_open {
+            return state.flush_request();
+        }
+        Ok(())
+    }
+
+    /// How the rows of operations started from now on are cut into batches.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.state_mut().limits = limits;
+    }
+
+    /// How the rows of the operation at the head of the queue are cut from now on; false when there is none.
+    pub fn set_head_limits(&mut self, limits: Limits) -> bool {
+        match self.state_mut().queue.front_mut() {
+            Some(head) => {
+                head.limits = limits;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The next finished item, left where it is.
+    #[inline]
+    pub fn peek(&self) -> Option<&Item> {
+        self.state().items.front()
+    }
+
+    /// The next finished item.
+    #[inline]
+    pub fn take(&mut self) -> Option<Item> {
+        self.state_mut().take()
+    }
+
+    /// The next notice.
+    pub fn notice(&mut self) -> Option<Notice> {
+        let state = self.state_mut();
+        let notice = state.notices.pop_front()?;
+        state.settle_inbox();
+        Some(notice)
+    }
+
+    /// The next notification.
+    pub fn notification(&mut self) -> Option<Notification> {
+        let state = self.state_mut();
+        let notification = state.notifications.pop_front()?;
+        state.settle_inbox();
+        Some(notification)
+    }
+
+    /// Whether a notice, and whether a notification, is there.
+    #[inline]
+    pub fn has_mail(&self) -> (bool, bool) {
+        let state = self.state();
+        (!state.notices.is_empty(), !state.notifications.is_empty())
+    }
+
+    /// Operations started whose done is not finished yet.
+    #[inline]
+    pub fn queued(&self) -> usize {
+        self.state().queue.len()
+    }
+
+    /// What is known of the connection.
+    #[inline]
+    pub fn facts(&self) -> &Facts {
+        &self.state().facts
+    }
+
+    /// Why the connection is over, once it is.
+    #[inline]
+    pub fn error(&self) -> Option<&Error> {
+        self.state().over.as_ref()
+    }
+
+    /// What the coroutine waits for.
+    pub fn awaiting(&self) -> Awaiting {
+        self.state().awaiting
+    }
+
+    /// One line of JSON that says what the engine is doing.
+    pub fn inspect(&self, now: u64) -> String {
+        self.state().inspect(now)
+    }
+
+    /// Begins (`Some`) or ends the trace of messages.
+    pub fn set_trace(&mut self, trace: Option<Trace>) {
+        self.state_mut().trace = trace.map(Box::new);
+    }
+
+    /// The trace, while there is one.
+    pub fn trace(&mut self) -> Option<&mut Trace> {
+        self.state_mut().trace.as_deref_mut()
+    }
+
+    /// Ends the connection: every queued operation gets its done, the head with the reason.
+    pub fn end(&mut self, error: Error) {
+        self.task = None;
+        if let Some(state) = &mut self.state {
+            state.end(error);
+        }
+    }
+}
+
+/// The life of a connection. Connecting is boxed by itself, so that an idle connection pays for serving only.
+async fn live(plan: Plan, random: Random) -> Error {
+    let connecting: Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> =
+        Box::pin(async move { connect::connect(&plan, random).await });
+    if let Err(error) = connecting.await {
+        return error;
+    }
+    connect::into_error(serve::serve().await)
+}
+
+impl State {
+    fn new(room: Room) -> Self {
+        Self {
+            input: Input::default(),
+            output: Output::default(),
+            gather: Gather::new(),
+            queue: VecDeque::new(),
+            items: VecDeque::new(),
+            item_bytes: 0,
+            room,
+            limits: Limits::NONE,
+            facts: Facts::default(),
+            statements: Statements::default(),
+            last_columns: None,
+            notices: VecDeque::new(),
+            notifications: VecDeque::new(),
+            inbox: 0,
+            last_operation: 0,
+            group_open: false,
+            group_flushed: false,
+            portal_open: false,
+            portal_suspended: false,
+            aborted: false,
+            ask: None,
+            last_ask: 0,
+            answer: None,
+            linked: false,
+            lost: None,
+            fatal: None,
+            over: None,
+            now: 0,
+            deadline: None,
+            budget: 0,
+            runnable: false,
+            breathing: false,
+            starved: false,
+            awaiting: Awaiting {
+                what: "to be advanced",
+                at: Location::caller(),
+                since: 0,
+            },
+            trace: None,
+            chatter: None,
+        }
+    }
+
+    /// The connection is over: what is queued will never be answered.
+    fn end(&mut self, error: Error) {
+        if self.over.is_some() {
+            return;
+        }
+        // The server's own words for the end are better than the end of file that followed them.
+        let error = match self.fatal.take() {
+            Some(fatal) if error.server_error().is_none() => Error::server(fatal),
+            _ => error,
+        };
+        self.gather.abandon();
+        let mut outcome = Outcome::Failed;
+        while let Some(head) = self.queue.front() {
+            if outcome == Outcome::Failed && !head.failed {
+                self.push(Reply::Error(error.clone()));
+            }
+            let transaction = self.transaction();
+            self.push(Reply::Done(Done {
+                outcome,
+                transaction,
+                verdict: Verdict::Lost,
+            }));
+            self.queue.pop_front();
+            outcome = Outcome::Skipped;
+        }
+        self.output.clear();
+        self.input.clear();
+        self.facts.phase = Phase::Over;
+        self.deadline = None;
+        self.linked = false;
+        self.last_ask += 1;
+        self.ask = Some((self.last_ask, Ask::Hangup));
+        self.over = Some(error);
+    }
+
+    fn settle_inbox(&mut self) {
+        if self.notices.is_empty() && self.notifications.is_empty() {
+            self.inbox = 0;
+        }
+    }
+}

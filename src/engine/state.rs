@@ -1,0 +1,356 @@
+//! All that the engine knows, lent to the coroutine while it runs.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::command::Expect;
+use super::facts::Facts;
+use super::input::Input;
+use super::item::{Item, Reply};
+use super::output::Output;
+use super::statements::Statements;
+use super::trace::Trace;
+use super::wait::{Awaiting, Stop};
+use crate::error::{Error, ServerError};
+use crate::link::{Answer, Ask, AskId, LinkError};
+use crate::rows::{Batch, Columns, Gather, Limits, OutOfMemory, RowError};
+use crate::wire::frame::{self, FrameError, Header};
+use crate::wire::{self, TransactionStatus};
+
+/// How much may be finished and not yet taken before the engine waits: the face's policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// So many items.
+    pub items: usize,
+    /// So many bytes of rows.
+    pub bytes: usize,
+    /// So many bytes of notices and notifications.
+    pub inbox: usize,
+}
+
+/// A notice that the server sent.
+pub type Notice = ServerError;
+
+/// A NOTIFY of some session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notification {
+    /// The process ID of the notifying backend.
+    pub pid: u32,
+    /// `channel NUL payload NUL`.
+    text: Box<[u8]>,
+    payload: usize,
+}
+
+impl Notification {
+    pub(super) fn new(pid: u32, channel: &[u8], payload: &[u8]) -> Self {
+        let text = [channel, b"\0", payload, b"\0"].concat();
+        Self {
+            pid,
+            text: text.into(),
+            payload: channel.len() + 1,
+        }
+    }
+
+    /// The channel.
+    pub fn channel(&self) -> &[u8] {
+        &self.text[..self.payload - 1]
+    }
+
+    /// The payload; empty when there was none.
+    pub fn payload(&self) -> &[u8] {
+        &self.text[self.payload..self.text.len() - 1]
+    }
+
+    /// The channel with its NUL.
+    pub fn channel_with_nul(&self) -> &[u8] {
+        &self.text[..self.payload]
+    }
+
+    /// The payload with its NUL.
+    pub fn payload_with_nul(&self) -> &[u8] {
+        &self.text[self.payload..]
+    }
+}
+
+/// The state of one engine.
+#[derive(Debug)]
+pub(super) struct State {
+    pub input: Input,
+    pub output: Output,
+    pub gather: Gather,
+    pub queue: VecDeque<Expect>,
+    pub items: VecDeque<Item>,
+    /// Bytes of rows in `items`.
+    pub item_bytes: usize,
+    pub room: Room,
+    /// How the rows of operations started from now on are cut.
+    pub limits: Limits,
+    pub facts: Facts,
+    pub statements: Statements,
+    /// The columns described last.
+    pub last_columns: Option<Arc<Columns>>,
+    pub notices: VecDeque<Notice>,
+    pub notifications: VecDeque<Notification>,
+    /// Bytes in the two.
+    pub inbox: usize,
+    pub last_operation: u64,
+    /// The last operation started has no Sync of its own.
+    pub group_open: bool,
+    /// The server has been asked to flush what the open group has yielded.
+    pub group_flushed: bool,
+    /// A portal with a row limit is the last operation started.
+    pub portal_open: bool,
+    /// It has been suspended and nobody has continued it.
+    pub portal_suspended: bool,
+    /// An operation of the group at the head of the queue has failed: the server skips the others.
+    pub aborted: bool,
+    pub ask: Option<(AskId, Ask)>,
+    pub last_ask: AskId,
+    pub answer: Option<Answer>,
+    /// The net has a connected transport for us.
+    pub linked: bool,
+    pub lost: Option<LinkError>,
+    /// A FATAL error that the server sent: the reason of the end of file that follows.
+    pub fatal: Option<ServerError>,
+    /// Why the connection is over.
+    pub over: Option<Error>,
+    pub now: u64,
+    pub deadline: Option<u64>,
+    /// Work left in this call: bytes of messages.
+    pub budget: usize,
+    pub runnable: bool,
+    /// The coroutine wants the rest of its work done in the next call.
+    pub breathing: bool,
+    /// The coroutine waits for finished items to be taken.
+    pub starved: bool,
+    pub awaiting: Awaiting,
+    pub trace: Option<Box<Trace>>,
+    /// Bytes received since the startup began that did not bring the connection up: bounded.
+    pub chatter: Option<usize>,
+}
+
+impl State {
+    /// Whether another item may be finished.
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        self.items.len() < self.room.items
+            && self.item_bytes < self.room.bytes
+            && self.inbox < self.room.inbox
+    }
+
+    pub(super) fn out_of_budget(&self) -> bool {
+        self.budget == 0
+    }
+
+    /// The next message that is the coroutine's business, once it is whole. What the server sends of its own accord
+    /// is peeled off here.
+    #[inline]
+    pub(super) fn next_message(&mut self) -> Result<Option<Header>, Stop> {
+        loop {
+            if self.budget == 0 {
+                self.runnable = true;
+                return Ok(None);
+            }
+            let head = match self.input.message() {
+                Ok(Some(head)) => head,
+                Ok(None) => return Ok(None),
+                Err(error) => return self.not_a_message(error),
+            };
+            match head.tag {
+                wire::NoticeResponse::TAG
+                | wire::NotificationResponse::TAG
+                | wire::ParameterStatus::TAG => self.peel(head)?,
+                _ => return Ok(Some(head)),
+            }
+        }
+    }
+
+    /// What was received does not begin like a message.
+    #[cold]
+    fn not_a_message(&mut self, error: FrameError) -> Result<Option<Header>, Stop> {
+        // A server in trouble before it knows the protocol sends a text: its words are better than ours.
+        let text = match error {
+            FrameError::OldError => match frame::old_error(self.input.rest()) {
+                Ok(None) => return Ok(None),
+                Ok(Some(text)) => String::from_utf8_lossy(text).trim_end().to_owned(),
+                Err(error) => error.to_string(),
+            },
+            _ => error.to_string(),
+        };
+        Err(Stop::Broken(Error::transport(text)))
+    }
+
+    /// Notices, notifications and parameter changes come at any moment.
+    #[cold]
+    fn peel(&mut self, head: Header) -> Result<(), Stop> {
+        self.spend(head.len)?;
+        self.trace_backend();
+        let body = self.input.body();
+        match head.tag {
+            wire::NoticeResponse::TAG => {
+                wire::NoticeResponse::decode(body)?;
+                self.inbox += body.len();
+                self.notices.push_back(Notice::new(body));
+            }
+            wire::NotificationResponse::TAG => {
+                let message = wire::NotificationResponse::decode(body)?;
+                self.inbox += body.len();
+                self.notifications.push_back(Notification::new(
+                    message.process_id as u32,
+                    message.channel,
+                    message.payload,
+                ));
+            }
+            _ => {
+                let message = wire::ParameterStatus::decode(body)?;
+                self.facts.set_parameter(message.name, message.value);
+            }
+        }
+        self.input.consume();
+        Ok(())
+    }
+
+    /// Takes the work of a message from the budget; while connecting, also from what a server may say in all.
+    #[inline]
+    pub(super) fn spend(&mut self, bytes: usize) -> Result<(), Stop> {
+        self.budget = self.budget.saturating_sub(bytes + 16);
+        match &mut self.chatter {
+            None => Ok(()),
+            Some(left) => match left.checked_sub(bytes + 5) {
+                Some(rest) => {
+                    *left = rest;
+                    Ok(())
+                }
+                None => Err(Stop::Broken(Error::transport(
+                    "the server sends messages without end instead of getting ready",
+                ))),
+            },
+        }
+    }
+
+    /// Goes past the current message.
+    #[inline]
+    pub(super) fn consume(&mut self) -> Result<(), Stop> {
+        let len = self.input.body().len();
+        if self.trace.is_some() {
+            self.trace_backend();
+        }
+        self.input.consume();
+        self.spend(len)
+    }
+
+    pub(super) fn push(&mut self, reply: Reply) {
+        let operation = self.queue.front().map_or(0, |head| head.operation);
+        if let Reply::Rows(batch) = &reply {
+            self.item_bytes += batch.memory();
+        }
+        self.items.push_back(Item { operation, reply });
+    }
+
+    /// Says that the operation at the head has failed.
+    pub(super) fn fail(&mut self, error: Error) {
+        self.gather.abandon();
+        self.push(Reply::Error(error));
+        if let Some(head) = self.queue.front_mut() {
+            head.failed = true;
+        }
+    }
+
+    pub(super) fn take(&mut self) -> Option<Item> {
+        let item = self.items.pop_front()?;
+        if let Reply::Rows(batch) = &item.reply {
+            self.item_bytes -= batch.memory();
+        }
+        Some(item)
+    }
+
+    /// Indexes the DataRows at the head of the input, as many as are there; cuts batches as the head's limits say.
+    pub(super) fn rows(&mut self) -> Result<(), Stop> {
+        let (limits, failed) = match self.queue.front() {
+            Some(head) => (head.limits, head.failed),
+            None => (Limits::NONE, true),
+        };
+        loop {
+            let Ok(Some(head)) = self.input.message() else {
+                return Ok(());
+            };
+            if head.tag != wire::DataRow::TAG || self.budget == 0 {
+                return Ok(());
+            }
+            if self.trace.is_some() {
+                self.trace_backend();
+            }
+            let (chunk, start) = self.input.body_in_chunk();
+            if !failed {
+                match self.gather.row(chunk, start, head.len) {
+                    Ok(()) => {}
+                    Err(RowError::Memory(_)) => return self.row_without_memory(),
+                    Err(RowError::Wire(error)) => return Err(error.into()),
+                }
+            }
+            self.input.consume();
+            self.budget = self.budget.saturating_sub(head.len + 16);
+            if self.gather.is_full(limits) {
+                self.cut()?;
+                if !self.has_room() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn row_without_memory(&mut self) -> Result<(), Stop> {
+        self.input.consume();
+        self.fail(Error::out_of_memory("the rows of the result"));
+        Ok(())
+    }
+
+    /// Makes an item of the rows gathered so far.
+    pub(super) fn cut(&mut self) -> Result<(), Stop> {
+        match self.batch() {
+            Ok(Some(batch)) => {
+                self.push(Reply::Rows(batch));
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(OutOfMemory) => {
+                self.fail(Error::out_of_memory("the rows of the result"));
+                Ok(())
+            }
+        }
+    }
+
+    fn batch(&mut self) -> Result<Option<Batch>, OutOfMemory> {
+        if self.gather.in_chunk() > 0 {
+            // Nothing to decide for the usual small result: it is copied out with its index in one piece.
+            if self.gather.in_chunk() * 2 > self.input.chunk().len() {
+                self.input.settle(&mut self.gather)?;
+            }
+        }
+        self.gather.batch(self.input.chunk())
+    }
+
+    /// What remains when the whole row does not fit into memory: its operation fails, the connection lives.
+    pub(super) fn skip_huge_row(&mut self) -> bool {
+        match self.input.head() {
+            Ok(Some(head)) if head.tag == wire::DataRow::TAG => {
+                self.input.skip_message();
+                if !self.queue.front().is_some_and(|head| head.failed) {
+                    self.fail(Error::out_of_memory("a row of the result"));
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn transaction(&self) -> TransactionStatus {
+        self.facts.transaction.unwrap_or(TransactionStatus::Idle)
+    }
+}
+
+impl From<wire::Error> for Stop {
+    fn from(error: wire::Error) -> Self {
+        Self::Broken(error.into())
+    }
+}

@@ -1,0 +1,196 @@
+//! One stretch of received bytes with the index of the rows in it. Immutable from birth.
+
+use super::OutOfMemory;
+
+/// The length word of a cell that does not say its length: see the block's list, or the cell is NULL.
+pub const LOOK_ASIDE: u32 = 0x00FF_FFFF;
+/// Set in a row's offset when the row is too wide to be indexed: its cells are found by walking.
+pub const WIDE: u32 = 0x8000_0000;
+
+/// Where the first value of a row lies, counted from the row's start: after the cell count and its length.
+pub(super) const FIRST: usize = 6;
+
+/// Rows and their index.
+///
+/// The index has one entry a row, of [`stride`] bytes: the row's offset (`u32`), then for each column but the first
+/// the distance of its value from the row's offset (`u16`), all in the machine's byte order and unaligned.
+#[derive(Debug, Default)]
+pub struct Block {
+    /// The bytes; in a block made by copying the index follows at `index_at`: one allocation for both.
+    data: Box<[u8]>,
+    /// The index of a block that took over a whole chunk.
+    index: Box<[u8]>,
+    index_at: usize,
+    /// Values that are longer than their length word says: (where the value begins, its length), in ascending order.
+    aside: Box<[(u32, u32)]>,
+    rows: u32,
+    columns: u16,
+}
+
+/// A block's parts for the C border, which reads checked cells without a second check.
+#[derive(Debug, Clone, Copy)]
+pub struct Raw<'a> {
+    /// The bytes that hold the values.
+    pub data: &'a [u8],
+    /// The index entries.
+    pub index: &'a [u8],
+    /// See [`Block`].
+    pub aside: &'a [(u32, u32)],
+    /// Rows in the block.
+    pub rows: usize,
+    /// Bytes of one index entry.
+    pub stride: usize,
+}
+
+/// Bytes of one row's index entry.
+#[inline]
+pub(super) fn stride(columns: usize) -> usize {
+    4 + 2 * columns.saturating_sub(1)
+}
+
+impl Block {
+    /// Takes over a chunk as it is. The byte after the last row must have been set to 0.
+    pub(super) fn whole(
+        data: Vec<u8>,
+        index: &[u8],
+        aside: Vec<(u32, u32)>,
+        rows: u32,
+        columns: u16,
+    ) -> Result<Self, OutOfMemory> {
+        let mut kept = Vec::new();
+        kept.try_reserve_exact(index.len())?;
+        kept.extend_from_slice(index);
+        Ok(Self {
+            data: data.into_boxed_slice(),
+            index: kept.into_boxed_slice(),
+            index_at: 0,
+            aside: aside.into_boxed_slice(),
+            rows,
+            columns,
+        })
+    }
+
+    /// Copies rows out of a chunk: `bytes` begins at `base` in the chunk and ends with the last row.
+    pub(super) fn copied(
+        bytes: &[u8],
+        base: u32,
+        index: &[u8],
+        mut aside: Vec<(u32, u32)>,
+        rows: u32,
+        columns: u16,
+    ) -> Result<Self, OutOfMemory> {
+        let mut data = Vec::new();
+        data.try_reserve_exact(bytes.len() + 1 + index.len())?;
+        data.extend_from_slice(bytes);
+        data.push(0);
+        let index_at = data.len();
+        data.extend_from_slice(index);
+        if base != 0 {
+            for entry in data[index_at..].chunks_exact_mut(stride(columns as usize)) {
+                if let Some(word) = entry.first_chunk_mut::<4>() {
+                    *word = (u32::from_ne_bytes(*word) - base).to_ne_bytes();
+                }
+            }
+            for (at, _) in &mut aside {
+                *at -= base;
+            }
+        }
+        Ok(Self {
+            data: data.into_boxed_slice(),
+            index: Box::default(),
+            index_at,
+            aside: aside.into_boxed_slice(),
+            rows,
+            columns,
+        })
+    }
+
+    /// Rows in the block.
+    #[inline]
+    pub fn rows(&self) -> usize {
+        self.rows as usize
+    }
+
+    /// Bytes that the block holds on to.
+    pub fn memory(&self) -> usize {
+        self.data.len() + self.index.len() + self.aside.len() * size_of::<(u32, u32)>()
+    }
+
+    /// The parts, for readers that address cells by themselves.
+    #[inline]
+    pub fn raw(&self) -> Raw<'_> {
+        Raw {
+            data: &self.data,
+            index: self.index(),
+            aside: &self.aside,
+            rows: self.rows(),
+            stride: stride(self.columns as usize),
+        }
+    }
+
+    /// The value of a cell; `None` is NULL, and what lies outside of the block.
+    #[inline]
+    pub fn value(&self, row: usize, column: usize) -> Option<&[u8]> {
+        let (at, len) = self.locate(row, column)?;
+        self.data.get(at..at + len)
+    }
+
+    /// The value of a cell and the NUL behind it.
+    #[inline]
+    pub fn value_with_nul(&self, row: usize, column: usize) -> Option<&[u8]> {
+        let (at, len) = self.locate(row, column)?;
+        self.data.get(at..at + len + 1)
+    }
+
+    fn index(&self) -> &[u8] {
+        if self.index.is_empty() {
+            &self.data[self.index_at..]
+        } else {
+            &self.index
+        }
+    }
+
+    /// Where a value lies, and its length.
+    #[inline]
+    fn locate(&self, row: usize, column: usize) -> Option<(usize, usize)> {
+        if column >= self.columns as usize {
+            return None;
+        }
+        let stride = stride(self.columns as usize);
+        let entry = self.index().get(row * stride..(row + 1) * stride)?;
+        let (start, cells) = entry.split_first_chunk::<4>()?;
+        let start = u32::from_ne_bytes(*start);
+        let at = if start & WIDE != 0 {
+            self.walk((start & !WIDE) as usize, column)?
+        } else if column == 0 {
+            start as usize + FIRST
+        } else {
+            let cell = cells.get(2 * column - 2..2 * column)?;
+            start as usize + usize::from(u16::from_ne_bytes([cell[0], cell[1]]))
+        };
+        Some((at, self.length(at)?))
+    }
+
+    /// The place of a cell in a row too wide for the index.
+    fn walk(&self, start: usize, column: usize) -> Option<usize> {
+        let mut at = start + FIRST;
+        for _ in 0..column {
+            at += self.length(at).unwrap_or(0) + 4;
+        }
+        Some(at)
+    }
+
+    /// The length of the value that begins at `at`; `None` is NULL.
+    #[inline]
+    fn length(&self, at: usize) -> Option<usize> {
+        let word = self.data.get(at - 4..at)?.first_chunk::<4>()?;
+        match u32::from_be_bytes(*word) {
+            LOOK_ASIDE => self
+                .aside
+                .binary_search_by_key(&(at as u32), |&(at, _)| at)
+                .ok()
+                .map(|found| self.aside[found].1 as usize),
+            length => Some(length as usize),
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Collects the rows of the result that is being received: checks and indexes each DataRow once.
+
+use std::mem;
+use std::sync::Arc;
+
+use super::block::{FIRST, stride};
+use super::{Batch, Block, CHUNK, Columns, LOOK_ASIDE, OutOfMemory, WIDE, chunk};
+use crate::wire;
+
+/// When a batch is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// At most this many rows.
+    pub rows: usize,
+    /// Cut after the row that brings the bytes of the batch to this.
+    pub bytes: usize,
+}
+
+impl Limits {
+    /// The whole result is one batch.
+    pub const NONE: Self = Self {
+        rows: usize::MAX,
+        bytes: usize::MAX,
+    };
+}
+
+/// The rows received so far of one result.
+///
+/// Rows lie in the chunk that they were received into until [`keep`](Gather::keep) or [`copy`](Gather::copy) makes a
+/// block of them. The owner of the chunk must call one of the two before it moves the chunk's bytes.
+#[derive(Debug)]
+pub struct Gather {
+    columns: Option<Arc<Columns>>,
+    format: Option<i16>,
+    width: usize,
+    /// Blocks finished.
+    blocks: Vec<Block>,
+    block_rows: usize,
+    block_bytes: usize,
+    /// Index entries of the rows that lie in the chunk; only the first `used` bytes mean something.
+    index: Vec<u8>,
+    used: usize,
+    rows: u32,
+    /// Where the first and behind the last of them lie in the chunk.
+    from: usize,
+    to: usize,
+    aside: Vec<(u32, u32)>,
+}
+
+impl Default for Gather {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Gather {
+    /// Nothing received.
+    pub const fn new() -> Self {
+        Self {
+            columns: None,
+            format: None,
+            width: 0,
+            blocks: Vec::new(),
+            block_rows: 0,
+            block_bytes: 0,
+            index: Vec::new(),
+            used: 0,
+            rows: 0,
+            from: 0,
+            to: 0,
+            aside: Vec::new(),
+        }
+    }
+
+    /// Begins a result of these columns; `format` is that of all values where Bind said it.
+    pub fn begin(&mut self, columns: Arc<Columns>, format: Option<i16>) {
+        self.forget();
+        self.width = columns.len();
+        self.columns = Some(columns);
+        self.format = format;
+    }
+
+    /// Whether a result has begun.
+    pub fn is_open(&self) -> bool {
+        self.columns.is_some()
+    }
+
+    /// The columns of the result that has begun.
+    pub fn columns(&self) -> Option<&Arc<Columns>> {
+        self.columns.as_ref()
+    }
+
+    /// Drops the result and its rows.
+    pub fn abandon(&mut self) {
+        self.forget();
+        self.columns = None;
+    }
+
+    /// Rows received since the last batch.
+    pub fn rows(&self) -> usize {
+        self.block_rows + self.rows as usize
+    }
+
+    /// Bytes of those rows.
+    pub fn bytes(&self) -> usize {
+        self.block_bytes + (self.to - self.from)
+    }
+
+    /// Bytes of the rows that still lie in the chunk; 0 when none do.
+    pub fn in_chunk(&self) -> usize {
+        self.to - self.from
+    }
+
+    /// Whether a batch is to be cut now.
+    #[inline]
+    pub fn is_full(&self, limits: Limits) -> bool {
+        self.rows() >= limits.rows || self.bytes() >= limits.bytes
+    }
+
+    /// Checks and indexes the DataRow whose body is `chunk[start..start + len]`.
+    #[inline]
+    pub fn row(&mut self, chunk: &mut [u8], start: usize, len: usize) -> Result<(), RowError> {
+        let Some(body) = chunk.get_mut(start..start + len) else {
+            return Err(malformed("cells", wire::Problem::EndsEarly));
+        };
+        let Some(count) = body.first_chunk::<2>() else {
+            return Err(malformed("cell count", wire::Problem::EndsEarly));
+        };
+        let count = usize::from(u16::from_be_bytes(*count));
+        if count != self.width {
+            return Err(malformed(
+                "cell count",
+                wire::Problem::BadValue(count as i64),
+            ));
+        }
+        let stride = stride(count);
+        if self.index.len() - self.used < stride {
+            self.grow(stride)?;
+        }
+        let Some((offset, cells)) = self
+            .index
+            .get_mut(self.used..self.used + stride)
+            .and_then(|entry| entry.split_first_chunk_mut::<4>())
+        else {
+            return Err(RowError::Memory(OutOfMemory));
+        };
+        let wide = len > usize::from(u16::MAX);
+        *offset = (start as u32 | if wide { WIDE } else { 0 }).to_ne_bytes();
+        let mut at = FIRST;
+        if count > 0 {
+            at += value(body, at, start, &mut self.aside)?;
+            for cell in cells.chunks_exact_mut(2) {
+                at += 4;
+                cell.copy_from_slice(&(at as u16).to_ne_bytes());
+                at += value(body, at, start, &mut self.aside)?;
+            }
+        } else {
+            at = 2;
+        }
+        if at != body.len() {
+            return Err(if at < body.len() {
+                malformed("cells", wire::Problem::TrailingBytes(body.len() - at))
+            } else {
+                malformed("cell", wire::Problem::EndsEarly)
+            });
+        }
+        self.used += stride;
+        if self.rows == 0 {
+            self.from = start;
+        }
+        self.to = start + len;
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// Takes over the chunk that the rows lie in. The caller has copied what follows them elsewhere.
+    pub fn keep(&mut self, mut chunk: Vec<u8>) -> Result<(), OutOfMemory> {
+        if let Some(end) = chunk.get_mut(self.to) {
+            *end = 0;
+        }
+        let aside = mem::take(&mut self.aside);
+        let index = &self.index[..self.used];
+        let block = Block::whole(chunk, index, aside, self.rows, self.width as u16)?;
+        self.push(block)
+    }
+
+    /// Copies the rows out of the chunk.
+    pub fn copy(&mut self, chunk: &[u8]) -> Result<(), OutOfMemory> {
+        if self.rows > 0 {
+            let block = self.copied(chunk)?;
+            self.push(block)?;
+        }
+        Ok(())
+    }
+
+    /// Everything received since the last batch, as one. Rows that still lie in `chunk` are copied out.
+    pub fn batch(&mut self, chunk: &[u8]) -> Result<Option<Batch>, OutOfMemory> {
+        let Some(columns) = self.columns.clone() else {
+            return Ok(None);
+        };
+        let last = if self.rows > 0 {
+            self.copied(chunk)?
+        } else {
+            Block::default()
+        };
+        let blocks = mem::take(&mut self.blocks);
+        let batch = Batch::new(columns, self.format, blocks, last);
+        self.forget();
+        Ok(Some(batch))
+    }
+
+    fn copied(&mut self, chunk: &[u8]) -> Result<Block, OutOfMemory> {
+        let aside = mem::take(&mut self.aside);
+        let bytes = chunk.get(self.from..self.to).unwrap_or_default();
+        let index = &self.index[..self.used];
+        Block::copied(
+            bytes,
+            self.from as u32,
+            index,
+            aside,
+            self.rows,
+            self.width as u16,
+        )
+    }
+
+    fn push(&mut self, block: Block) -> Result<(), OutOfMemory> {
+        self.blocks.try_reserve(1)?;
+        self.block_rows += block.rows();
+        self.block_bytes += self.to - self.from;
+        self.blocks.push(block);
+        self.clear_chunk();
+        Ok(())
+    }
+
+    /// Makes the index longer: from the pool first, then by doubling.
+    #[cold]
+    fn grow(&mut self, stride: usize) -> Result<(), OutOfMemory> {
+        if self.index.is_empty() && stride <= CHUNK {
+            self.index = chunk::take()?;
+        } else {
+            let more = self.index.len().max(stride);
+            self.index.try_reserve_exact(more)?;
+            self.index.resize(self.index.len() + more, 0);
+        }
+        Ok(())
+    }
+
+    /// Forgets rows, keeps the columns; the index goes back to the pool.
+    fn forget(&mut self) {
+        self.blocks.clear();
+        self.block_rows = 0;
+        self.block_bytes = 0;
+        self.aside.clear();
+        self.clear_chunk();
+        if !self.index.is_empty() {
+            chunk::give(mem::take(&mut self.index));
+        }
+    }
+
+    fn clear_chunk(&mut self) {
+        self.used = 0;
+        self.rows = 0;
+        self.from = 0;
+        self.to = 0;
+    }
+}
+
+/// Checks the value at `at`, whose length word lies before it, and says how many bytes it has.
+#[inline]
+fn value(
+    body: &mut [u8],
+    at: usize,
+    start: usize,
+    aside: &mut Vec<(u32, u32)>,
+) -> Result<usize, RowError> {
+    let Some(word) = body
+        .get_mut(at - 4..at)
+        .and_then(|word| word.first_chunk_mut::<4>())
+    else {
+        return Err(malformed("cell length", wire::Problem::EndsEarly));
+    };
+    let length = u32::from_be_bytes(*word);
+    if length < LOOK_ASIDE {
+        return Ok(length as usize);
+    }
+    look_aside(word, length, start + at, aside)
+}
+
+/// NULL and values of 16 MiB and more: the length word loses its first byte to the NUL of the value before it.
+#[cold]
+fn look_aside(
+    word: &mut [u8; 4],
+    length: u32,
+    at: usize,
+    aside: &mut Vec<(u32, u32)>,
+) -> Result<usize, RowError> {
+    *word = LOOK_ASIDE.to_be_bytes();
+    match i32::from_be_bytes(length.to_be_bytes()) {
+        -1 => Ok(0),
+        ..0 => Err(malformed(
+            "cell length",
+            wire::Problem::BadLength(i64::from(length as i32)),
+        )),
+        _ => {
+            aside.try_reserve(1).map_err(OutOfMemory::from)?;
+            aside.push((at as u32, length));
+            Ok(length as usize)
+        }
+    }
+}
+
+#[cold]
+fn malformed(field: &'static str, problem: wire::Problem) -> RowError {
+    RowError::Wire(wire::Error {
+        message: "DataRow",
+        field,
+        problem,
+    })
+}
+
+/// Why a row could not be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RowError {
+    /// It is malformed.
+    #[error(transparent)]
+    Wire(#[from] wire::Error),
+    /// There is no memory for it.
+    #[error(transparent)]
+    Memory(#[from] OutOfMemory),
+}
