@@ -17,10 +17,13 @@ mod helper;
 mod resolve;
 #[allow(unsafe_code)]
 mod sys;
+mod wait;
 mod work;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+
+pub use wait::{entropy, wait};
 
 use crate::link::{Answer, Ask, AskId, LinkError, LinkErrorKind};
 use crate::net::sys::Errno;

@@ -477,6 +477,24 @@ pub(super) fn at_fork(child: extern "C" fn()) -> Result<(), Errno> {
     }
 }
 
+/// Waits for a descriptor (a negative one: for none) with poll(2); a negative timeout is no limit.
+pub(super) fn poll(fd: c_int, read: bool, write: bool, milliseconds: c_int) {
+    let mut events = 0;
+    if read {
+        events |= libc::POLLIN;
+    }
+    if write {
+        events |= libc::POLLOUT;
+    }
+    let mut watched = libc::pollfd {
+        fd,
+        events,
+        revents: 0,
+    };
+    // SAFETY: one pollfd, which lives through the call. Whether it ended early or by a signal does not matter.
+    unsafe { libc::poll(&raw mut watched, 1, milliseconds) };
+}
+
 /// CLOCK_MONOTONIC in nanoseconds.
 pub(super) fn monotonic() -> u64 {
     let mut now = libc::timespec {
