@@ -79,6 +79,16 @@ impl Parameters for () {
 }
 
 /// Parameters in text form.
+impl<const N: usize> Parameters for [Option<&[u8]>; N] {
+    fn len(&self) -> usize {
+        N
+    }
+
+    fn value(&self, index: usize) -> Option<&[u8]> {
+        self.get(index).copied().flatten()
+    }
+}
+
 impl Parameters for &[Option<&[u8]>] {
     fn len(&self) -> usize {
         <[_]>::len(self)
