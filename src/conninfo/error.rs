@@ -58,3 +58,13 @@ impl From<String> for Error {
         }
     }
 }
+
+/// A copy of something that the caller wrote, whose size nobody has limited.
+pub(crate) fn copy(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut copied = Vec::new();
+    copied
+        .try_reserve_exact(bytes.len())
+        .map_err(|_| Error::out_of_memory())?;
+    copied.extend_from_slice(bytes);
+    Ok(copied)
+}

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::error::Error;
+use super::error::{Error, copy};
 use super::number::parse_integer;
 use super::options::PORT;
 use super::password::{Key, PasswordFile};
@@ -15,6 +15,9 @@ const SOCKET_PATH: usize = if cfg!(target_os = "linux") { 108 } else { 104 };
 
 /// libpq writes a socket's path into a buffer of this many bytes before it looks at its length.
 const SHOWN_PATH: usize = 1023;
+
+/// No operating system has an interface with a longer name.
+const LONGEST_ZONE: usize = 64;
 
 /// The items of the three lists that belong together, as they were written.
 struct Item<'a> {
@@ -31,7 +34,7 @@ pub(super) fn read(options: &Options, from: &Surroundings) -> Result<Vec<Host>, 
         .try_reserve_exact(items.len())
         .map_err(|_| Error::out_of_memory())?;
     for item in items {
-        hosts.push(make(&item, from));
+        hosts.push(make(&item, from)?);
     }
     Ok(hosts)
 }
@@ -45,12 +48,13 @@ pub(super) fn add_passwords(
     warnings: &mut Vec<String>,
 ) -> Result<(), Error> {
     if let Some(password) = options.filled("password") {
+        let password = Secret::new(copy(password)?);
         for host in hosts {
-            host.password = Some(Secret::new(password.to_vec()));
+            host.password = Some(password.clone());
         }
         return Ok(());
     }
-    let Some(path) = password_file(options, from) else {
+    let Some(path) = password_file(options, from)? else {
         return Ok(());
     };
     let file = PasswordFile::open(&path, from, warnings)?;
@@ -75,11 +79,14 @@ pub(super) fn add_passwords(
 }
 
 /// Where the passwords are looked up: `passfile`, or `~/.pgpass`.
-pub(super) fn password_file(options: &Options, from: &Surroundings) -> Option<Vec<u8>> {
-    options
-        .filled("passfile")
-        .map(<[u8]>::to_vec)
-        .or_else(|| from.home().map(|home| [&home, &b"/.pgpass"[..]].concat()))
+pub(super) fn password_file(
+    options: &Options,
+    from: &Surroundings,
+) -> Result<Option<Vec<u8>>, Error> {
+    match options.filled("passfile") {
+        Some(path) => copy(path).map(Some),
+        None => Ok(from.home().map(|home| [&home, &b"/.pgpass"[..]].concat())),
+    }
 }
 
 /// Splits the lists and matches them up. An option that is not set, or empty, is a list of as many empty items as needed.
@@ -135,7 +142,7 @@ fn count(list: &[u8]) -> usize {
     split(list).count()
 }
 
-fn make(item: &Item<'_>, from: &Surroundings) -> Host {
+fn make(item: &Item<'_>, from: &Surroundings) -> Result<Host, Error> {
     let given = !item.host.is_empty() || !item.hostaddr.is_empty();
     let name = if given {
         item.host
@@ -143,17 +150,18 @@ fn make(item: &Item<'_>, from: &Surroundings) -> Host {
         from.socket_directory()
     };
     let (port, target) = match read_port(item.port) {
-        Ok(port) => (port, find_target(name, item.hostaddr, port)),
+        Ok(port) => (port, find_target(name, item.hostaddr, port)?),
         Err(target) => (0, target),
     };
-    Host {
-        name: name.to_vec(),
-        hostaddr: Some(item.hostaddr.to_vec()).filter(|hostaddr| !hostaddr.is_empty()),
+    let hostaddr = Some(item.hostaddr).filter(|hostaddr| !hostaddr.is_empty());
+    Ok(Host {
+        name: copy(name)?,
+        hostaddr: hostaddr.map(copy).transpose()?,
         target,
         port,
         password: None,
         passfile: None,
-    }
+    })
 }
 
 fn read_port(port: &[u8]) -> Result<u16, Target> {
@@ -168,28 +176,38 @@ fn read_port(port: &[u8]) -> Result<u16, Target> {
     }
 }
 
-fn find_target(name: &[u8], hostaddr: &[u8], port: u16) -> Target {
+fn find_target(name: &[u8], hostaddr: &[u8], port: u16) -> Result<Target, Error> {
     if !hostaddr.is_empty() {
-        return numeric(hostaddr).unwrap_or_else(|| Target::Invalid {
+        return Ok(numeric(hostaddr).unwrap_or_else(|| Target::Invalid {
             error: Error::of(&[
                 b"could not parse network address \"",
                 hostaddr,
                 b"\": Name or service not known",
             ]),
             last: false,
-        });
+        }));
     }
-    if !name.starts_with(b"/") && !name.starts_with(b"@") {
-        return numeric(name).unwrap_or_else(|| Target::Name(name.to_vec()));
+    if name.starts_with(b"/") || name.starts_with(b"@") {
+        return Ok(socket(name, port));
     }
-    let path = [name, format!("/.s.PGSQL.{port}").as_bytes()].concat();
+    match numeric(name) {
+        Some(target) => Ok(target),
+        None => copy(name).map(Target::Name),
+    }
+}
+
+fn socket(directory: &[u8], port: u16) -> Target {
+    // A longer one is too long however it goes on, and is not shown any further.
+    let directory = directory.get(..SHOWN_PATH).unwrap_or(directory);
+    let mut path = [directory, format!("/.s.PGSQL.{port}").as_bytes()].concat();
     if path.len() < SOCKET_PATH {
         return Target::Unix(path);
     }
+    path.truncate(SHOWN_PATH);
     Target::Invalid {
         error: Error::of(&[
             b"Unix-domain socket path \"",
-            path.get(..SHOWN_PATH).unwrap_or(&path),
+            &path,
             format!("\" is too long (maximum {} bytes)", SOCKET_PATH - 1).as_bytes(),
         ]),
         last: false,
@@ -205,7 +223,9 @@ fn numeric(text: &[u8]) -> Option<Target> {
     }
     if let Some((address, zone)) = text.split_once('%') {
         address.parse::<Ipv6Addr>().ok()?;
-        return (!zone.is_empty()).then(|| Target::Name(text.into()));
+        return (1..=LONGEST_ZONE)
+            .contains(&zone.len())
+            .then(|| Target::Name(text.into()));
     }
     old_style(text).map(|address| Target::Addr(address.into()))
 }

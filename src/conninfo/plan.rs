@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::Error;
@@ -136,14 +137,14 @@ pub enum GssEncMode {
     Require,
 }
 
-/// Bytes that are wiped when dropped and never printed.
+/// Bytes that are wiped when dropped and never printed. A clone is the same secret, not a copy of it.
 #[derive(Clone)]
-pub struct Secret(zeroize::Zeroizing<Vec<u8>>);
+pub struct Secret(Arc<zeroize::Zeroizing<Vec<u8>>>);
 
 impl Secret {
     /// Takes over `bytes`.
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self(zeroize::Zeroizing::new(bytes))
+        Self(Arc::new(zeroize::Zeroizing::new(bytes)))
     }
 
     /// The bytes themselves.

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::choice::choose;
 use super::encryption::{self, Build};
-use super::error::Error;
+use super::error::{Error, copy};
 use super::plan::{Host, Plan, Secret, Target, TargetSessionAttrs};
 use super::surroundings::Surroundings;
 use super::values::Options;
@@ -32,10 +32,10 @@ impl Options {
         let mut warnings = Vec::new();
         let mut hosts = hosts::read(self, from)?;
         let user = match self.filled("user") {
-            Some(user) => user.to_vec(),
+            Some(user) => copy(user)?,
             None => from.account()?.name,
         };
-        let database = self.filled("dbname").unwrap_or(&user).to_vec();
+        let database = copy(self.filled("dbname").unwrap_or(&user))?;
         hosts::add_passwords(&mut hosts, self, from, (&user, &database), &mut warnings)?;
         let require_auth = require_auth(self)?;
         let channel_binding = encryption::channel_binding(self, build)?;
@@ -48,7 +48,8 @@ impl Options {
         let scram_server_key = scram_key(self, "scram_server_key", "server")?;
         let load_balance = load_balance(self)?;
         let (min_protocol, max_protocol) = startup::protocols(self)?;
-        let parameters = startup::parameters(self, from, &mut warnings);
+        let parameters = startup::parameters(self, from, &mut warnings)?;
+        let requirepeer = self.filled("requirepeer").map(copy).transpose()?;
         check_hosts(&hosts)?;
         let connect_timeout = tcp::connect_timeout(self)?;
         let tcp = tcp::tcp(self, &hosts)?;
@@ -65,7 +66,7 @@ impl Options {
             channel_binding,
             sslmode,
             gssencmode,
-            requirepeer: self.filled("requirepeer").map(<[u8]>::to_vec),
+            requirepeer,
             min_protocol,
             max_protocol,
             scram_client_key,
@@ -83,7 +84,7 @@ impl Options {
         self.set("user", &plan.user)?;
         self.set("dbname", &plan.database)?;
         if self.filled("password").is_none()
-            && let Some(path) = hosts::password_file(self, from)
+            && let Some(path) = hosts::password_file(self, from)?
         {
             self.set("passfile", &path)?;
         }
@@ -164,6 +165,8 @@ fn check_hosts(hosts: &[Host]) -> Result<(), Error> {
         let Target::Invalid { error, last } = &host.target else {
             return Ok(());
         };
+        let more = error.as_bytes().len() + 1;
+        text.try_reserve(more).map_err(|_| Error::out_of_memory())?;
         if !text.is_empty() {
             text.push(b'\n');
         }
@@ -325,7 +328,11 @@ mod tests {
             [some("first"), some("second"), None]
         );
         assert_eq!(passwords("dbname=d"), [some("local")], "the default socket");
-        assert_eq!(passwords("host=/tmp dbname=d"), [some("local")]);
+        let directory = String::from_utf8_lossy(from.socket_directory());
+        assert_eq!(
+            passwords(&format!("host={directory} dbname=d")),
+            [some("local")]
+        );
         assert_eq!(passwords("host=/elsewhere dbname=d"), [None]);
         assert_eq!(
             passwords("host=a hostaddr=10.0.0.1 dbname=d"),

@@ -2,7 +2,7 @@
 
 use super::choice::choose;
 use super::encoding;
-use super::error::Error;
+use super::error::{Error, copy};
 use super::surroundings::Surroundings;
 use super::values::Options;
 
@@ -36,32 +36,38 @@ pub(super) fn protocols(options: &Options) -> Result<(u32, u32), Error> {
     Ok((minimum, maximum))
 }
 
+/// A parameter of the session: name and value.
+type Parameter = (Vec<u8>, Vec<u8>);
+
 /// What goes into the startup packet besides user and database.
 pub(super) fn parameters(
     options: &Options,
     from: &Surroundings,
     warnings: &mut Vec<String>,
-) -> Vec<(Vec<u8>, Vec<u8>)> {
+) -> Result<Vec<Parameter>, Error> {
     let mut parameters = Vec::new();
-    let mut add = |name: &str, value: &[u8]| parameters.push((name.into(), value.into()));
+    let mut add = |name: &str, value: &[u8]| -> Result<(), Error> {
+        parameters.push((name.into(), copy(value)?));
+        Ok(())
+    };
     for keyword in ["replication", "options"] {
         if let Some(value) = options.filled(keyword) {
-            add(keyword, value);
+            add(keyword, value)?;
         }
     }
     let name = options
         .get("application_name")
         .or_else(|| options.get("fallback_application_name"));
     if let Some(name) = name.filter(|name| !name.is_empty()) {
-        add("application_name", name);
+        add("application_name", name)?;
     }
     match options.filled("client_encoding") {
         Some(b"auto") => {
             if let Some(encoding) = locale_encoding(from, warnings) {
-                add("client_encoding", encoding.as_bytes());
+                add("client_encoding", encoding.as_bytes())?;
             }
         }
-        Some(encoding) => add("client_encoding", encoding),
+        Some(encoding) => add("client_encoding", encoding)?,
         None => {}
     }
     for (variable, parameter) in SESSION_VARIABLES {
@@ -69,10 +75,10 @@ pub(super) fn parameters(
             .variable(variable)
             .filter(|value| !value.eq_ignore_ascii_case(b"default"))
         {
-            add(parameter, &value);
+            add(parameter, &value)?;
         }
     }
-    parameters
+    Ok(parameters)
 }
 
 fn locale_encoding(from: &Surroundings, warnings: &mut Vec<String>) -> Option<&'static str> {
@@ -117,6 +123,7 @@ mod tests {
     fn shown(conninfo: &str, from: &Surroundings) -> (Vec<String>, Vec<String>) {
         let mut warnings = Vec::new();
         let parameters = parameters(&options(conninfo), from, &mut warnings)
+            .unwrap()
             .iter()
             .map(|(name, value)| {
                 format!(
