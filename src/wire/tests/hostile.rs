@@ -235,6 +235,13 @@ fn what_cannot_be_sent_is_named() {
         .encode(out)),
         "malformed StartupMessage message: parameter: invalid length 0"
     );
+    // Zeroed memory that is never touched costs nothing: the length alone must be refused.
+    let huge = vec![0; 0x4000_0000];
+    let value: &[Option<&[u8]>] = &[Some(&huge)];
+    assert_eq!(
+        refused(&|out| encode_bind(out, b"", b"", &value, &[])),
+        "cannot send Bind message: parameter value: too long: 1073741824"
+    );
     // The largest number of parameters that there can be is sent.
     encode_bind(&mut Vec::new(), b"", b"", &&many[1..], &[]).unwrap();
 }
