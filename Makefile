@@ -12,7 +12,7 @@ FUZZ_SECONDS ?= 60
 
 EXAMPLES := $(patsubst c_examples/%.c,$(TARGET)/examples/%,$(wildcard c_examples/*.c))
 DEMO := $(firstword $(EXAMPLES))
-STRICT := -std=c99 -Wall -Wextra -Wpedantic -Werror
+STRICT := -std=c99 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Wpedantic -Werror
 FLAGS = $$(PKG_CONFIG_PATH=$(LIB) pkg-config --cflags --libs pgpoll)
 # Examples that say so in their name use libuv.
 UV = $(if $(findstring uv,$(notdir $@)),$$(pkg-config --cflags --libs libuv))
