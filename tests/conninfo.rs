@@ -2,6 +2,11 @@
 //! service file, environment, password file and defaults. Needs no server and no environment.
 #![allow(clippy::unwrap_used)]
 
+use std::env;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
 use pgpoll::conninfo::{OPTIONS, Options, Surroundings};
 
 fn surroundings() -> Surroundings {
@@ -125,4 +130,98 @@ fn with_the_systems_roots_the_default_sslmode_is_the_strongest() {
     ] {
         assert_eq!(regress(uri, &from).unwrap(), expected);
     }
+}
+
+/// The cases of PostgreSQL's `t/006_service.pl`: where the definition of a service is looked for.
+#[test]
+fn the_service_cases_of_postgresql() {
+    const SERVICE: &str = "[my_srv]\nport=12345\nhost=/tmp/servers\ndbname=postgres\n";
+    let empty = surroundings()
+        .with_variable("PGSYSCONFDIR", "/td")
+        .with_variable("PGSERVICEFILE", "/td/empty.conf")
+        .with_file("/td/empty.conf", 0o644, "");
+    let valid = empty
+        .clone()
+        .with_variable("PGSERVICEFILE", "/td/valid.conf")
+        .with_file("/td/valid.conf", 0o644, SERVICE);
+    let missing = empty
+        .clone()
+        .with_variable("PGSERVICEFILE", "/td/missing.conf");
+    let default = empty
+        .clone()
+        .with_file("/td/pg_service.conf", 0o644, SERVICE);
+    let undefined = "definition of service \"undefined-service\" not found";
+    let named = |from: &Surroundings, name: &str| from.clone().with_variable("PGSERVICE", name);
+    for (conninfo, from, expected) in [
+        ("service=my_srv", &valid, Ok("postgres")),
+        ("postgres://?service=my_srv", &valid, Ok("postgres")),
+        ("service=undefined-service", &valid, Err(undefined)),
+        ("", &named(&valid, "my_srv"), Ok("postgres")),
+        ("", &named(&valid, "undefined-service"), Err(undefined)),
+        (
+            "service=my_srv",
+            &missing,
+            Err("service file \"/td/missing.conf\" not found"),
+        ),
+        ("service=my_srv", &default, Ok("postgres")),
+        ("postgres://?service=my_srv", &default, Ok("postgres")),
+        ("service=undefined-service", &default, Err(undefined)),
+        ("", &named(&default, "my_srv"), Ok("postgres")),
+        ("", &named(&default, "undefined-service"), Err(undefined)),
+    ] {
+        let mut options = Options::parse(conninfo.as_bytes()).unwrap();
+        let filled = options
+            .fill_defaults(from)
+            .map_err(|error| error.to_string());
+        let dbname = filled.map(|()| options.get("dbname").unwrap());
+        assert_eq!(
+            dbname.as_ref().map_err(String::as_str),
+            expected.map(str::as_bytes).as_ref().map_err(|error| *error),
+            "{conninfo}"
+        );
+    }
+}
+
+#[test]
+fn a_real_password_file_must_be_plain_and_private() {
+    let folder = env::temp_dir().join(format!("pgpoll-passfile-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("pgpass");
+    fs::write(&file, "*:*:*:*:secret\n").unwrap();
+    let pipe = folder.join("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+
+    let real = Surroundings::real();
+    let planned = |path: &std::path::Path| {
+        let conninfo = format!("host=h,i user=u passfile='{}'", path.display());
+        let mut options = Options::parse(conninfo.as_bytes()).unwrap();
+        options.set("password", b"").unwrap();
+        let (plan, warnings) = options.plan(&real).unwrap();
+        let found = plan.hosts.iter().filter(|host| host.password.is_some());
+        (found.count(), warnings.join("|"))
+    };
+    let private = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(&file, private.clone()).unwrap();
+    assert_eq!(planned(&file), (2, String::new()));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o604)).unwrap();
+    let text = "has group or world access; permissions should be u=rw (0600) or less";
+    let warning = |path: &std::path::Path, text| {
+        format!("WARNING: password file \"{}\" {text}", path.display())
+    };
+    assert_eq!(planned(&file), (0, warning(&file, text)));
+    // Nobody writes into the pipe: waiting for it would hang.
+    fs::set_permissions(&pipe, private).unwrap();
+    assert_eq!(planned(&pipe), (0, warning(&pipe, "is not a plain file")));
+    assert_eq!(
+        planned(&folder),
+        (0, warning(&folder, "is not a plain file"))
+    );
+    assert_eq!(planned(&folder.join("none")), (0, String::new()));
+    fs::remove_dir_all(&folder).unwrap();
 }

@@ -1,5 +1,7 @@
 //! Fills in what the caller left open: service file, environment, compiled defaults, account. Knows precedence, not meanings.
 
+use zeroize::Zeroizing;
+
 use super::error::Error;
 use super::options::OPTIONS;
 use super::service;
@@ -36,7 +38,8 @@ impl Options {
             if self.at(index).is_some() {
                 continue;
             }
-            if let Some(value) = option.envvar.and_then(|name| from.variable(name)) {
+            let variable = option.envvar.and_then(|name| from.variable(name));
+            if let Some(value) = variable.map(Zeroizing::new) {
                 self.put(index, &value)?;
             } else if option.keyword == "sslmode" && requires_ssl(from) {
                 self.put(index, b"require")?;

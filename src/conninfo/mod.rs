@@ -1,4 +1,26 @@
 //! Text to options: connection strings, URIs, environment, service and password files. Knows no sockets.
+//!
+//! A connection's options go through four steps, each of which can refuse them with libpq's own text:
+//!
+//! 1. [`Options::parse`] or [`Options::from_pairs`] reads what the caller wrote;
+//! 2. [`Options::fill_defaults`] adds what the caller left open: first the service file, then the environment, then the defaults;
+//! 3. [`Options::plan`] says what the values mean: a [`Plan`], with the passwords from the password file, and warnings to show;
+//! 4. [`Options::settle`] writes back what was decided, for whoever asks about the connection later.
+//!
+//! [`Surroundings`] is where steps 2 and 3 look: the process's own environment, account and files, or made-up ones.
+//!
+//! What depends on the build: a local server's socket is looked for in `PGPOLL_SOCKET_DIR` (a variable of the build, not of the
+//! process), or else in `/var/run/postgresql` if there is such a folder, or else in `/tmp`; the machine's `pg_service.conf` in
+//! `PGSYSCONFDIR`, or else in `PGPOLL_SYSCONF_DIR` (of the build), or else in `/etc/postgresql-common` if there is such a folder, or
+//! else in `/usr/local/pgsql/etc`.
+//!
+//! Every option of PostgreSQL 18 is known. A build without TLS or GSSAPI answers like a libpq without them: what requires encryption
+//! is refused, what prefers or allows it goes on without, and what only says how (`sslcert`, `sslkey`, `sslcrl`, `krbsrvname`, …)
+//! has nothing to apply to. The `oauth_…` options matter when a server asks for that method.
+//!
+//! Two things differ from libpq on purpose. A `keepalives_…` option or `tcp_user_timeout` of zero leaves the system's default, as
+//! the manual says, where libpq passes it on and Linux refuses it. And numbers are checked before connecting, also
+//! `connect_timeout` for a caller that polls, where libpq looks at each only when it is needed.
 #![forbid(unsafe_code)]
 
 mod choice;
