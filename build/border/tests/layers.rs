@@ -12,17 +12,23 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("conninfo", BOTTOM),
     ("rows", BOTTOM),
     ("link", BOTTOM),
-    ("engine", &["link", "wire", "auth", "conninfo", "rows"]),
+    ("error", &["link", "wire"]),
+    (
+        "engine",
+        &["error", "link", "wire", "auth", "conninfo", "rows"],
+    ),
     ("net", &["link", "wire", "auth", "conninfo", "rows"]),
     (
         "conn",
-        &["engine", "net", "link", "wire", "auth", "conninfo", "rows"],
+        &[
+            "engine", "net", "error", "link", "wire", "auth", "conninfo", "rows",
+        ],
     ),
 ];
 const BOTTOM: &[&str] = &["wire", "auth", "conninfo", "rows"];
 
 /// The modules to which time, randomness, files and sockets are arguments.
-const PURE: &[&str] = &["wire", "auth", "rows", "link", "engine"];
+const PURE: &[&str] = &["wire", "auth", "rows", "link", "error", "engine"];
 const IMPURE: &[&str] = &[
     "Instant::now",
     "SystemTime",
