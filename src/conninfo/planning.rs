@@ -76,7 +76,7 @@ impl Options {
     }
 
     /// Writes back what the plan decided, so that the options say what libpq's `PQuser`, `PQdb`, `PQconninfo` would: the user, the
-    /// database, the password file, `client_encoding=auto`.
+    /// database, the password file, `client_encoding=auto`, and `sslcertmode`, whose default is not in the table.
     ///
     /// # Errors
     /// `out of memory`.
@@ -94,6 +94,14 @@ impl Options {
                 .iter()
                 .find(|(name, _)| name == b"client_encoding");
             self.set("client_encoding", name.map_or(&b""[..], |(_, value)| value))?;
+        }
+        if self.get("sslcertmode").is_none() {
+            let default: &[u8] = if Build::THIS.tls {
+                b"allow"
+            } else {
+                b"disable"
+            };
+            self.set("sslcertmode", default)?;
         }
         self.shrink()
     }
@@ -388,6 +396,7 @@ mod tests {
         assert_eq!(options.get("dbname"), Some(&b"alice"[..]));
         assert_eq!(options.get("passfile"), Some(&b"/home/alice/.pgpass"[..]));
         assert_eq!(options.get("client_encoding"), Some(&b"UTF8"[..]));
+        assert_eq!(options.get("sslcertmode"), Some(&b"disable"[..]));
         assert_eq!(options.get("host"), None);
     }
 }

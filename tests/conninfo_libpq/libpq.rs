@@ -29,6 +29,8 @@ pub(crate) struct Libpq {
     free: extern "C" fn(Conninfo),
     free_text: extern "C" fn(*mut c_void),
     start: extern "C" fn(*const c_char) -> Connection,
+    start_pairs: extern "C" fn(*const *const c_char, *const *const c_char, c_int) -> Connection,
+    options: extern "C" fn(Connection) -> Conninfo,
     error: extern "C" fn(Connection) -> *const c_char,
     password: extern "C" fn(Connection) -> *const c_char,
     finish: extern "C" fn(Connection),
@@ -98,6 +100,13 @@ impl Libpq {
                 start: std::mem::transmute::<*mut c_void, extern "C" fn(*const c_char) -> Connection>(
                     symbol(c"PQconnectStart"),
                 ),
+                start_pairs: std::mem::transmute::<
+                    *mut c_void,
+                    extern "C" fn(*const *const c_char, *const *const c_char, c_int) -> Connection,
+                >(symbol(c"PQconnectStartParams")),
+                options: std::mem::transmute::<*mut c_void, extern "C" fn(Connection) -> Conninfo>(
+                    symbol(c"PQconninfo"),
+                ),
                 error: std::mem::transmute::<*mut c_void, extern "C" fn(Connection) -> *const c_char>(
                     symbol(c"PQerrorMessage"),
                 ),
@@ -149,6 +158,34 @@ impl Libpq {
         let message = text(error).unwrap();
         (self.free_text)(error.cast());
         Err(message.strip_suffix(b"\n").unwrap().to_vec())
+    }
+
+    /// What is said at once when connecting is started with pairs, and the options of the connection.
+    pub(crate) fn start_pairs(
+        &self,
+        pairs: &[(&str, Option<&str>)],
+        expand_dbname: bool,
+    ) -> (String, Vec<Shown>) {
+        let owned: Vec<_> = pairs
+            .iter()
+            .map(|(keyword, value)| {
+                let value = value.map(|value| CString::new(value).unwrap());
+                (CString::new(*keyword).unwrap(), value)
+            })
+            .collect();
+        let mut keywords: Vec<_> = owned.iter().map(|(keyword, _)| keyword.as_ptr()).collect();
+        let mut values: Vec<_> = owned
+            .iter()
+            .map(|(_, value)| value.as_ref().map_or(ptr::null(), |value| value.as_ptr()))
+            .collect();
+        keywords.push(ptr::null());
+        values.push(ptr::null());
+        let connection =
+            (self.start_pairs)(keywords.as_ptr(), values.as_ptr(), expand_dbname.into());
+        let error = text((self.error)(connection)).unwrap();
+        let options = self.take((self.options)(connection));
+        (self.finish)(connection);
+        (String::from_utf8(error).unwrap(), options)
     }
 
     /// What is said at once when connecting is started, empty if nothing is wrong yet, and the password for the first host.

@@ -1,6 +1,6 @@
 //! Strings put together at random from pieces, right and wrong.
 
-use pgpoll::conninfo::{OPTIONS, Options};
+use pgpoll::conninfo::{OPTIONS, Options, Surroundings};
 
 use crate::Random;
 use crate::libpq::Libpq;
@@ -186,4 +186,98 @@ fn twenty_thousand_strings_are_read_alike() {
         errors > 4000 && alike - errors > 4000,
         "{errors} of {alike}"
     );
+}
+
+#[test]
+fn pairs_are_read_alike() {
+    let Some(libpq) = Libpq::load() else { return };
+    if (libpq.version)() / 10000 != 18 {
+        eprintln!("SKIPPED: this libpq has other options than version 18");
+        return;
+    }
+    let keywords = [
+        "dbname",
+        "dbname",
+        "dbname",
+        "host",
+        "user",
+        "password",
+        "port",
+        "application_name",
+        "nonsense",
+        "client_encoding",
+    ];
+    let values = [
+        "",
+        "a",
+        "b c",
+        "1",
+        "/nonexistent",
+        "host=/nonexistent user=c",
+        "postgres://u:p@127.0.0.1:1/d",
+        "postgres://",
+        "postgres://%",
+        "x=y",
+        "user=v dbname=e=f passfile=/nonexistent/file",
+    ];
+    let hosts = ["/nonexistent", "127.0.0.1", "host", ""];
+    let real = Surroundings::real();
+    let mut random = Random(0x0bad_cafe_1234_5678);
+    let (mut alike, mut errors) = (0, 0);
+    for _ in 0..3_000 {
+        // Not even a wrong string may make libpq look a name up.
+        let mut pairs = vec![("hostaddr", Some("127.0.0.1")), ("port", Some("1"))];
+        for _ in 0..random.below(5) {
+            let keyword = random.pick(&keywords);
+            let value = random.pick(if keyword == "host" { &hosts } else { &values });
+            let value = if random.below(8) == 0 {
+                None
+            } else {
+                Some(value)
+            };
+            pairs.push((keyword, value));
+        }
+        let expand = random.below(4) != 0;
+        let bytes = pairs
+            .iter()
+            .map(|(keyword, value)| (keyword.as_bytes(), value.map(str::as_bytes)));
+        let ours = Options::from_pairs(bytes, expand).and_then(|mut options| {
+            options.fill_defaults(&real)?;
+            let (plan, _) = options.plan(&real)?;
+            options.settle(&plan, &real)?;
+            Ok(options)
+        });
+        let (error, theirs) = libpq.start_pairs(&pairs, expand);
+        match ours {
+            Err(ours) => {
+                errors += 1;
+                assert!(
+                    error.starts_with(&format!("{ours}\n")),
+                    "{pairs:?}: we say {ours}, libpq says {error}"
+                );
+            }
+            Ok(ours) => {
+                alike += 1;
+                assert!(
+                    error.is_empty() || error.starts_with("connection to server "),
+                    "{pairs:?}: {error}"
+                );
+                for option in theirs {
+                    let keyword = std::str::from_utf8(&option.keyword).unwrap();
+                    // What a build can encrypt with decides over these.
+                    if !["sslmode", "gssencmode", "channel_binding", "sslcertmode"]
+                        .contains(&keyword)
+                    {
+                        assert_eq!(
+                            option.value.as_deref(),
+                            ours.get(keyword),
+                            "{pairs:?}: {keyword}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+    eprintln!("{alike} sets of pairs alike, and {errors} errors");
+    assert!(alike > 500 && errors > 500);
 }
