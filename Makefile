@@ -40,9 +40,11 @@ test: ## every test, against throw-away servers
 	$(CARGO) test --workspace --no-fail-fast
 
 .PHONY: check
-check: ## format, clippy, header: what must hold before a commit
+check: ## format, clippy, documentation, header: what must hold before a commit
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --workspace --no-deps
 	$(CARGO) run --quiet -p border -- check
 
 .PHONY: header

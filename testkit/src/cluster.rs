@@ -7,18 +7,14 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use crate::options::ClusterOptions;
+use crate::postmaster::Postmaster;
 use crate::servers::{INSTALL, Server};
 use crate::system::{free_port, give, new_folder, ordinary_user, quiet, watchdog};
 
 /// The bootstrap superuser: trusted on the Unix socket whatever the test puts into `pg_hba.conf`.
 const ADMIN: &str = "testkit_admin";
-
-/// How long a server may take to start or to stop.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server of its own, with a superuser `postgres` and a database `postgres`. Dropping it stops the server and
 /// removes its folder; so does the end of the process, even by SIGKILL.
@@ -27,7 +23,7 @@ pub struct Cluster {
     server: Server,
     folder: PathBuf,
     port: u16,
-    postmaster: Mutex<Option<Child>>,
+    postmaster: Mutex<Option<Postmaster>>,
     watchdog: Child,
     owner: Option<(u32, u32)>,
     ipv6: bool,
@@ -263,60 +259,21 @@ impl Cluster {
         self.psql(&sql);
     }
 
-    /// Starts the postmaster and waits until it says `ready` on line 8 of its lock file (as `pg_ctl -w` does).
     fn run_postmaster(&self) -> Result<(), String> {
-        let log = fs::File::create(self.folder.join("log")).map_err(|error| error.to_string())?;
-        let mut child = self
-            .as_owner(&self.server.bin.join("postgres"))
-            .arg("-D")
-            .arg(self.data_dir())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().map_err(|error| error.to_string())?)
-            .stderr(log)
-            .process_group(0)
-            .spawn()
-            .map_err(|error| error.to_string())?;
-        let begun = Instant::now();
-        let file = self.data_dir().join("postmaster.pid");
-        loop {
-            let text = fs::read_to_string(&file).unwrap_or_default();
-            if text.lines().nth(7).is_some_and(|s| s.trim() == "ready") {
-                *self.postmaster() = Some(child);
-                return Ok(());
-            }
-            if child.try_wait().is_ok_and(|status| status.is_some()) {
-                return Err(format!(
-                    "the server ended while it started:\n{}",
-                    self.log()
-                ));
-            }
-            if begun.elapsed() > PATIENCE {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(format!("the server does not start:\n{}", self.log()));
-            }
-            sleep(Duration::from_millis(5));
-        }
+        let mut command = self.as_owner(&self.server.bin.join("postgres"));
+        command.arg("-D").arg(self.data_dir());
+        let running = Postmaster::start(command, &self.data_dir(), &self.folder.join("log"))?;
+        *self.postmaster() = Some(running);
+        Ok(())
     }
 
     fn stop_with(&self, signal: &str) {
-        let Some(mut child) = self.postmaster().take() else {
-            return;
-        };
-        let command = format!("kill -{signal} {}", child.id());
-        let _ = Command::new("/bin/sh").args(["-c", &command]).status();
-        let begun = Instant::now();
-        while child.try_wait().is_ok_and(|status| status.is_none()) {
-            if begun.elapsed() > PATIENCE {
-                let _ = child.kill();
-                let _ = child.wait();
-                return;
-            }
-            sleep(Duration::from_millis(5));
+        if let Some(running) = self.postmaster().take() {
+            running.stop(signal);
         }
     }
 
-    fn postmaster(&self) -> MutexGuard<'_, Option<Child>> {
+    fn postmaster(&self) -> MutexGuard<'_, Option<Postmaster>> {
         self.postmaster
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

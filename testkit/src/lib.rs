@@ -5,6 +5,7 @@ pub mod alloc;
 pub mod built;
 pub mod cluster;
 pub mod options;
+mod postmaster;
 pub mod servers;
 pub mod shared;
 mod system;

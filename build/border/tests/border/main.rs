@@ -1,15 +1,18 @@
 //! What C programs see: the header, the names that the libraries export, and what they need of the system.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::collections::BTreeSet;
+mod names;
+mod tools;
+
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use testkit::built::{libraries, root, target};
 
-type Names = BTreeSet<String>;
+use crate::names::{dynamic, exported, functions, header, list, unmangled, visible};
+use crate::tools::{Scratch, run, text};
 
 #[test]
 fn header_is_what_the_source_says() {
@@ -165,6 +168,19 @@ fn libraries_need_libc_alone_and_say_who_they_are() {
 }
 
 #[test]
+fn the_version_has_one_home() {
+    let version = env!("CARGO_PKG_VERSION");
+    for file in [
+        format!("libpgpoll.so.{version}"),
+        "libpq.so.5.18".to_owned(),
+    ] {
+        assert!(libraries().join(&file).is_file(), "{file}");
+    }
+    let pc = fs::read_to_string(libraries().join("pgpoll.pc")).unwrap();
+    assert!(pc.contains(&format!("Version: {version}\n")), "{pc}");
+}
+
+#[test]
 fn symbols_carry_no_version_as_in_debians_libpq() {
     let path = libraries().join("libpq.so.5");
     let said = run(Command::new("readelf").arg("-V").arg(path));
@@ -244,114 +260,4 @@ fn install_gives_what_pkg_config_says() {
     run(cc
         .args(["-Wl,--no-as-needed", "-o"])
         .arg(folder.0.join("use")));
-}
-
-fn header() -> String {
-    fs::read_to_string(root().join("include/pgpoll.h")).unwrap()
-}
-
-/// The functions that a header declares: outside of comments, the word before the first `(` of a declaration.
-fn functions(header: &str) -> Names {
-    let mut names = Names::new();
-    let mut rest = header;
-    let mut code = String::new();
-    while let Some((before, after)) = rest.split_once("/*") {
-        code += before;
-        rest = after.split_once("*/").unwrap().1;
-    }
-    code += rest;
-    let lines = code
-        .lines()
-        .map(|line| line.split_once("//").map_or(line, |(code, _)| code));
-    let lines = lines.filter(|line| !line.starts_with('#') && !line.contains("extern \"C\""));
-    let code: String = lines.map(|line| format!("{line}\n")).collect();
-    for declaration in code.split(';').filter(|part| !part.contains("typedef")) {
-        if let Some((before, _)) = declaration.split_once('(') {
-            let word = before
-                .rsplit(|c: char| !c.is_alphanumeric() && c != '_')
-                .next();
-            names.extend(word.filter(|word| !word.is_empty()).map(str::to_owned));
-        }
-    }
-    names
-}
-
-fn list(path: &str) -> Names {
-    let text = fs::read_to_string(root().join(path)).unwrap();
-    text.lines().map(str::to_owned).collect()
-}
-
-fn exported(library: &str) -> Names {
-    dynamic(&libraries().join(library))
-}
-
-fn dynamic(path: &Path) -> Names {
-    symbols(run(Command::new("nm")
-        .args(["-D", "--defined-only"])
-        .arg(path)))
-}
-
-/// The global names of a static library, which has to be one object.
-fn visible(library: &str) -> Names {
-    let path = libraries().join(library);
-    let members = run(Command::new("ar").arg("t").arg(&path));
-    assert_eq!(members.lines().count(), 1, "{library}: {members}");
-    symbols(run(Command::new("nm")
-        .args(["-g", "--defined-only"])
-        .arg(path)))
-}
-
-/// The names with this prefix that a Rust archive defines, whether a list knows them or not.
-fn unmangled(archive: &Path, prefix: &str) -> Names {
-    let mut names = symbols(run(Command::new("nm")
-        .args(["-g", "--defined-only"])
-        .arg(archive)));
-    names.retain(|name| name.starts_with(prefix));
-    names
-}
-
-fn symbols(said: String) -> Names {
-    let lines = said.lines().filter_map(|line| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        match words.as_slice() {
-            [_, _, name] => Some((*name).to_owned()),
-            _ => None,
-        }
-    });
-    lines.collect()
-}
-
-fn run(command: &mut Command) -> String {
-    let said = command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(said.status.success(), "{command:?}\n{}", text(&said.stderr));
-    text(&said.stdout)
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// A folder that goes with the test.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Scratch {
-        let folder = std::env::temp_dir().join(format!("pgpoll-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        Scratch(folder.canonicalize().unwrap())
-    }
-
-    fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.join(name);
-        fs::write(&path, text).unwrap();
-        path
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
