@@ -33,7 +33,11 @@ fuzz_target!(|data: &[u8]| {
     }
     for option in OPTIONS {
         if let Some(value) = parsed.get(option.keyword) {
-            assert_eq!(options.get(option.keyword), Some(value), "what is given stays");
+            assert_eq!(
+                options.get(option.keyword),
+                Some(value),
+                "what is given stays"
+            );
         }
     }
     // Values written as a string again are read as the same values.

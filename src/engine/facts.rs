@@ -193,11 +193,11 @@ impl Parameters {
 /// libpq's number for a version text: `18.6 (Debian 18.6-3)` is 180006, `9.6.3` is 90603, `19devel` is 190000.
 fn version_number(text: &[u8]) -> u32 {
     let mut parts = text.split(|&byte| byte == b'.').map(|part| {
-        let digits = part.iter().take_while(|byte| byte.is_ascii_digit()).take(6);
-        let number = digits.fold(None, |number: Option<u32>, digit| {
+        // Four digits, so that no text overflows what follows.
+        let digits = part.iter().take_while(|byte| byte.is_ascii_digit()).take(4);
+        digits.fold(None, |number: Option<u32>, digit| {
             Some(number.unwrap_or(0) * 10 + u32::from(digit - b'0'))
-        });
-        number
+        })
     });
     let mut next = || parts.next().flatten();
     match (next(), next(), next()) {
@@ -223,6 +223,7 @@ mod tests {
             ("10.1rc2", 100_001),
             ("nonsense", 0),
             ("", 0),
+            ("999999999.999999999", 99_999_999),
         ] {
             assert_eq!(version_number(text.as_bytes()), number, "{text}");
         }

@@ -12,7 +12,7 @@ pub(super) const FIRST: usize = 6;
 
 /// Rows and their index.
 ///
-/// The index has one entry a row, of [`stride`] bytes: the row's offset (`u32`), then for each column but the first
+/// The index has one entry a row, of `stride` bytes: the row's offset (`u32`), then for each column but the first
 /// the distance of its value from the row's offset (`u16`), all in the machine's byte order and unaligned.
 #[derive(Debug, Default)]
 pub struct Block {
