@@ -66,6 +66,7 @@ pub(crate) fn zeroed(size: usize) -> Result<Vec<u8>, OutOfMemory> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
