@@ -1,7 +1,6 @@
 //! The lists in `host`, `hostaddr` and `port`, and the password of each host, to the hosts of a plan. Knows no socket.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
+use super::address::numeric;
 use super::error::{Error, copy};
 use super::number::parse_integer;
 use super::options::PORT;
@@ -15,9 +14,6 @@ const SOCKET_PATH: usize = if cfg!(target_os = "linux") { 108 } else { 104 };
 
 /// libpq writes a socket's path into a buffer of this many bytes before it looks at its length.
 const SHOWN_PATH: usize = 1023;
-
-/// No operating system has an interface with a longer name.
-const LONGEST_ZONE: usize = 64;
 
 /// The items of the three lists that belong together, as they were written.
 struct Item<'a> {
@@ -214,57 +210,6 @@ fn socket(directory: &[u8], port: u16) -> Target {
     }
 }
 
-/// The target when `text` is a numeric address. One with a zone (`fe80::1%eth0`) is left to the resolver, which knows the
-/// interfaces.
-fn numeric(text: &[u8]) -> Option<Target> {
-    let text = std::str::from_utf8(text).ok()?;
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return Some(Target::Addr(address));
-    }
-    if let Some((address, zone)) = text.split_once('%') {
-        address.parse::<Ipv6Addr>().ok()?;
-        return (1..=LONGEST_ZONE)
-            .contains(&zone.len())
-            .then(|| Target::Name(text.into()));
-    }
-    old_style(text).map(|address| Target::Addr(address.into()))
-}
-
-/// What `inet_aton` accepts besides four decimal numbers, as `getaddrinfo` does too: `127.1`, `0x7f000001`, `0177.0.0.1`.
-fn old_style(text: &str) -> Option<Ipv4Addr> {
-    let mut address = 0_u32;
-    let mut left = 32_u32;
-    let mut parts = text.split('.').peekable();
-    while let Some(part) = parts.next() {
-        let part = c_number(part)?;
-        // Every part but the last is a byte; the last one fills what is left.
-        let width = if parts.peek().is_some() { 8 } else { left };
-        if width < 32 && part >> width != 0 {
-            return None;
-        }
-        left = left.checked_sub(width)?;
-        if left == 0 && parts.peek().is_some() {
-            return None;
-        }
-        address |= part << left;
-    }
-    Some(Ipv4Addr::from(address))
-}
-
-/// A number as C writes it: decimal, `0x…` or `0…`.
-fn c_number(text: &str) -> Option<u32> {
-    let lower = text.strip_prefix("0x").or(text.strip_prefix("0X"));
-    let (digits, radix) = match (lower, text.strip_prefix('0')) {
-        (Some(digits), _) => (digits, 16),
-        (None, Some(digits)) if !digits.is_empty() => (digits, 8),
-        _ => (text, 10),
-    };
-    if digits.starts_with(['+', '-']) {
-        return None;
-    }
-    u32::from_str_radix(digits, radix).ok()
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -375,32 +320,5 @@ mod tests {
                 "Unix-domain socket path \"/{path}\" is too long (maximum {maximum} bytes)"
             )]
         );
-    }
-
-    #[test]
-    fn addresses_as_old_programs_write_them() {
-        for (text, address) in [
-            ("127.1", Some([127, 0, 0, 1])),
-            ("10.1.258", Some([10, 1, 1, 2])),
-            ("2130706433", Some([127, 0, 0, 1])),
-            ("0x7f.0.0.0x1", Some([127, 0, 0, 1])),
-            ("0177.0.0.01", Some([127, 0, 0, 1])),
-            ("0", Some([0, 0, 0, 0])),
-            ("256.1", None),
-            ("1.2.3.256", None),
-            ("1.2.3.4.5", None),
-            ("1.2.65536", None),
-            ("4294967296", None),
-            ("08.0.0.1", None),
-            ("1..2", None),
-            ("", None),
-            (".", None),
-            ("0x", None),
-            ("+1", None),
-            ("0x+1", None),
-            ("a", None),
-        ] {
-            assert_eq!(old_style(text), address.map(Ipv4Addr::from), "{text}");
-        }
     }
 }

@@ -23,6 +23,7 @@
 //! `connect_timeout` for a caller that polls, where libpq looks at each only when it is needed.
 #![forbid(unsafe_code)]
 
+mod address;
 mod choice;
 mod defaults;
 mod encoding;
