@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use pgpoll::conninfo::{OPTIONS, Options, Surroundings};
+use pgpoll::conninfo::{Error, OPTIONS, Options, Plan, Secret, Surroundings, Target};
 
 fn surroundings() -> Surroundings {
     Surroundings::empty().with_account("alice", "/home/alice")
@@ -224,4 +224,89 @@ fn a_real_password_file_must_be_plain_and_private() {
     );
     assert_eq!(planned(&folder.join("none")), (0, String::new()));
     fs::remove_dir_all(&folder).unwrap();
+}
+
+fn planned(conninfo: &str, from: &Surroundings) -> Result<(Plan, Vec<String>), Error> {
+    let mut options = Options::parse(conninfo.as_bytes())?;
+    options.fill_defaults(from)?;
+    options.plan(from)
+}
+
+#[test]
+fn each_host_has_the_password_of_its_line() {
+    let from = surroundings().with_file(
+        "/home/alice/.pgpass",
+        0o600,
+        "a:5432:d:alice:first\n*:7:d:alice:second\nlocalhost:5432:d:alice:local\n10.0.0.1:5432:d:alice:\n",
+    );
+    let passwords = |conninfo: &str| -> Vec<Option<String>> {
+        let (plan, _) = planned(conninfo, &from).unwrap();
+        let shown = |secret: &Secret| String::from_utf8(secret.expose().to_vec()).unwrap();
+        plan.hosts
+            .iter()
+            .map(|host| host.password.as_ref().map(shown))
+            .collect()
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        passwords("host=a,b,c port=5432,7,8 dbname=d"),
+        [some("first"), some("second"), None]
+    );
+    assert_eq!(passwords("dbname=d"), [some("local")], "the default socket");
+    let (plan, _) = planned("", &from).unwrap();
+    let directory = String::from_utf8_lossy(&plan.hosts[0].name);
+    assert_eq!(
+        passwords(&format!("host={directory} dbname=d")),
+        [some("local")]
+    );
+    assert_eq!(passwords("host=/elsewhere dbname=d"), [None]);
+    assert_eq!(
+        passwords("host=a hostaddr=10.0.0.1 dbname=d"),
+        [some("first")]
+    );
+    assert_eq!(
+        passwords("hostaddr=10.0.0.1 dbname=d"),
+        [None],
+        "an empty one is none"
+    );
+    assert_eq!(passwords("host=a dbname=d password=given"), [some("given")]);
+    assert_eq!(passwords("host=a dbname=d password=''"), [some("first")]);
+    assert_eq!(passwords("host=a dbname=d passfile=/none"), [None]);
+    let (plan, _) = planned("host=a dbname=d", &from).unwrap();
+    assert_eq!(
+        plan.hosts[0].passfile.as_deref(),
+        Some(&b"/home/alice/.pgpass"[..])
+    );
+    assert!(!format!("{plan:?}").contains("first"));
+}
+
+#[test]
+fn one_host_that_cannot_be_does_not_spoil_the_others() {
+    let plan = planned("host=a,b,/tmp port=0,5432,x", &surroundings())
+        .unwrap()
+        .0;
+    assert!(matches!(
+        plan.hosts[0].target,
+        Target::Invalid { last: false, .. }
+    ));
+    assert_eq!(plan.hosts[1].target, Target::Name(b"b".into()));
+    assert!(matches!(
+        plan.hosts[2].target,
+        Target::Invalid { last: true, .. }
+    ));
+}
+
+#[test]
+fn what_was_decided_is_written_back() {
+    let from = surroundings().with_variable("LANG", "C.UTF-8");
+    let mut options = Options::parse(b"client_encoding=auto").unwrap();
+    options.fill_defaults(&from).unwrap();
+    let (plan, _) = options.plan(&from).unwrap();
+    options.settle(&plan, &from).unwrap();
+    assert_eq!(options.get("user"), Some(&b"alice"[..]));
+    assert_eq!(options.get("dbname"), Some(&b"alice"[..]));
+    assert_eq!(options.get("passfile"), Some(&b"/home/alice/.pgpass"[..]));
+    assert_eq!(options.get("client_encoding"), Some(&b"UTF8"[..]));
+    assert_eq!(options.get("sslcertmode"), Some(&b"disable"[..]));
+    assert_eq!(options.get("host"), None);
 }

@@ -32,6 +32,7 @@ mod error;
 mod hosts;
 mod number;
 mod options;
+mod pairs;
 mod parse;
 mod password;
 pub mod plan;
@@ -45,7 +46,7 @@ mod values;
 
 pub use error::Error;
 pub use options::{OPTIONS, OptionDef};
-pub use parse::is_connection_string;
+pub use pairs::is_connection_string;
 pub use plan::{
     ChannelBinding, GssEncMode, Host, Plan, Secret, SslMode, Target, TargetSessionAttrs, TcpOptions,
 };

@@ -1,4 +1,4 @@
-//! Connection strings and arrays of options to values. Knows both syntaxes' entrances, and the keyword/value one.
+//! Connection strings to values. Knows the keyword/value syntax, and which strings are URIs.
 
 use zeroize::Zeroizing;
 
@@ -27,61 +27,6 @@ impl Options {
         Ok(options)
     }
 
-    /// Reads options from keyword/value pairs, as `PQconnectdbParams` does: empty and missing values count as not given, later
-    /// ones win.
-    ///
-    /// With `expand_dbname`, the first `dbname` may be a connection string, whose options then take part at its place.
-    ///
-    /// # Errors
-    /// As [`Options::parse`].
-    pub fn from_pairs<'a>(
-        pairs: impl IntoIterator<Item = (&'a [u8], Option<&'a [u8]>)>,
-        expand_dbname: bool,
-    ) -> Result<Self, Error> {
-        let mut all = Vec::new();
-        for pair in pairs {
-            all.try_reserve(1).map_err(|_| Error::out_of_memory())?;
-            all.push(pair);
-        }
-        let mut expanded = None;
-        if expand_dbname
-            && let Some((_, Some(dbname))) = all
-                .iter()
-                .find(|(keyword, value)| *keyword == b"dbname" && value.is_some())
-            && is_connection_string(dbname)
-        {
-            expanded = Some(Self::parse(dbname)?);
-        }
-        let mut options = Self::default();
-        for (keyword, value) in all {
-            let Some(value) = value.filter(|value| !value.is_empty()) else {
-                continue;
-            };
-            let index = index_of(keyword).ok_or_else(|| Error::unknown_option(keyword))?;
-            let string = if keyword == b"dbname" {
-                expanded.take()
-            } else {
-                None
-            };
-            match string {
-                Some(string) => options.absorb(&string)?,
-                None => options.put(index, value)?,
-            }
-        }
-        options.shrink()?;
-        Ok(options)
-    }
-
-    /// Sets all that `other` sets.
-    fn absorb(&mut self, other: &Self) -> Result<(), Error> {
-        for index in 0..super::options::OPTIONS.len() {
-            if let Some(value) = other.at(index) {
-                self.put(index, value)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Sets `keyword` as a connection string does, where `requiressl` still stands for two values of `sslmode`. `None` when there
     /// is no such option.
     pub(super) fn store(&mut self, keyword: &[u8], value: &[u8]) -> Option<Result<(), Error>> {
@@ -92,11 +37,6 @@ impl Options {
         };
         index_of(keyword).map(|index| self.put(index, value))
     }
-}
-
-/// Whether `text` looks like a connection string, and not like a database's name: the rule that `dbname` is expanded by.
-pub fn is_connection_string(text: &[u8]) -> bool {
-    uri::prefix(text).is_some() || text.contains(&b'=')
 }
 
 /// `isspace` of the C locale, which counts the vertical tab too.
@@ -262,80 +202,5 @@ mod tests {
             "connection info string contains a NUL byte"
         );
         assert!(Options::parse(b"postgres://a%00b").is_err());
-        assert!(Options::from_pairs([(&b"user"[..], Some(&b"a\0b"[..]))], false).is_err());
-    }
-
-    fn pairs(given: &[(&str, Option<&str>)], expand: bool) -> String {
-        let pairs = given
-            .iter()
-            .map(|(keyword, value)| (keyword.as_bytes(), value.map(str::as_bytes)));
-        shown(Options::from_pairs(pairs, expand))
-    }
-
-    #[test]
-    fn of_pairs_the_last_one_that_says_something_wins() {
-        assert_eq!(
-            pairs(
-                &[
-                    ("host", Some("a")),
-                    ("host", Some("b")),
-                    ("host", Some("")),
-                    ("host", None)
-                ],
-                false
-            ),
-            "host=b"
-        );
-        assert_eq!(
-            pairs(&[("nonsense", None), ("nonsense", Some(""))], false),
-            ""
-        );
-        assert_eq!(
-            pairs(&[("nonsense", Some("1"))], false),
-            "invalid connection option \"nonsense\""
-        );
-        assert_eq!(
-            pairs(&[("requiressl", Some("1"))], false),
-            "invalid connection option \"requiressl\"",
-            "only connection strings know it"
-        );
-    }
-
-    #[test]
-    fn the_first_database_name_may_be_a_connection_string() {
-        let uri = Some("postgres://u@h/d");
-        assert_eq!(pairs(&[("dbname", uri)], false), "dbname=postgres://u@h/d");
-        assert_eq!(pairs(&[("dbname", uri)], true), "user=u dbname=d host=h");
-        assert_eq!(pairs(&[("dbname", Some("d"))], true), "dbname=d");
-        assert_eq!(
-            pairs(
-                &[
-                    ("host", Some("before")),
-                    ("dbname", uri),
-                    ("user", Some("after"))
-                ],
-                true
-            ),
-            "user=after dbname=d host=h"
-        );
-        assert_eq!(
-            pairs(&[("dbname", uri), ("dbname", Some("host=x"))], true),
-            "user=u dbname=host=x host=h",
-            "later ones are names"
-        );
-        assert_eq!(
-            pairs(&[("dbname", None), ("dbname", uri)], true),
-            "user=u dbname=d host=h"
-        );
-        assert_eq!(
-            pairs(&[("dbname", Some("")), ("dbname", uri)], true),
-            "dbname=postgres://u@h/d",
-            "an empty one is the first"
-        );
-        assert_eq!(
-            pairs(&[("nonsense", Some("1")), ("dbname", Some("a=b"))], true),
-            "invalid connection option \"a\"",
-            "the string is read first"
-        );
     }
 }

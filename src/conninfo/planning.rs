@@ -316,87 +316,11 @@ mod tests {
     }
 
     #[test]
-    fn each_host_has_the_password_of_its_line() {
-        let from = surroundings().with_file(
-            "/home/alice/.pgpass",
-            0o600,
-            "a:5432:d:alice:first\n*:7:d:alice:second\nlocalhost:5432:d:alice:local\n10.0.0.1:5432:d:alice:\n",
-        );
-        let passwords = |conninfo: &str| -> Vec<Option<String>> {
-            let (plan, _) = planned(conninfo, &from).unwrap();
-            let shown = |secret: &Secret| String::from_utf8(secret.expose().to_vec()).unwrap();
-            plan.hosts
-                .iter()
-                .map(|host| host.password.as_ref().map(shown))
-                .collect()
-        };
-        let some = |text: &str| Some(text.to_owned());
-        assert_eq!(
-            passwords("host=a,b,c port=5432,7,8 dbname=d"),
-            [some("first"), some("second"), None]
-        );
-        assert_eq!(passwords("dbname=d"), [some("local")], "the default socket");
-        let directory = String::from_utf8_lossy(from.socket_directory());
-        assert_eq!(
-            passwords(&format!("host={directory} dbname=d")),
-            [some("local")]
-        );
-        assert_eq!(passwords("host=/elsewhere dbname=d"), [None]);
-        assert_eq!(
-            passwords("host=a hostaddr=10.0.0.1 dbname=d"),
-            [some("first")]
-        );
-        assert_eq!(
-            passwords("hostaddr=10.0.0.1 dbname=d"),
-            [None],
-            "an empty one is none"
-        );
-        assert_eq!(passwords("host=a dbname=d password=given"), [some("given")]);
-        assert_eq!(passwords("host=a dbname=d password=''"), [some("first")]);
-        assert_eq!(passwords("host=a dbname=d passfile=/none"), [None]);
-        let (plan, _) = planned("host=a dbname=d", &from).unwrap();
-        assert_eq!(
-            plan.hosts[0].passfile.as_deref(),
-            Some(&b"/home/alice/.pgpass"[..])
-        );
-        assert!(!format!("{plan:?}").contains("first"));
-    }
-
-    #[test]
-    fn one_host_that_cannot_be_does_not_spoil_the_others() {
-        let plan = good("host=a,b,/tmp port=0,5432,x");
-        assert!(matches!(
-            plan.hosts[0].target,
-            Target::Invalid { last: false, .. }
-        ));
-        assert_eq!(plan.hosts[1].target, Target::Name(b"b".into()));
-        assert!(matches!(
-            plan.hosts[2].target,
-            Target::Invalid { last: true, .. }
-        ));
-    }
-
-    #[test]
     fn scram_keys_are_decoded() {
         let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
         let plan = good(&format!("scram_client_key={key} scram_server_key={key}"));
         let expected: Vec<u8> = (0..32).collect();
         assert_eq!(plan.scram_client_key.unwrap().expose(), expected);
         assert_eq!(plan.scram_server_key.unwrap().expose(), expected);
-    }
-
-    #[test]
-    fn what_was_decided_is_written_back() {
-        let from = surroundings().with_variable("LANG", "C.UTF-8");
-        let mut options = Options::parse(b"client_encoding=auto").unwrap();
-        options.fill_defaults(&from).unwrap();
-        let (plan, _) = options.plan(&from).unwrap();
-        options.settle(&plan, &from).unwrap();
-        assert_eq!(options.get("user"), Some(&b"alice"[..]));
-        assert_eq!(options.get("dbname"), Some(&b"alice"[..]));
-        assert_eq!(options.get("passfile"), Some(&b"/home/alice/.pgpass"[..]));
-        assert_eq!(options.get("client_encoding"), Some(&b"UTF8"[..]));
-        assert_eq!(options.get("sslcertmode"), Some(&b"disable"[..]));
-        assert_eq!(options.get("host"), None);
     }
 }
