@@ -3,6 +3,7 @@
 
 pub mod alloc;
 pub mod built;
+pub mod c;
 pub mod cluster;
 pub mod options;
 mod postmaster;
