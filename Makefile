@@ -75,6 +75,7 @@ install: lib ## header, libraries and pgpoll.pc into DESTDIR/PREFIX
 	cp -P $(LIB)/libpgpoll.so $(LIB)/libpgpoll.so.0 '$(DESTDIR)$(LIBDIR)/'
 	$(call pc,$(PREFIX),$(LIBDIR),$(INCLUDEDIR)) >'$(DESTDIR)$(LIBDIR)/pkgconfig/pgpoll.pc'
 	chmod 644 '$(DESTDIR)$(LIBDIR)/pkgconfig/pgpoll.pc'
+	@[ -n '$(DESTDIR)' ] || ldconfig || echo 'Run ldconfig as root, so that programs find the library.'
 
 .PHONY: setup
 setup: ## install what building and testing need
