@@ -128,7 +128,7 @@ pub(super) struct Expect {
     pub format: Option<i16>,
     /// The columns of the result where they are remembered.
     pub columns: Option<Arc<Columns>>,
-    /// The statement to remember the columns of, or (with `close`) to forget.
+    /// The statement that is prepared, described or closed.
     pub statement: Option<Box<[u8]>>,
     /// The name of the statement that is executed, when its columns come from memory or go into it.
     pub what: &'static str,
@@ -136,6 +136,16 @@ pub(super) struct Expect {
     pub failed: bool,
     /// When it was started.
     pub since: u64,
+}
+
+impl Expect {
+    /// The statement that it makes anew or closes.
+    pub(super) fn changes(&self) -> Option<&[u8]> {
+        let changes = self.steps.parse || self.steps.close;
+        self.statement
+            .as_deref()
+            .filter(|name| changes && !name.is_empty())
+    }
 }
 
 impl State {
@@ -159,6 +169,9 @@ impl State {
         self.group_open = !expect.steps.sync;
         self.group_flushed = false;
         self.portal_open = expect.steps.limited;
+        if let Some(name) = expect.changes() {
+            self.statements.changing(name);
+        }
         self.queue.push_back(expect);
         Ok(self.last_operation)
     }
@@ -262,12 +275,15 @@ impl State {
                 expect.what = "execute prepared statement";
                 (steps.bind, steps.execute) = (true, true);
                 wire::encode_bind(out, b"", name, params, &[format])?;
-                expect.columns = known;
-                if expect.columns.is_some() {
-                    expect.format = Some(format);
-                } else {
-                    steps.describe_portal = true;
-                    wire::encode_describe(out, b'P', b"")?;
+                match known {
+                    Some(columns) => {
+                        expect.columns = columns;
+                        expect.format = Some(format);
+                    }
+                    None => {
+                        steps.describe_portal = true;
+                        wire::encode_describe(out, b'P', b"")?;
+                    }
                 }
                 wire::encode_execute(out, b"", max_rows as i32)?;
                 steps.limited = max_rows > 0;

@@ -184,7 +184,10 @@ fn failed<T>() -> Result<T, Halt> {
 /// Begins a result with the RowDescription at the head of the input.
 pub(super) fn begin(state: &mut State) -> Result<(), Stop> {
     let columns = read_columns(state)?;
-    state.gather.begin(columns, None);
+    // Of an operation that has failed nothing more is given.
+    if !state.queue.front().is_some_and(|head| head.failed) {
+        state.gather.begin(columns, None);
+    }
     Ok(())
 }
 
@@ -289,7 +292,6 @@ impl State {
     fn begin_remembered(&mut self) {
         if let Some(head) = self.queue.front_mut()
             && let Some(columns) = head.columns.take()
-            && !columns.is_empty()
         {
             self.gather.begin(columns, head.format);
         }
@@ -298,11 +300,11 @@ impl State {
     fn remember_statement(&mut self, columns: Option<Arc<Columns>>) {
         if let Some(name) = self
             .queue
-            .front_mut()
-            .and_then(|head| head.statement.take())
+            .front()
+            .and_then(|head| head.statement.as_deref())
             && !name.is_empty()
         {
-            self.statements.remember(name, columns.unwrap_or_default());
+            self.statements.remember(name, columns);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The serving part of a connection's life: takes the operations in order and reads their replies.
 
-use super::command::Steps;
+use super::command::{Expect, Steps};
 use super::item::{Done, Outcome, Reply, Verdict};
 use super::wait::{Stop, command, reply, with};
 use super::{extended, query};
@@ -75,7 +75,9 @@ async fn operation() -> Result<(), Stop> {
                 Verdict::InTransaction
             },
         }));
-        state.queue.pop_front();
+        if let Some(name) = state.queue.pop_front().as_ref().and_then(Expect::changes) {
+            state.statements.changed(name);
+        }
     });
     Ok(())
 }

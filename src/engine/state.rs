@@ -28,6 +28,10 @@ pub struct Room {
     pub inbox: usize,
 }
 
+/// libpq's words for rows without columns.
+const NO_DESCRIPTION: &str =
+    "server sent data (\"D\" message) without prior row description (\"T\" message)";
+
 /// A notice that the server sent.
 pub type Notice = ServerError;
 
@@ -270,6 +274,9 @@ impl State {
             Some(head) => (head.limits, head.failed),
             None => (Limits::NONE, true),
         };
+        if !failed && !self.gather.is_open() {
+            return Err(Stop::Broken(Error::transport(NO_DESCRIPTION)));
+        }
         loop {
             let Ok(Some(head)) = self.input.message() else {
                 return Ok(());

@@ -1,0 +1,64 @@
+//! Connections to real, throw-away servers of each major version that is installed. Knows what PostgreSQL does.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod connecting;
+mod copy;
+mod endings;
+mod errors;
+mod extended;
+mod failing;
+mod groups;
+mod mail;
+mod pipelines;
+mod portals;
+mod prepared;
+mod session;
+mod simple;
+
+use std::sync::OnceLock;
+
+use testkit::{Cluster, ClusterOptions, Server};
+
+/// The password of every role that has one.
+const PASSWORD: &str = "open se'same";
+/// The same as a conninfo string has it.
+const QUOTED: &str = r"'open se\'same'";
+
+/// One cluster of each version under test: the oldest and the newest that this project is tried with.
+fn servers() -> &'static [Cluster] {
+    static SERVERS: OnceLock<Vec<Cluster>> = OnceLock::new();
+    SERVERS.get_or_init(|| {
+        let mut clusters = Vec::new();
+        for major in [15, 18] {
+            match Server::of(major) {
+                Some(_) => clusters.push(Cluster::start(options().version(major))),
+                None => eprintln!("SKIPPED: PostgreSQL {major} is not installed"),
+            }
+        }
+        if clusters.is_empty() {
+            clusters.push(Cluster::start(options()));
+        }
+        clusters
+    })
+}
+
+/// Roles named after the method that lets them in; everybody else is trusted.
+fn options() -> ClusterOptions {
+    let password = PASSWORD.replace('\'', "''");
+    let mut options = ClusterOptions::new();
+    for (role, method, encryption) in [
+        ("user_scram", "scram-sha-256", "scram-sha-256"),
+        ("user_md5", "md5", "md5"),
+        ("user_password", "password", "scram-sha-256"),
+        ("user_reject", "reject", "scram-sha-256"),
+    ] {
+        options = options.method(role, method).setup(&format!(
+            "set client_min_messages = error; set password_encryption = '{encryption}'; \
+             create role {role} login password '{password}'"
+        ));
+    }
+    options
+        .method("all", "trust")
+        .setup("create role user_trust login")
+        .setup("create role reader login; alter role reader set default_transaction_read_only = on")
+}
