@@ -24,4 +24,700 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// Wait until conn_socket is readable, then call conn_poll.
+#define CONN_WANT_READ 1
+
+// Wait until conn_socket is writable, then call conn_poll.
+#define CONN_WANT_WRITE 2
+
+// The work budget of one call is used up: call conn_poll again soon, without waiting.
+#define CONN_RUNNABLE 4
+
+// conn_get_result has something to give.
+#define CONN_RESULT 8
+
+// conn_get_notification has something to give.
+#define CONN_NOTIFY 16
+
+// conn_get_notice has something to give.
+#define CONN_NOTICE 32
+
+// conn_socket is another descriptor now; the old one is closed at the next poll, not before.
+#define CONN_SOCKET_CHANGED 64
+
+// Connected, and nothing is outstanding.
+#define CONN_IDLE 128
+
+// The connection is over and the last result was taken; conn_error says why.
+#define CONN_FAILED 256
+
+// The call was refused: the connection is NULL, or another call is inside it. conn_error(NULL) says which.
+#define CONN_MISUSE 512
+
+// More follows in this group: the operation has no Sync of its own, and conn_sync ends the group.
+#define CONN_MORE 1
+
+// Values as text.
+#define CONN_TEXT 0
+
+// Values in PostgreSQL's binary form of their type.
+#define CONN_BINARY 1
+
+// Rows: all of a result or a batch of it, in `result`, which is yours. A result without rows gives one empty batch.
+#define CONN_ITEM_ROWS 1
+
+// A command is complete; `tag` and `rows` say what it did. Not yet committed: that is known at CONN_ITEM_DONE.
+#define CONN_ITEM_COMPLETE 2
+
+// The query string was empty.
+#define CONN_ITEM_EMPTY_QUERY 3
+
+// max_rows is reached: conn_continue asks for more, conn_sync ends it.
+#define CONN_ITEM_SUSPENDED 4
+
+// The operation failed; `error`, which is yours, says why.
+#define CONN_ITEM_ERROR 5
+
+// The operation was not tried, because one before it in its group failed.
+#define CONN_ITEM_SKIPPED 6
+
+// A statement or portal was described: `result`, which is yours, has parameters and columns and no rows.
+#define CONN_ITEM_DESCRIBED 7
+
+// The last item of every operation: `outcome`, `transaction` and `verdict` are set.
+#define CONN_ITEM_DONE 8
+
+// The operation did what was asked.
+#define CONN_OUTCOME_OK 1
+
+// It failed; an error item came before.
+#define CONN_OUTCOME_FAILED 2
+
+// It was not tried: one before it in its group failed, or the connection was lost.
+#define CONN_OUTCOME_SKIPPED 3
+
+// Not known: the connection has not been up yet.
+#define CONN_TRANSACTION_UNKNOWN 0
+
+// Outside of a transaction block.
+#define CONN_TRANSACTION_IDLE 1
+
+// In a transaction block.
+#define CONN_TRANSACTION_IN_BLOCK 2
+
+// In a transaction block that has failed: everything is refused until it ends.
+#define CONN_TRANSACTION_FAILED 3
+
+// The connection is good for anything.
+#define CONN_VERDICT_CLEAN 1
+
+// It is good, inside a transaction block or an open group.
+#define CONN_VERDICT_IN_TRANSACTION 2
+
+// It is over. Whether the operation took effect is not known unless it was skipped.
+#define CONN_VERDICT_LOST 3
+
+// Room for a command tag.
+#define CONN_TAG_SIZE 64
+
+// The server said no: conn_error_sqlstate and the other fields are its words.
+#define CONN_ERROR_SERVER 1
+
+// The connection could not be made, broke, or carried what the protocol does not allow.
+#define CONN_ERROR_TRANSPORT 2
+
+// The caller asked for what cannot be done; the message says what to do instead.
+#define CONN_ERROR_MISUSE 3
+
+// Nothing has happened yet.
+#define CONN_STATUS_START 0
+
+// Waiting for the addresses of a host name.
+#define CONN_STATUS_RESOLVING 1
+
+// Waiting for the socket to be connected.
+#define CONN_STATUS_DIALLING 2
+
+// The startup packet is under way.
+#define CONN_STATUS_STARTUP 3
+
+// Proving who the user is.
+#define CONN_STATUS_AUTHENTICATING 4
+
+// Authenticated; the server sends its parameters.
+#define CONN_STATUS_SETTLING 5
+
+// Finding out whether the server is the wanted kind (target_session_attrs).
+#define CONN_STATUS_CHECKING_TARGET 6
+
+// Up: operations can be started.
+#define CONN_STATUS_READY 7
+
+// Over.
+#define CONN_STATUS_OVER 8
+
+// A connection. One call at a time; it may move between threads.
+typedef struct Conn Conn;
+
+// An error or a notice, with everything that is known of it. Never changes; may be read from several threads.
+typedef struct ConnError ConnError;
+
+// A NOTIFY of some session.
+typedef struct ConnNotification ConnNotification;
+
+// Rows with their columns, or the description of a statement. Never changes; may be read from several threads, and
+// outlives its connection.
+typedef struct ConnResult ConnResult;
+
+// All that an event loop needs to know after a poll.
+typedef struct ConnState {
+    // What the last poll said: CONN_WANT_READ and so on.
+    uint32_t bits;
+    // The descriptor to wait for; -1 when there is none.
+    int socket;
+    // Goes up whenever the descriptor changes, also when the new one has the same number.
+    uint64_t generation;
+    // When to poll at the latest, in nanoseconds of CLOCK_MONOTONIC; INT64_MAX when there is no limit.
+    int64_t deadline_ns;
+} ConnState;
+
+// One finished thing. conn_get_result fills it; what does not apply to its kind is 0, NULL or "".
+typedef struct ConnItem {
+    // The operation that it belongs to: what the starter returned. 0 for what no operation asked for.
+    uint64_t operation;
+    // CONN_ITEM_…
+    int32_t kind;
+    // CONN_OUTCOME_… of a CONN_ITEM_DONE.
+    int32_t outcome;
+    // CONN_TRANSACTION_… of a CONN_ITEM_DONE.
+    int32_t transaction;
+    // CONN_VERDICT_… of a CONN_ITEM_DONE: what the connection is good for now.
+    int32_t verdict;
+    // CONN_ITEM_ROWS: rows in the batch. CONN_ITEM_COMPLETE: rows that the command touched.
+    uint64_t rows;
+    // CONN_ITEM_ROWS, CONN_ITEM_DESCRIBED: yours until conn_result_free.
+    struct ConnResult *result;
+    // CONN_ITEM_ERROR: yours until conn_error_free.
+    struct ConnError *error;
+    // CONN_ITEM_COMPLETE: the command tag, such as "INSERT 0 1".
+    char tag[CONN_TAG_SIZE];
+} ConnItem;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// Begins to connect. Nothing waits, and nothing is sent yet: conn_poll does the work.
+//
+// conninfo: a connection string (`host=… dbname=…`) or URI (`postgresql://…`), as the PostgreSQL manual describes them; ""
+//   takes everything from the environment and the defaults. Not needed after the call.
+// Returns a connection, also when conninfo makes no sense: then it is over at once, and conn_error says why. NULL only
+//   when there is no memory.
+// Yours until conn_close.
+// Next: conn_poll until it says CONN_IDLE or CONN_FAILED.
+struct Conn *conn_open(const char *conninfo);
+
+// Begins to connect, with the options one by one.
+//
+// keywords: names of options, ended by NULL. values: their values; NULL or "" means not given. Not needed after the call.
+// expand_dbname: not 0 allows the value of the first `dbname` to be a whole connection string or URI.
+// Returns, how long it lives and what is next: as conn_open.
+struct Conn *conn_open_params(const char *const *keywords,
+                              const char *const *values,
+                              int expand_dbname);
+
+// Ends the connection and begins to connect again with the same options: files are read and names resolved anew. Results
+// that were not taken are lost; those that were stay yours.
+//
+// conn: the connection.
+// Next: conn_poll until it says CONN_IDLE or CONN_FAILED. It says CONN_SOCKET_CHANGED when there is a new descriptor.
+void conn_reset(struct Conn *conn);
+
+// Closes the connection and frees the handle. Never waits: what is under way is dropped, and the server notices. Results,
+// errors and notifications that were taken stay yours.
+//
+// conn: the connection, or NULL. Remove conn_socket(conn) from your event loop before.
+void conn_close(struct Conn *conn);
+
+// Moves bytes both ways and runs the protocol until nothing changes. Never waits. A call too many is harmless.
+//
+// conn: the connection.
+// Returns CONN_* bits: what to wait for, what is there to be taken. CONN_MISUSE alone when it is refused.
+// Next: take what is there; then wait for what the bits name, and call it again. The loop at the top of this file says how.
+uint32_t conn_poll(struct Conn *conn);
+
+// conn_poll and conn_state in one call, for those to whom a call is dear.
+//
+// conn: the connection. state: is filled; may be NULL.
+// Returns what conn_poll returns, which is also in state->bits. When it is CONN_MISUSE, state is left as it was.
+// Next: as conn_poll.
+uint32_t conn_poll_state(struct Conn *conn,
+                         struct ConnState *state);
+
+// What the last poll said, and where and how long to wait. Does no work.
+//
+// conn: the connection. state: is filled.
+// Returns 1; 0 when it is refused, and state is left as it was.
+int conn_state(const struct Conn *conn, struct ConnState *state);
+
+// The descriptor to wait for. It may be another one after each poll that says CONN_SOCKET_CHANGED; it is not yours to
+// close, read or write.
+//
+// conn: the connection. Other threads and signal handlers may ask while a call is inside it.
+// Returns the descriptor; -1 when there is none now, and for NULL.
+int conn_socket(const struct Conn *conn);
+
+// How long to wait at most before the next conn_poll.
+//
+// conn: the connection.
+// Returns milliseconds from now, rounded up; 0 when the time has come; -1 when there is no limit, and for NULL.
+int64_t conn_deadline_ms(const struct Conn *conn);
+
+// Polls and waits until there is news: a result, a notice or a notification to take, the connection has become idle since
+// you were last told, or is over. For programs without an event loop; the only call that waits.
+//
+// conn: the connection. timeout_ms: how long at most; -1 is for ever, 0 does not wait.
+// Returns what the last conn_poll in it returned: without news the time is over.
+// Next: take what is there. On an idle connection it waits for notifications.
+uint32_t conn_wait(struct Conn *conn,
+                   int timeout_ms);
+
+// Starts a simple query: one or several statements in one string, results as text.
+//
+// conn: a connection that is up. sql: the statements; not needed after the call.
+// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, which sends it; conn_get_result gives its items, the last of which is CONN_ITEM_DONE.
+uint64_t conn_start_query(struct Conn *conn,
+                          const char *sql);
+
+// Starts one statement with parameters ($1, $2, …).
+//
+// conn: a connection that is up. sql: the statement. n: how many parameters, at most 65535.
+// types: n type OIDs, 0 where the server infers one; NULL where it infers all.
+// values: n values, NULL for SQL NULL. A text value ends with NUL. May be NULL when n is 0.
+// lengths: n lengths; only those of binary values are read. May be NULL when all values are text.
+// formats: n formats, CONN_TEXT or CONN_BINARY; NULL when all are text.
+// result_format: CONN_TEXT or CONN_BINARY, of all columns of the result.
+// max_rows: after so many rows the operation is suspended (CONN_ITEM_SUSPENDED): conn_continue or conn_sync; 0 gives all.
+// flags: 0 or CONN_MORE. Nothing that is passed is needed after the call.
+// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, conn_get_result.
+uint64_t conn_start_query_params(struct Conn *conn,
+                                 const char *sql,
+                                 int n,
+                                 const uint32_t *types,
+                                 const char *const *values,
+                                 const int *lengths,
+                                 const int *formats,
+                                 int result_format,
+                                 int max_rows,
+                                 uint32_t flags);
+
+// Starts to prepare a statement. Its description is an item (CONN_ITEM_DESCRIBED), and its columns are remembered, so that
+// executing it costs the server and the network no more than it must.
+//
+// conn: a connection that is up. name: the statement's name; "" is the unnamed one. sql: the statement.
+// n, types: type OIDs of the first n parameters, 0 where the server infers one; 0 and NULL where it infers all.
+// flags: 0 or CONN_MORE. Nothing that is passed is needed after the call.
+// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, conn_get_result; conn_start_prepared executes it, and may be called at once.
+uint64_t conn_start_prepare(struct Conn *conn,
+                            const char *name,
+                            const char *sql,
+                            int n,
+                            const uint32_t *types,
+                            uint32_t flags);
+
+// Starts a prepared statement.
+//
+// conn: a connection that is up. name: the statement's name.
+// n, values, lengths, formats, result_format, max_rows, flags: as in conn_start_query_params.
+// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, conn_get_result.
+uint64_t conn_start_prepared(struct Conn *conn,
+                             const char *name,
+                             int n,
+                             const char *const *values,
+                             const int *lengths,
+                             const int *formats,
+                             int result_format,
+                             int max_rows,
+                             uint32_t flags);
+
+// Starts to describe a prepared statement: its parameters and columns (CONN_ITEM_DESCRIBED).
+//
+// conn: a connection that is up. name: the statement's name. flags: 0 or CONN_MORE.
+// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, conn_get_result.
+uint64_t conn_start_describe_statement(struct Conn *conn, const char *name, uint32_t flags);
+
+// Starts to describe a portal (a cursor): its columns (CONN_ITEM_DESCRIBED).
+//
+// conn: a connection that is up. name: the portal's name. flags: 0 or CONN_MORE.
+// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, conn_get_result.
+uint64_t conn_start_describe_portal(struct Conn *conn, const char *name, uint32_t flags);
+
+// Starts to close a prepared statement. It is no error if there is none of that name.
+//
+// conn: a connection that is up. name: the statement's name. flags: 0 or CONN_MORE.
+// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, conn_get_result.
+uint64_t conn_start_close_statement(struct Conn *conn, const char *name, uint32_t flags);
+
+// Starts to close a portal (a cursor). It is no error if there is none of that name.
+//
+// conn: a connection that is up. name: the portal's name. flags: 0 or CONN_MORE.
+// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, conn_get_result.
+uint64_t conn_start_close_portal(struct Conn *conn, const char *name, uint32_t flags);
+
+// Ends a group of operations started with CONN_MORE, or a suspended operation. Outside of a transaction block the group's
+// work is committed here: the done of this operation says whether it was.
+//
+// conn: a connection that is up.
+// Returns the id of the sync, an operation of its own (1 or more); 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, conn_get_result.
+uint64_t conn_sync(struct Conn *conn);
+
+// Asks for more rows of an operation that was suspended at its max_rows. To be done with it instead, call conn_sync.
+//
+// conn: a connection whose last item was CONN_ITEM_SUSPENDED. max_rows: how many more at most; 0 gives all.
+// Returns 1; 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, conn_get_result: the rows belong to the operation that was suspended.
+int conn_continue(struct Conn *conn,
+                  int max_rows);
+
+// Asks the server to send what the operations of the open group have yielded so far. conn_poll does that by itself when
+// nothing follows in the group: this is for those who go on.
+//
+// conn: a connection that is up.
+// Returns 1; 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll.
+int conn_flush_request(struct Conn *conn);
+
+// Takes the next finished item. The items of operations come in order; each operation ends with exactly one
+// CONN_ITEM_DONE. Not taking them stops the reading, so memory stays bounded.
+//
+// conn: the connection. item: is filled; its old content is not looked at and not freed.
+// Returns 1; 0 when nothing is finished now, and when it is refused, in which case item is left as it was.
+// item->result and item->error are yours, and outlive the connection.
+// Next: call it until it returns 0, then conn_poll.
+int conn_get_result(struct Conn *conn,
+                    struct ConnItem *item);
+
+// How the rows of operations that are started from now on are cut into items. Without it a whole result is one item.
+//
+// conn: the connection. rows, bytes: a batch ends after so many rows or bytes, whichever comes first; 0 is no limit.
+void conn_set_batch(struct Conn *conn,
+                    size_t rows,
+                    size_t bytes);
+
+// Frees a result. Everything that was borrowed from it goes with it.
+//
+// result: the result, or NULL.
+void conn_result_free(struct ConnResult *result);
+
+// How many rows.
+//
+// result: the result.
+// Returns the number; 0 for a description, and for NULL.
+size_t conn_result_rows(const struct ConnResult *result);
+
+// How many columns.
+//
+// result: the result.
+// Returns the number; 0 for the description of a statement that returns no rows, and for NULL.
+size_t conn_result_columns(const struct ConnResult *result);
+
+// The name of a column.
+//
+// result: the result. column: its number, from 0.
+// Returns the name; NULL when there is no such column, and for NULL.
+// Borrowed from the result.
+const char *conn_result_name(const struct ConnResult *result, size_t column);
+
+// The first column of a name, compared byte by byte.
+//
+// result: the result. name: the column's name as the server spells it.
+// Returns the column's number, from 0; -1 when there is none, and for NULL.
+int conn_result_find(const struct ConnResult *result, const char *name);
+
+// The type of a column.
+//
+// result: the result. column: its number, from 0.
+// Returns the OID in pg_type; 0 when there is no such column, and for NULL.
+uint32_t conn_result_type(const struct ConnResult *result, size_t column);
+
+// The type modifier of a column (pg_attribute.atttypmod): the 20 of varchar(20) is in it.
+//
+// result: the result. column: its number, from 0.
+// Returns the modifier; -1 when the type has none; 0 when there is no such column, and for NULL.
+int32_t conn_result_type_modifier(const struct ConnResult *result, size_t column);
+
+// The size of a column's type in the server (pg_type.typlen).
+//
+// result: the result. column: its number, from 0.
+// Returns bytes; negative for types of variable length; 0 when there is no such column, and for NULL.
+int32_t conn_result_type_size(const struct ConnResult *result,
+                              size_t column);
+
+// The table that a column comes from.
+//
+// result: the result. column: its number, from 0.
+// Returns the OID in pg_class; 0 when it is no simple reference to a table's column, or there is none, and for NULL.
+uint32_t conn_result_table(const struct ConnResult *result,
+                           size_t column);
+
+// A column's attribute number in the table that it comes from (pg_attribute.attnum).
+//
+// result: the result. column: its number, from 0.
+// Returns the number; 0 when it is no simple reference to a table's column, or there is none, and for NULL.
+int32_t conn_result_attribute(const struct ConnResult *result,
+                              size_t column);
+
+// The format of a column's values.
+//
+// result: the result. column: its number, from 0.
+// Returns CONN_TEXT or CONN_BINARY; CONN_TEXT in a description, where it is not known, and for NULL.
+int conn_result_format(const struct ConnResult *result,
+                       size_t column);
+
+// The parameters of a statement that was described.
+//
+// result: the result of a CONN_ITEM_DESCRIBED. count: where their number goes.
+// Returns their type OIDs; NULL when there are none (count is 0), and for NULL.
+// Borrowed from the result.
+const uint32_t *conn_result_parameters(const struct ConnResult *result, size_t *count);
+
+// The value of a cell, where it lies. A NUL follows it, so that a text value is a C string.
+//
+// result: the result. row, column: their numbers, from 0.
+// Returns the value; NULL for SQL NULL, for what lies outside of the result, and for NULL. Not aligned: copy a binary value
+//   out before you read it as a number.
+// Borrowed from the result.
+const char *conn_result_value(const struct ConnResult *result,
+                              size_t row,
+                              size_t column);
+
+// The length of a cell's value in bytes, without the NUL that follows it.
+//
+// result: the result. row, column: their numbers, from 0.
+// Returns the length; 0 for SQL NULL, for what lies outside of the result, and for NULL.
+size_t conn_result_length(const struct ConnResult *result, size_t row, size_t column);
+
+// Whether a cell is SQL NULL.
+//
+// result: the result. row, column: their numbers, from 0.
+// Returns 1 for SQL NULL, for what lies outside of the result, and for NULL; else 0.
+int conn_result_is_null(const struct ConnResult *result, size_t row, size_t column);
+
+// All cells of some rows in one call: row after row, and in a row column after column.
+//
+// result: the result. first_row: from which row, from 0. row_count: how many rows at most.
+// values: room for row_count times conn_result_columns pointers; NULL for SQL NULL, else as conn_result_value.
+// lengths: room for as many lengths in bytes; 0 for SQL NULL.
+// Returns how many rows were filled: fewer than row_count where the result ends, 0 for NULL.
+// The values are borrowed from the result.
+size_t conn_result_cells(const struct ConnResult *result,
+                         size_t first_row,
+                         size_t row_count,
+                         const char **values,
+                         size_t *lengths);
+
+// What went wrong: the last call since the last conn_poll that was refused; else why the connection is over.
+//
+// conn: the connection; NULL asks for this thread's last call with a NULL connection, or one that another call was inside.
+// Returns the error, NULL when there is none. The error of an operation is not here: it is an item of conn_get_result.
+// Borrowed until the next call with this connection (NULL: until this thread's next refused call); do not free it.
+const struct ConnError *conn_error(const struct Conn *conn);
+
+// Frees an error or a notice that is yours: from conn_get_result or conn_get_notice.
+//
+// error: the error, or NULL. What conn_error returned is not yours.
+void conn_error_free(struct ConnError *error);
+
+// Whose fault it is.
+//
+// error: the error.
+// Returns CONN_ERROR_SERVER, CONN_ERROR_TRANSPORT or CONN_ERROR_MISUSE; 0 for NULL.
+int32_t conn_error_kind(const struct ConnError *error);
+
+// The message: of the server's words the primary one. While connecting it begins with which server it was.
+//
+// error: the error.
+// Returns the text, byte for byte as the server sent it; NULL for NULL.
+// Borrowed from the error.
+const char *conn_error_message(const struct ConnError *error);
+
+// The SQLSTATE, five characters (manual, "PostgreSQL Error Codes"): the server's, or 08006 when the transport failed.
+//
+// error: the error.
+// Returns the text; NULL when there is none (misuse), and for NULL.
+// Borrowed from the error.
+const char *conn_error_sqlstate(const struct ConnError *error);
+
+// The severity: ERROR, FATAL, PANIC; of a notice WARNING, NOTICE, DEBUG, INFO, LOG. Never translated by servers since 9.6.
+//
+// error: the error.
+// Returns the text; NULL when the server did not say it, and for NULL.
+// Borrowed from the error.
+const char *conn_error_severity(const struct ConnError *error);
+
+// The server's second message with more about the problem.
+//
+// error: the error.
+// Returns the text; NULL when there is none, and for NULL.
+// Borrowed from the error.
+const char *conn_error_detail(const struct ConnError *error);
+
+// The server's suggestion of what to do about the problem.
+//
+// error: the error.
+// Returns the text; NULL when there is none, and for NULL.
+// Borrowed from the error.
+const char *conn_error_hint(const struct ConnError *error);
+
+// Where in the statement the error is.
+//
+// error: the error.
+// Returns the position in characters, from 1; 0 when the server did not say it, and for NULL.
+size_t conn_error_position(const struct ConnError *error);
+
+// Any field of the server's words by its code (manual, "Error and Notice Message Fields").
+//
+// error: the error. code: such as 't' for the table's name or 'n' for the constraint's.
+// Returns the text; NULL when there is no such field, and for NULL.
+// Borrowed from the error.
+const char *conn_error_field(const struct ConnError *error, int code);
+
+// The errno of the system call that failed.
+//
+// error: the error.
+// Returns the number; 0 when no system call is to blame, and for NULL.
+int conn_error_errno(const struct ConnError *error);
+
+// Whether the same work can be tried again without doing it twice: nothing of it was sent, or the server said that it did
+// nothing for a reason that passes (serialization failure, deadlock, starting up).
+//
+// error: the error.
+// Returns 1 or 0; 0 for NULL.
+int conn_error_safe_to_retry(const struct ConnError *error);
+
+// The whole of it for people, as psql shows it: severity, message, position, DETAIL, HINT, QUERY, CONTEXT, each on a line
+// of its own. No newline at the end.
+//
+// error: the error.
+// Returns the text; NULL for NULL.
+// Borrowed from the error.
+const char *conn_error_text(const struct ConnError *error);
+
+// Takes the next notice of the server: a warning, the output of RAISE NOTICE and the like.
+//
+// conn: the connection.
+// Returns the notice, which is read like an error (conn_error_message, conn_error_severity, …); NULL when there is none.
+// Yours until conn_error_free.
+// Next: call it until it returns NULL.
+struct ConnError *conn_get_notice(struct Conn *conn);
+
+// Takes the next notification. Execute LISTEN to get any; they arrive on an idle connection too.
+//
+// conn: the connection.
+// Returns the notification; NULL when there is none.
+// Yours until conn_notification_free.
+// Next: call it until it returns NULL.
+struct ConnNotification *conn_get_notification(struct Conn *conn);
+
+// The channel that was notified.
+//
+// notification: the notification.
+// Returns its name; NULL for NULL.
+// Borrowed from the notification.
+const char *conn_notification_channel(const struct ConnNotification *notification);
+
+// What the notifier said.
+//
+// notification: the notification.
+// Returns the payload, "" when there is none; NULL for NULL.
+// Borrowed from the notification.
+const char *conn_notification_payload(const struct ConnNotification *notification);
+
+// The process ID of the backend that notified; compare it with conn_backend_pid to know your own.
+//
+// notification: the notification.
+// Returns the process ID; 0 for NULL.
+int conn_notification_pid(const struct ConnNotification *notification);
+
+// Frees a notification.
+//
+// notification: the notification, or NULL.
+void conn_notification_free(struct ConnNotification *notification);
+
+// Where the connection is in its life.
+//
+// conn: the connection.
+// Returns CONN_STATUS_…; -1 when it is refused.
+int32_t conn_status(const struct Conn *conn);
+
+// A parameter that the server reported: server_version, client_encoding, TimeZone, in_hot_standby, ….
+//
+// conn: the connection. name: the parameter's name, as the server spells it.
+// Returns its value; NULL when the server reported no such parameter, and when it is refused.
+// Borrowed until the next conn_poll, conn_wait, conn_get_result, conn_reset or conn_close.
+const char *conn_parameter(const struct Conn *conn,
+                           const char *name);
+
+// The process ID of the server's backend.
+//
+// conn: the connection. Other threads and signal handlers may ask while a call is inside it.
+// Returns the process ID; 0 before it is known, and for NULL.
+int conn_backend_pid(const struct Conn *conn);
+
+// The transaction's status, as the server last told it.
+//
+// conn: the connection.
+// Returns CONN_TRANSACTION_…; CONN_TRANSACTION_UNKNOWN also when it is refused.
+int32_t conn_transaction_status(const struct Conn *conn);
+
+// The server's version as a number: 180006 is 18.6, 90603 is 9.6.3.
+//
+// conn: the connection.
+// Returns the number; 0 before it is known, and when it is refused.
+int conn_server_version(const struct Conn *conn);
+
+// The version of the protocol in use, as a number: 30000 is 3.0, 30002 is 3.2.
+//
+// conn: the connection.
+// Returns the number; 0 before it is known, and when it is refused.
+int conn_protocol_version(const struct Conn *conn);
+
+// What the connection is doing, as one line of JSON: phase, operation, what it waits for, where in the library and since
+// when, bytes in and out, queue, transaction. For logs and debuggers; its fields may change. No values, no secrets.
+//
+// conn: the connection.
+// Returns the line; NULL when it is refused.
+// Yours until conn_free_string.
+char *conn_inspect(const struct Conn *conn);
+
+// What was odd when the connection was opened: a password file that others can read, say. One warning a line.
+//
+// conn: the connection.
+// Returns the warnings; NULL when there are none, and when it is refused.
+// Yours until conn_free_string.
+char *conn_warnings(const struct Conn *conn);
+
+// Frees a string that is yours.
+//
+// string: from conn_inspect or conn_warnings, or NULL.
+void conn_free_string(char *string);
+
+// The version of this library.
+//
+// Returns text such as "0.1.0". Lives as long as the library.
+const char *conn_library_version(void);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
 #endif  /* PGPOLL_H */

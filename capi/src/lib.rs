@@ -1,1 +1,36 @@
-//! The C interface: `conn_*`. The only place in this package with `extern "C"`.
+//! The C interface: `conn_*`. Translates between C and the safe Rust API of `pgpoll::conn`; knows no protocol.
+//!
+//! Each file is one kind of object or call of the header, in the header's order. All that C hands in is checked here;
+//! nothing that is decided here is about PostgreSQL.
+#![allow(clippy::missing_safety_doc)] // each function's comment is its contract with C: valid pointers, and which may be NULL
+
+mod border;
+mod text;
+
+mod open;
+
+mod drive;
+
+mod start;
+
+mod item;
+
+mod result;
+
+mod cells;
+
+mod error;
+
+mod notice;
+
+mod facts;
+
+pub use cells::*;
+pub use drive::*;
+pub use error::*;
+pub use facts::*;
+pub use item::*;
+pub use notice::*;
+pub use open::*;
+pub use result::*;
+pub use start::*;

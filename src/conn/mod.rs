@@ -41,6 +41,8 @@ pub struct Connection {
     /// Sending has failed: what the server said before is read first.
     send_failed: Option<crate::link::LinkError>,
     write_blocked: bool,
+    /// There are no options to connect with.
+    hopeless: bool,
 }
 
 impl Connection {
@@ -75,8 +77,11 @@ impl Connection {
         connection
     }
 
-    fn failed(error: Error) -> Self {
-        Self::with_engine(Engine::failed(error, NATIVE_ROOM), NATIVE_ROOM)
+    /// A connection that is over from the beginning, for a reason that comes before the options.
+    pub fn failed(error: Error) -> Self {
+        let mut connection = Self::with_engine(Engine::failed(error, NATIVE_ROOM), NATIVE_ROOM);
+        connection.hopeless = true;
+        connection
     }
 
     fn over_plan(plan: Plan, warnings: Vec<String>, room: Room) -> Self {
@@ -100,11 +105,16 @@ impl Connection {
             told: 0,
             send_failed: None,
             write_blocked: false,
+            hopeless: false,
         }
     }
 
-    /// Closes the connection and begins anew with the same options: files are read again, names resolved again.
+    /// Closes the connection and begins anew with the same options: files are read again, names resolved again. Without
+    /// options, because they made no sense, it stays over.
     pub fn reset(&mut self) {
+        if self.hopeless {
+            return;
+        }
         let mut fresh = Self::open_with(self.options.clone(), self.room);
         fresh.limits = self.limits;
         fresh.engine.set_limits(self.limits);
@@ -244,10 +254,15 @@ impl Connection {
     /// Polls, and waits for what it names, until there is something to take or do, or `timeout` is over (`None`: no
     /// limit). The one call that waits.
     pub fn wait(&mut self, timeout: Option<Duration>) -> Readiness {
+        self.wait_for(Readiness::SOMETHING, timeout)
+    }
+
+    /// The same, until the poll says one of `bits`.
+    pub fn wait_for(&mut self, bits: u32, timeout: Option<Duration>) -> Readiness {
         let end = timeout.map(|timeout| clock::now_ns().saturating_add(timeout.as_nanos() as u64));
         loop {
             let ready = self.poll();
-            if ready.is_something() {
+            if ready.has(bits) {
                 return ready;
             }
             let now = clock::now_ns();

@@ -23,6 +23,9 @@ impl Readiness {
     pub const IDLE: u32 = 128;
     /// The connection is over, and its last item was taken.
     pub const FAILED: u32 = 256;
+    /// Whatever there is to take or to know.
+    pub const SOMETHING: u32 =
+        Self::RESULT | Self::NOTIFY | Self::NOTICE | Self::IDLE | Self::FAILED;
 
     /// All bits.
     #[inline]
@@ -75,7 +78,7 @@ impl Readiness {
 
     /// Whether there is something to take or to know before waiting makes sense.
     pub fn is_something(self) -> bool {
-        self.has(Self::RESULT | Self::NOTIFY | Self::NOTICE | Self::IDLE | Self::FAILED)
+        self.has(Self::SOMETHING)
     }
 }
 

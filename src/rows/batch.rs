@@ -93,6 +93,12 @@ impl Batch {
         std::iter::once((0, &self.first)).chain(self.starts.iter().copied().zip(&self.more))
     }
 
+    /// How many blocks: one at least.
+    #[inline]
+    pub fn block_count(&self) -> usize {
+        1 + self.more.len()
+    }
+
     /// Bytes that the batch holds on to, without its columns.
     pub fn memory(&self) -> usize {
         self.blocks().map(|(_, block)| block.memory()).sum()

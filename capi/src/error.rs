@@ -1,0 +1,336 @@
+//! What a C caller can know of an error: `ConnError` and its accessors.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::ptr;
+use std::sync::{LazyLock, OnceLock};
+
+use pgpoll::error::{Error, Family, ServerError};
+
+use crate::border::{self, allocate, guard, handle};
+use crate::open::Conn;
+use crate::text;
+
+/// The server said no: conn_error_sqlstate and the other fields are its words.
+pub const CONN_ERROR_SERVER: i32 = 1;
+/// The connection could not be made, broke, or carried what the protocol does not allow.
+pub const CONN_ERROR_TRANSPORT: i32 = 2;
+/// The caller asked for what cannot be done; the message says what to do instead.
+pub const CONN_ERROR_MISUSE: i32 = 3;
+
+/// An error or a notice, with everything that is known of it. Never changes; may be read from several threads.
+#[derive(Debug)]
+pub struct ConnError {
+    error: Error,
+    /// The message with its NUL, where the server's own field is not it.
+    message: Option<CString>,
+    /// The whole text, once somebody has asked.
+    text: OnceLock<CString>,
+}
+
+impl ConnError {
+    pub(crate) fn new(error: Error) -> Self {
+        // The engine's message is made readable, and names the server while connecting; the field is byte-exact.
+        let is_field = error.server_error().is_some_and(|server| {
+            String::from_utf8_lossy(server.message()) == error.message()
+                && server.field_with_nul(b'M').is_some()
+        });
+        let message = (!is_field).then(|| text::owned(error.message().as_bytes()));
+        Self {
+            error,
+            message,
+            text: OnceLock::new(),
+        }
+    }
+
+    fn server(&self) -> Option<&ServerError> {
+        self.error.server_error()
+    }
+
+    fn field(&self, code: u8) -> *const c_char {
+        text::borrowed(self.server().and_then(|server| server.field_with_nul(code)))
+    }
+
+    fn message(&self) -> *const c_char {
+        match &self.message {
+            Some(message) => message.as_ptr(),
+            None => self.field(b'M'),
+        }
+    }
+
+    /// As psql shows it, which does not know the query's text either when it shows the position as a number.
+    fn whole_text(&self) -> CString {
+        let message = match &self.message {
+            Some(message) => Cow::Borrowed(message.to_bytes()),
+            None => Cow::Borrowed(self.server().map_or(&b""[..], ServerError::message)),
+        };
+        let Some(server) = self.server() else {
+            return text::owned(&message);
+        };
+        let mut whole = Vec::new();
+        if self.message.is_none()
+            && let Some(severity) = server.field(b'S')
+        {
+            whole.extend_from_slice(severity);
+            whole.extend_from_slice(b":  ");
+        }
+        whole.extend_from_slice(&message);
+        if let Some(position) = server.field(b'P').or_else(|| server.field(b'p')) {
+            whole.extend_from_slice(b" at character ");
+            whole.extend_from_slice(position);
+        }
+        for (label, code) in [
+            ("DETAIL", b'D'),
+            ("HINT", b'H'),
+            ("QUERY", b'q'),
+            ("CONTEXT", b'W'),
+        ] {
+            if let Some(field) = server.field(code) {
+                whole.extend_from_slice(format!("\n{label}:  ").as_bytes());
+                whole.extend_from_slice(field);
+            }
+        }
+        text::owned(&whole)
+    }
+}
+
+/// What is said when there is no memory left to say it with.
+static NO_MEMORY: LazyLock<ConnError> =
+    LazyLock::new(|| ConnError::new(Error::transport("out of memory: the result is lost")));
+
+/// Makes [`no_memory`] before it is needed.
+pub(crate) fn prepare_for_no_memory() {
+    LazyLock::force(&NO_MEMORY);
+}
+
+/// The error for what could not be handed over; freeing it does nothing.
+#[cold]
+pub(crate) fn no_memory() -> *mut ConnError {
+    (&raw const *NO_MEMORY).cast_mut()
+}
+
+/// An error for C to keep.
+#[cold]
+pub(crate) fn give(error: Error) -> *mut ConnError {
+    allocate(ConnError::new(error)).unwrap_or_else(|_| no_memory())
+}
+
+thread_local! {
+    /// The last call of this thread that found no connection to enter.
+    static OUTSIDE: RefCell<Option<Box<ConnError>>> = const { RefCell::new(None) };
+}
+
+/// Keeps why this thread's call could not enter a connection, for `conn_error(NULL)`.
+#[cold]
+pub(crate) fn refuse_outside(message: &'static str) {
+    guard((), || {
+        let error = Box::new(ConnError::new(Error::misuse(message)));
+        // A thread that is ending has no such place any more; then nobody asks.
+        let _ = OUTSIDE.try_with(|outside| outside.replace(Some(error)));
+    });
+}
+
+fn outside() -> *const ConnError {
+    let last = OUTSIDE.try_with(|outside| outside.borrow().as_deref().map(ptr::from_ref));
+    last.ok().flatten().unwrap_or(ptr::null())
+}
+
+/// What went wrong: the last call since the last conn_poll that was refused; else why the connection is over.
+///
+/// conn: the connection; NULL asks for this thread's last call with a NULL connection, or one that another call was inside.
+/// Returns the error, NULL when there is none. The error of an operation is not here: it is an item of conn_get_result.
+/// Borrowed until the next call with this connection (NULL: until this thread's next refused call); do not free it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_error(conn: *const Conn) -> *const ConnError {
+    guard(ptr::null(), || {
+        // SAFETY: the caller's promise.
+        let Some(mut entered) = (unsafe { handle(conn) }).and_then(|handle| handle.enter()) else {
+            return outside();
+        };
+        let inner = entered.inner();
+        if let Some(refused) = &inner.refused {
+            return &raw const **refused;
+        }
+        if inner.over.is_none() {
+            let over = inner.connection.error().cloned();
+            inner.over = over.map(|error| Box::new(ConnError::new(error)));
+        }
+        inner.over.as_deref().map_or(ptr::null(), ptr::from_ref)
+    })
+}
+
+/// Frees an error or a notice that is yours: from conn_get_result or conn_get_notice.
+///
+/// error: the error, or NULL. What conn_error returned is not yours.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_error_free(error: *mut ConnError) {
+    if error != no_memory() {
+        // SAFETY: the caller's promise.
+        unsafe { border::free(error) };
+    }
+}
+
+/// Whose fault it is.
+///
+/// error: the error.
+/// Returns CONN_ERROR_SERVER, CONN_ERROR_TRANSPORT or CONN_ERROR_MISUSE; 0 for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_error_kind(error: *const ConnError) -> i32 {
+    // SAFETY: the caller's promise.
+    unsafe { of(error, 0, |error| family(&error.error)) }
+}
+
+/// The message: of the server's words the primary one. While connecting it begins with which server it was.
+///
+/// error: the error.
+/// Returns the text, byte for byte as the server sent it; NULL for NULL.
+/// Borrowed from the error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_error_message(error: *const ConnError) -> *const c_char {
+    // SAFETY: the caller's promise.
+    unsafe { of(error, ptr::null(), ConnError::message) }
+}
+
+/// The SQLSTATE, five characters (manual, "PostgreSQL Error Codes"): the server's, or 08006 when the transport failed.
+///
+/// error: the error.
+/// Returns the text; NULL when there is none (misuse), and for NULL.
+/// Borrowed from the error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_error_sqlstate(error: *const ConnError) -> *const c_char {
+    // SAFETY: the caller's promise.
+    unsafe {
+        of(error, ptr::null(), |error| match error.error.family() {
+            Family::Server => error.field(b'C'),
+            Family::Transport => c"08006".as_ptr(),
+            Family::Misuse => ptr::null(),
+        })
+    }
+}
+
+/// The severity: ERROR, FATAL, PANIC; of a notice WARNING, NOTICE, DEBUG, INFO, LOG. Never translated by servers since 9.6.
+///
+/// error: the error.
+/// Returns the text; NULL when the server did not say it, and for NULL.
+/// Borrowed from the error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_error_severity(error: *const ConnError) -> *const c_char {
+    // SAFETY: the caller's promise.
+    unsafe {
+        of(error, ptr::null(), |error| match error.field(b'V') {
+            severity if severity.is_null() => error.field(b'S'),
+            severity => severity,
+        })
+    }
+}
+
+/// The server's second message with more about the problem.
+///
+/// error: the error.
+/// Returns the text; NULL when there is none, and for NULL.
+/// Borrowed from the error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_error_detail(error: *const ConnError) -> *const c_char {
+    // SAFETY: the caller's promise.
+    unsafe { of(error, ptr::null(), |error| error.field(b'D')) }
+}
+
+/// The server's suggestion of what to do about the problem.
+///
+/// error: the error.
+/// Returns the text; NULL when there is none, and for NULL.
+/// Borrowed from the error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_error_hint(error: *const ConnError) -> *const c_char {
+    // SAFETY: the caller's promise.
+    unsafe { of(error, ptr::null(), |error| error.field(b'H')) }
+}
+
+/// Where in the statement the error is.
+///
+/// error: the error.
+/// Returns the position in characters, from 1; 0 when the server did not say it, and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_error_position(error: *const ConnError) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe {
+        of(error, 0, |error| {
+            let digits = error.server().and_then(|server| server.field(b'P'));
+            let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+            digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+        })
+    }
+}
+
+/// Any field of the server's words by its code (manual, "Error and Notice Message Fields").
+///
+/// error: the error. code: such as 't' for the table's name or 'n' for the constraint's.
+/// Returns the text; NULL when there is no such field, and for NULL.
+/// Borrowed from the error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_error_field(error: *const ConnError, code: c_int) -> *const c_char {
+    let code = u8::try_from(code).unwrap_or(0);
+    // SAFETY: the caller's promise.
+    unsafe { of(error, ptr::null(), |error| error.field(code)) }
+}
+
+/// The errno of the system call that failed.
+///
+/// error: the error.
+/// Returns the number; 0 when no system call is to blame, and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_error_errno(error: *const ConnError) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { of(error, 0, |error| error.error.errno()) }
+}
+
+/// Whether the same work can be tried again without doing it twice: nothing of it was sent, or the server said that it did
+/// nothing for a reason that passes (serialization failure, deadlock, starting up).
+///
+/// error: the error.
+/// Returns 1 or 0; 0 for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_error_safe_to_retry(error: *const ConnError) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { of(error, 0, |error| error.error.is_safe_to_retry().into()) }
+}
+
+/// The whole of it for people, as psql shows it: severity, message, position, DETAIL, HINT, QUERY, CONTEXT, each on a line
+/// of its own. No newline at the end.
+///
+/// error: the error.
+/// Returns the text; NULL for NULL.
+/// Borrowed from the error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_error_text(error: *const ConnError) -> *const c_char {
+    // SAFETY: the caller's promise.
+    unsafe {
+        of(error, ptr::null(), |error| {
+            let text: &CStr = error.text.get_or_init(|| error.whole_text());
+            text.as_ptr()
+        })
+    }
+}
+
+fn family(error: &Error) -> i32 {
+    match error.family() {
+        Family::Server => CONN_ERROR_SERVER,
+        Family::Transport => CONN_ERROR_TRANSPORT,
+        Family::Misuse => CONN_ERROR_MISUSE,
+    }
+}
+
+/// Asks an error for something.
+///
+/// # Safety
+/// `error` is NULL, or an error that is alive.
+unsafe fn of<T>(error: *const ConnError, fallback: T, ask: impl FnOnce(&ConnError) -> T) -> T
+where
+    T: Copy,
+{
+    guard(fallback, || {
+        // SAFETY: the caller's promise.
+        unsafe { error.as_ref() }.map_or(fallback, ask)
+    })
+}

@@ -1,0 +1,185 @@
+//! What is known of a connection: getters.
+
+use std::ffi::{CString, c_char, c_int};
+use std::ptr;
+use std::sync::atomic::Ordering;
+
+use pgpoll::engine::Phase;
+
+use crate::border::{guard, handle, inside};
+use crate::item::{CONN_TRANSACTION_UNKNOWN, transaction};
+use crate::open::Conn;
+use crate::text;
+
+/// Nothing has happened yet.
+pub const CONN_STATUS_START: i32 = 0;
+/// Waiting for the addresses of a host name.
+pub const CONN_STATUS_RESOLVING: i32 = 1;
+/// Waiting for the socket to be connected.
+pub const CONN_STATUS_DIALLING: i32 = 2;
+/// The startup packet is under way.
+pub const CONN_STATUS_STARTUP: i32 = 3;
+/// Proving who the user is.
+pub const CONN_STATUS_AUTHENTICATING: i32 = 4;
+/// Authenticated; the server sends its parameters.
+pub const CONN_STATUS_SETTLING: i32 = 5;
+/// Finding out whether the server is the wanted kind (target_session_attrs).
+pub const CONN_STATUS_CHECKING_TARGET: i32 = 6;
+/// Up: operations can be started.
+pub const CONN_STATUS_READY: i32 = 7;
+/// Over.
+pub const CONN_STATUS_OVER: i32 = 8;
+
+/// Where the connection is in its life.
+///
+/// conn: the connection.
+/// Returns CONN_STATUS_…; -1 when it is refused.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_status(conn: *const Conn) -> i32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, -1, |inner, _| {
+            Some(match inner.connection.facts().phase() {
+                Phase::Start => CONN_STATUS_START,
+                Phase::Resolving => CONN_STATUS_RESOLVING,
+                Phase::Dialling => CONN_STATUS_DIALLING,
+                Phase::Startup => CONN_STATUS_STARTUP,
+                Phase::Authenticating => CONN_STATUS_AUTHENTICATING,
+                Phase::Settling => CONN_STATUS_SETTLING,
+                Phase::CheckingTarget => CONN_STATUS_CHECKING_TARGET,
+                Phase::Ready => CONN_STATUS_READY,
+                Phase::Over => CONN_STATUS_OVER,
+            })
+        })
+    }
+}
+
+/// A parameter that the server reported: server_version, client_encoding, TimeZone, in_hot_standby, ….
+///
+/// conn: the connection. name: the parameter's name, as the server spells it.
+/// Returns its value; NULL when the server reported no such parameter, and when it is refused.
+/// Borrowed until the next conn_poll, conn_wait, conn_get_result, conn_reset or conn_close.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_parameter(conn: *const Conn, name: *const c_char) -> *const c_char {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, ptr::null(), |inner, _| {
+            let Some(name) = text::bytes(name) else {
+                return inner.misuse("name is NULL: pass the name of a parameter");
+            };
+            let facts = inner.connection.facts();
+            Some(text::borrowed(facts.parameter_with_nul(name)))
+        })
+    }
+}
+
+/// The process ID of the server's backend.
+///
+/// conn: the connection. Other threads and signal handlers may ask while a call is inside it.
+/// Returns the process ID; 0 before it is known, and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_backend_pid(conn: *const Conn) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { handle(conn) }.map_or(0, |handle| handle.pid.load(Ordering::Relaxed))
+}
+
+/// The transaction's status, as the server last told it.
+///
+/// conn: the connection.
+/// Returns CONN_TRANSACTION_…; CONN_TRANSACTION_UNKNOWN also when it is refused.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_transaction_status(conn: *const Conn) -> i32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, CONN_TRANSACTION_UNKNOWN, |inner, _| {
+            inner.connection.facts().transaction().map(transaction)
+        })
+    }
+}
+
+/// The server's version as a number: 180006 is 18.6, 90603 is 9.6.3.
+///
+/// conn: the connection.
+/// Returns the number; 0 before it is known, and when it is refused.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_server_version(conn: *const Conn) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, 0, |inner, _| {
+            Some(inner.connection.facts().server_version() as c_int)
+        })
+    }
+}
+
+/// The version of the protocol in use, as a number: 30000 is 3.0, 30002 is 3.2.
+///
+/// conn: the connection.
+/// Returns the number; 0 before it is known, and when it is refused.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_protocol_version(conn: *const Conn) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, 0, |inner, _| {
+            let protocol = inner.connection.facts().protocol();
+            Some(((protocol >> 16) * 10_000 + (protocol & 0xffff)) as c_int)
+        })
+    }
+}
+
+/// What the connection is doing, as one line of JSON: phase, operation, what it waits for, where in the library and since
+/// when, bytes in and out, queue, transaction. For logs and debuggers; its fields may change. No values, no secrets.
+///
+/// conn: the connection.
+/// Returns the line; NULL when it is refused.
+/// Yours until conn_free_string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_inspect(conn: *const Conn) -> *mut c_char {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, ptr::null_mut(), |inner, _| {
+            let line = inner.connection.inspect();
+            Some(text::owned(line.as_bytes()).into_raw())
+        })
+    }
+}
+
+/// What was odd when the connection was opened: a password file that others can read, say. One warning a line.
+///
+/// conn: the connection.
+/// Returns the warnings; NULL when there are none, and when it is refused.
+/// Yours until conn_free_string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_warnings(conn: *const Conn) -> *mut c_char {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, ptr::null_mut(), |inner, _| {
+            let warnings = inner.connection.warnings();
+            if warnings.is_empty() {
+                return None;
+            }
+            Some(text::owned(warnings.join("\n").as_bytes()).into_raw())
+        })
+    }
+}
+
+/// Frees a string that is yours.
+///
+/// string: from conn_inspect or conn_warnings, or NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_free_string(string: *mut c_char) {
+    if string.is_null() {
+        return;
+    }
+    guard((), || {
+        // SAFETY: the caller's promise: it came from `CString::into_raw`.
+        drop(unsafe { CString::from_raw(string) });
+    });
+}
+
+/// The version of this library.
+///
+/// Returns text such as "0.1.0". Lives as long as the library.
+#[unsafe(no_mangle)]
+pub extern "C" fn conn_library_version() -> *const c_char {
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}

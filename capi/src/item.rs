@@ -1,0 +1,231 @@
+//! Taking what is finished: one struct of the caller's, filled; no allocation but for rows and errors.
+
+use std::ffi::{c_char, c_int};
+use std::ptr;
+
+use pgpoll::engine::{CommandTag, Done, Item, Outcome, Reply, Verdict};
+use pgpoll::error::Error;
+use pgpoll::wire::TransactionStatus;
+
+use crate::border::inside;
+use crate::error::{self, ConnError};
+use crate::open::Conn;
+use crate::result::{self, ConnResult, Content};
+
+/// Rows: all of a result or a batch of it, in `result`, which is yours. A result without rows gives one empty batch.
+pub const CONN_ITEM_ROWS: i32 = 1;
+/// A command is complete; `tag` and `rows` say what it did. Not yet committed: that is known at CONN_ITEM_DONE.
+pub const CONN_ITEM_COMPLETE: i32 = 2;
+/// The query string was empty.
+pub const CONN_ITEM_EMPTY_QUERY: i32 = 3;
+/// max_rows is reached: conn_continue asks for more, conn_sync ends it.
+pub const CONN_ITEM_SUSPENDED: i32 = 4;
+/// The operation failed; `error`, which is yours, says why.
+pub const CONN_ITEM_ERROR: i32 = 5;
+/// The operation was not tried, because one before it in its group failed.
+pub const CONN_ITEM_SKIPPED: i32 = 6;
+/// A statement or portal was described: `result`, which is yours, has parameters and columns and no rows.
+pub const CONN_ITEM_DESCRIBED: i32 = 7;
+/// The last item of every operation: `outcome`, `transaction` and `verdict` are set.
+pub const CONN_ITEM_DONE: i32 = 8;
+
+/// The operation did what was asked.
+pub const CONN_OUTCOME_OK: i32 = 1;
+/// It failed; an error item came before.
+pub const CONN_OUTCOME_FAILED: i32 = 2;
+/// It was not tried: one before it in its group failed, or the connection was lost.
+pub const CONN_OUTCOME_SKIPPED: i32 = 3;
+
+/// Not known: the connection has not been up yet.
+pub const CONN_TRANSACTION_UNKNOWN: i32 = 0;
+/// Outside of a transaction block.
+pub const CONN_TRANSACTION_IDLE: i32 = 1;
+/// In a transaction block.
+pub const CONN_TRANSACTION_IN_BLOCK: i32 = 2;
+/// In a transaction block that has failed: everything is refused until it ends.
+pub const CONN_TRANSACTION_FAILED: i32 = 3;
+
+/// The connection is good for anything.
+pub const CONN_VERDICT_CLEAN: i32 = 1;
+/// It is good, inside a transaction block or an open group.
+pub const CONN_VERDICT_IN_TRANSACTION: i32 = 2;
+/// It is over. Whether the operation took effect is not known unless it was skipped.
+pub const CONN_VERDICT_LOST: i32 = 3;
+
+/// Room for a command tag.
+pub const CONN_TAG_SIZE: usize = 64;
+
+/// One finished thing. conn_get_result fills it; what does not apply to its kind is 0, NULL or "".
+#[repr(C)]
+#[derive(Debug)]
+pub struct ConnItem {
+    /// The operation that it belongs to: what the starter returned. 0 for what no operation asked for.
+    pub operation: u64,
+    /// CONN_ITEM_…
+    pub kind: i32,
+    /// CONN_OUTCOME_… of a CONN_ITEM_DONE.
+    pub outcome: i32,
+    /// CONN_TRANSACTION_… of a CONN_ITEM_DONE.
+    pub transaction: i32,
+    /// CONN_VERDICT_… of a CONN_ITEM_DONE: what the connection is good for now.
+    pub verdict: i32,
+    /// CONN_ITEM_ROWS: rows in the batch. CONN_ITEM_COMPLETE: rows that the command touched.
+    pub rows: u64,
+    /// CONN_ITEM_ROWS, CONN_ITEM_DESCRIBED: yours until conn_result_free.
+    pub result: *mut ConnResult,
+    /// CONN_ITEM_ERROR: yours until conn_error_free.
+    pub error: *mut ConnError,
+    /// CONN_ITEM_COMPLETE: the command tag, such as "INSERT 0 1".
+    pub tag: [c_char; CONN_TAG_SIZE],
+}
+
+/// Takes the next finished item. The items of operations come in order; each operation ends with exactly one
+/// CONN_ITEM_DONE. Not taking them stops the reading, so memory stays bounded.
+///
+/// conn: the connection. item: is filled; its old content is not looked at and not freed.
+/// Returns 1; 0 when nothing is finished now, and when it is refused, in which case item is left as it was.
+/// item->result and item->error are yours, and outlive the connection.
+/// Next: call it until it returns 0, then conn_poll.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_get_result(conn: *mut Conn, item: *mut ConnItem) -> c_int {
+    // SAFETY: the caller's promise; `item` is NULL or points to room for one.
+    unsafe {
+        inside(conn, 0, |inner, _| {
+            if item.is_null() {
+                return inner.misuse("item is NULL: pass the address of a ConnItem");
+            }
+            let Some(taken) = inner.connection.take() else {
+                return Some(0);
+            };
+            fill(item, taken);
+            Some(1)
+        })
+    }
+}
+
+/// How the rows of operations that are started from now on are cut into items. Without it a whole result is one item.
+///
+/// conn: the connection. rows, bytes: a batch ends after so many rows or bytes, whichever comes first; 0 is no limit.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_set_batch(conn: *mut Conn, rows: usize, bytes: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, (), |inner, _| {
+            inner.connection.set_batch(rows, bytes);
+            Some(())
+        });
+    }
+}
+
+/// # Safety
+/// `item` points to room for one.
+#[inline]
+unsafe fn fill(item: *mut ConnItem, taken: Item) {
+    // SAFETY: the caller's promise. The tag is written as far as it is long: the rest of it need not be anything.
+    unsafe {
+        (&raw mut (*item).operation).write(taken.operation);
+        (&raw mut (*item).outcome).write(0);
+        (&raw mut (*item).transaction).write(0);
+        (&raw mut (*item).verdict).write(0);
+        (&raw mut (*item).rows).write(0);
+        (&raw mut (*item).result).write(ptr::null_mut());
+        (&raw mut (*item).error).write(ptr::null_mut());
+        let tag = (&raw mut (*item).tag).cast::<u8>();
+        tag.write(0);
+        let kind = match taken.reply {
+            Reply::Rows(batch) => {
+                (&raw mut (*item).rows).write(batch.rows() as u64);
+                hand_over(item, Content::Rows(batch), CONN_ITEM_ROWS)
+            }
+            Reply::Done(done) => {
+                let (outcome, transaction, verdict) = numbers(done);
+                (&raw mut (*item).outcome).write(outcome);
+                (&raw mut (*item).transaction).write(transaction);
+                (&raw mut (*item).verdict).write(verdict);
+                CONN_ITEM_DONE
+            }
+            Reply::Complete(done) => {
+                write_tag(tag, &done);
+                (&raw mut (*item).rows).write(done.rows().unwrap_or(0));
+                CONN_ITEM_COMPLETE
+            }
+            Reply::EmptyQuery => CONN_ITEM_EMPTY_QUERY,
+            Reply::Suspended => CONN_ITEM_SUSPENDED,
+            Reply::Error(error) => {
+                (&raw mut (*item).error).write(give_error(error));
+                CONN_ITEM_ERROR
+            }
+            Reply::Skipped => CONN_ITEM_SKIPPED,
+            Reply::Described {
+                parameters,
+                columns,
+            } => {
+                let content = Content::Described {
+                    parameters,
+                    columns,
+                };
+                hand_over(item, content, CONN_ITEM_DESCRIBED)
+            }
+        };
+        (&raw mut (*item).kind).write(kind);
+    }
+}
+
+/// # Safety
+/// `item` points to a [`ConnItem`].
+#[inline]
+unsafe fn hand_over(item: *mut ConnItem, content: Content, kind: i32) -> i32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match result::give(content) {
+            Some(result) => {
+                (&raw mut (*item).result).write(result);
+                kind
+            }
+            None => {
+                (&raw mut (*item).error).write(error::no_memory());
+                CONN_ITEM_ERROR
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `place` points to room for [`CONN_TAG_SIZE`] bytes.
+#[inline]
+unsafe fn write_tag(place: *mut u8, tag: &CommandTag) {
+    let tag = tag.as_bytes();
+    let length = tag.len().min(CONN_TAG_SIZE - 1);
+    // SAFETY: `length` bytes and a NUL fit.
+    unsafe {
+        ptr::copy_nonoverlapping(tag.as_ptr(), place, length);
+        place.add(length).write(0);
+    }
+}
+
+#[cold]
+fn give_error(error: Error) -> *mut ConnError {
+    error::give(error)
+}
+
+fn numbers(done: Done) -> (i32, i32, i32) {
+    let outcome = match done.outcome {
+        Outcome::Ok => CONN_OUTCOME_OK,
+        Outcome::Failed => CONN_OUTCOME_FAILED,
+        Outcome::Skipped => CONN_OUTCOME_SKIPPED,
+    };
+    let verdict = match done.verdict {
+        Verdict::Clean => CONN_VERDICT_CLEAN,
+        Verdict::InTransaction => CONN_VERDICT_IN_TRANSACTION,
+        Verdict::Lost => CONN_VERDICT_LOST,
+    };
+    (outcome, transaction(done.transaction), verdict)
+}
+
+pub(crate) fn transaction(status: TransactionStatus) -> i32 {
+    match status {
+        TransactionStatus::Idle => CONN_TRANSACTION_IDLE,
+        TransactionStatus::InTransaction => CONN_TRANSACTION_IN_BLOCK,
+        TransactionStatus::Failed => CONN_TRANSACTION_FAILED,
+    }
+}

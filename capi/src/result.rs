@@ -1,0 +1,311 @@
+//! Results as C sees them: rows, columns, parameters. Cells are in `cells`.
+
+use std::ffi::{c_char, c_int};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicPtr;
+
+use pgpoll::rows::{Batch, Column, Columns};
+
+use crate::border::{self, allocate};
+use crate::text;
+
+/// Rows with their columns, or the description of a statement. Never changes; may be read from several threads, and
+/// outlives its connection.
+#[derive(Debug)]
+pub struct ConnResult {
+    /// The view that was read last: one of `only` and `views`, or, without rows, `only`, which is empty.
+    pub(crate) last: AtomicPtr<View>,
+    pub(crate) columns: usize,
+    /// Bytes of one index entry.
+    pub(crate) stride: usize,
+    pub(crate) rows: usize,
+    pub(crate) only: View,
+    /// All views when there are several.
+    pub(crate) views: Vec<View>,
+    pub(crate) content: Content,
+}
+
+/// What a result holds.
+#[derive(Debug)]
+pub(crate) enum Content {
+    Rows(Batch),
+    Described {
+        parameters: Box<[u32]>,
+        columns: Option<Arc<Columns>>,
+    },
+}
+
+/// One block of rows with the addresses that the accessors need. The block lives in the result's batch, on the heap, and
+/// never changes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View {
+    pub data: *const u8,
+    pub index: *const u8,
+    pub first_row: usize,
+    pub rows: usize,
+    /// No value of the block has its length elsewhere: a length word that says to look there is a NULL.
+    pub plain: bool,
+}
+
+// SAFETY: the pointers lead into the batch that the result owns, which is immutable, `Send` and `Sync`; `last` is atomic and
+// always leads to a view of the same result.
+unsafe impl Send for ConnResult {}
+// SAFETY: as above.
+unsafe impl Sync for ConnResult {}
+
+impl View {
+    const NONE: Self = Self {
+        data: ptr::null(),
+        index: ptr::null(),
+        first_row: 0,
+        rows: 0,
+        plain: true,
+    };
+}
+
+impl ConnResult {
+    pub(crate) fn batch(&self) -> Option<&Batch> {
+        match &self.content {
+            Content::Rows(batch) => Some(batch),
+            Content::Described { .. } => None,
+        }
+    }
+
+    fn described(&self) -> Option<&Columns> {
+        match &self.content {
+            Content::Rows(batch) => Some(batch.columns()),
+            Content::Described { columns, .. } => columns.as_deref(),
+        }
+    }
+
+    fn column(&self, column: usize) -> Option<&Column> {
+        self.described()?.get(column)
+    }
+
+    /// Looks at the blocks of the batch, now that it stays where it is.
+    fn view(&mut self) -> Result<(), std::collections::TryReserveError> {
+        let Content::Rows(batch) = &self.content else {
+            return Ok(());
+        };
+        let mut blocks = batch.blocks();
+        if let Some((first_row, block)) = blocks.next() {
+            let raw = block.raw();
+            self.stride = raw.stride;
+            self.only = view(first_row, raw);
+        }
+        let more = batch.block_count() - 1;
+        if more > 0 {
+            self.views.try_reserve_exact(more + 1)?;
+            self.views.push(self.only);
+            for (first_row, block) in blocks {
+                self.views.push(view(first_row, block.raw()));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[inline]
+fn view(first_row: usize, raw: pgpoll::rows::Raw<'_>) -> View {
+    View {
+        data: raw.data.as_ptr(),
+        index: raw.index.as_ptr(),
+        first_row,
+        rows: raw.rows,
+        plain: raw.aside.is_empty(),
+    }
+}
+
+/// Hands a result to C; `None` when there is no memory for it.
+#[inline]
+pub(crate) fn give(content: Content) -> Option<*mut ConnResult> {
+    let (rows, columns) = match &content {
+        Content::Rows(batch) => (batch.rows(), batch.columns().len()),
+        Content::Described { columns, .. } => {
+            (0, columns.as_ref().map_or(0, |columns| columns.len()))
+        }
+    };
+    let place = allocate(ConnResult {
+        last: AtomicPtr::new(ptr::null_mut()),
+        columns,
+        stride: 0,
+        rows,
+        only: View::NONE,
+        views: Vec::new(),
+        content,
+    })
+    .ok()?;
+    // SAFETY: freshly allocated, and nobody else has it yet.
+    let result = unsafe { &mut *place };
+    if result.view().is_err() {
+        // SAFETY: as above.
+        unsafe { border::free(place) };
+        return None;
+    }
+    *result.last.get_mut() = &raw mut result.only;
+    Some(place)
+}
+
+/// Frees a result. Everything that was borrowed from it goes with it.
+///
+/// result: the result, or NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_result_free(result: *mut ConnResult) {
+    // SAFETY: the caller's promise.
+    unsafe { border::free(result) };
+}
+
+/// How many rows.
+///
+/// result: the result.
+/// Returns the number; 0 for a description, and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_result_rows(result: *const ConnResult) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe { result.as_ref() }.map_or(0, |result| result.rows)
+}
+
+/// How many columns.
+///
+/// result: the result.
+/// Returns the number; 0 for the description of a statement that returns no rows, and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_result_columns(result: *const ConnResult) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe { result.as_ref() }.map_or(0, |result| result.columns)
+}
+
+/// The name of a column.
+///
+/// result: the result. column: its number, from 0.
+/// Returns the name; NULL when there is no such column, and for NULL.
+/// Borrowed from the result.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_result_name(
+    result: *const ConnResult,
+    column: usize,
+) -> *const c_char {
+    // SAFETY: the caller's promise.
+    let columns = unsafe { result.as_ref() }.and_then(ConnResult::described);
+    text::borrowed(columns.and_then(|columns| columns.name_with_nul(column)))
+}
+
+/// The first column of a name, compared byte by byte.
+///
+/// result: the result. name: the column's name as the server spells it.
+/// Returns the column's number, from 0; -1 when there is none, and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_result_find(result: *const ConnResult, name: *const c_char) -> c_int {
+    // SAFETY: the caller's promise.
+    let (result, name) = unsafe { (result.as_ref(), text::bytes(name)) };
+    let columns = result.and_then(ConnResult::described);
+    let found = columns.and_then(|columns| columns.find(name?));
+    found
+        .and_then(|column| c_int::try_from(column).ok())
+        .unwrap_or(-1)
+}
+
+/// The type of a column.
+///
+/// result: the result. column: its number, from 0.
+/// Returns the OID in pg_type; 0 when there is no such column, and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_result_type(result: *const ConnResult, column: usize) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe { of(result, column, 0, |column| column.type_oid) }
+}
+
+/// The type modifier of a column (pg_attribute.atttypmod): the 20 of varchar(20) is in it.
+///
+/// result: the result. column: its number, from 0.
+/// Returns the modifier; -1 when the type has none; 0 when there is no such column, and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_result_type_modifier(
+    result: *const ConnResult,
+    column: usize,
+) -> i32 {
+    // SAFETY: the caller's promise.
+    unsafe { of(result, column, 0, |column| column.type_modifier) }
+}
+
+/// The size of a column's type in the server (pg_type.typlen).
+///
+/// result: the result. column: its number, from 0.
+/// Returns bytes; negative for types of variable length; 0 when there is no such column, and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_result_type_size(result: *const ConnResult, column: usize) -> i32 {
+    // SAFETY: the caller's promise.
+    unsafe { of(result, column, 0, |column| i32::from(column.type_size)) }
+}
+
+/// The table that a column comes from.
+///
+/// result: the result. column: its number, from 0.
+/// Returns the OID in pg_class; 0 when it is no simple reference to a table's column, or there is none, and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_result_table(result: *const ConnResult, column: usize) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe { of(result, column, 0, |column| column.table_oid) }
+}
+
+/// A column's attribute number in the table that it comes from (pg_attribute.attnum).
+///
+/// result: the result. column: its number, from 0.
+/// Returns the number; 0 when it is no simple reference to a table's column, or there is none, and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_result_attribute(result: *const ConnResult, column: usize) -> i32 {
+    // SAFETY: the caller's promise.
+    unsafe { of(result, column, 0, |column| i32::from(column.attribute)) }
+}
+
+/// The format of a column's values.
+///
+/// result: the result. column: its number, from 0.
+/// Returns CONN_TEXT or CONN_BINARY; CONN_TEXT in a description, where it is not known, and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_result_format(result: *const ConnResult, column: usize) -> c_int {
+    // SAFETY: the caller's promise.
+    let batch = unsafe { result.as_ref() }.and_then(ConnResult::batch);
+    batch.map_or(0, |batch| batch.format(column).into())
+}
+
+/// The parameters of a statement that was described.
+///
+/// result: the result of a CONN_ITEM_DESCRIBED. count: where their number goes.
+/// Returns their type OIDs; NULL when there are none (count is 0), and for NULL.
+/// Borrowed from the result.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_result_parameters(
+    result: *const ConnResult,
+    count: *mut usize,
+) -> *const u32 {
+    // SAFETY: the caller's promise.
+    let parameters = match unsafe { result.as_ref() }.map(|result| &result.content) {
+        Some(Content::Described { parameters, .. }) => &parameters[..],
+        _ => &[],
+    };
+    if !count.is_null() {
+        // SAFETY: not NULL, so room for a number.
+        unsafe { count.write(parameters.len()) };
+    }
+    if parameters.is_empty() {
+        return ptr::null();
+    }
+    parameters.as_ptr()
+}
+
+/// Asks a column for something. Nothing in it can panic, so there is no guard.
+///
+/// # Safety
+/// `result` is NULL, or a result that is alive.
+unsafe fn of<T>(
+    result: *const ConnResult,
+    column: usize,
+    fallback: T,
+    ask: impl FnOnce(&Column) -> T,
+) -> T {
+    // SAFETY: the caller's promise.
+    let column = unsafe { result.as_ref() }.and_then(|result| result.column(column));
+    column.map_or(fallback, ask)
+}

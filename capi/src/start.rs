@@ -1,0 +1,417 @@
+//! Starting operations: checks what C hands in and gives it to the connection, in place.
+
+use std::ffi::{CStr, c_char, c_int};
+
+use pgpoll::engine::{Command, End};
+use pgpoll::wire::Parameters;
+
+use crate::border::{Inner, inside};
+use crate::open::Conn;
+use crate::text;
+
+/// More follows in this group: the operation has no Sync of its own, and conn_sync ends the group.
+pub const CONN_MORE: u32 = 1;
+
+/// Values as text.
+pub const CONN_TEXT: c_int = 0;
+/// Values in PostgreSQL's binary form of their type.
+pub const CONN_BINARY: c_int = 1;
+
+/// Starts a simple query: one or several statements in one string, results as text.
+///
+/// conn: a connection that is up. sql: the statements; not needed after the call.
+/// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+/// Next: conn_poll, which sends it; conn_get_result gives its items, the last of which is CONN_ITEM_DONE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_start_query(conn: *mut Conn, sql: *const c_char) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, 0, |inner, _| {
+            let sql = inner.text(sql, "sql is NULL: pass the statements")?;
+            inner.start(Command::Query { sql }, 0)
+        })
+    }
+}
+
+/// Starts one statement with parameters ($1, $2, …).
+///
+/// conn: a connection that is up. sql: the statement. n: how many parameters, at most 65535.
+/// types: n type OIDs, 0 where the server infers one; NULL where it infers all.
+/// values: n values, NULL for SQL NULL. A text value ends with NUL. May be NULL when n is 0.
+/// lengths: n lengths; only those of binary values are read. May be NULL when all values are text.
+/// formats: n formats, CONN_TEXT or CONN_BINARY; NULL when all are text.
+/// result_format: CONN_TEXT or CONN_BINARY, of all columns of the result.
+/// max_rows: after so many rows the operation is suspended (CONN_ITEM_SUSPENDED): conn_continue or conn_sync; 0 gives all.
+/// flags: 0 or CONN_MORE. Nothing that is passed is needed after the call.
+/// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+/// Next: conn_poll, conn_get_result.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_start_query_params(
+    conn: *mut Conn,
+    sql: *const c_char,
+    n: c_int,
+    types: *const u32,
+    values: *const *const c_char,
+    lengths: *const c_int,
+    formats: *const c_int,
+    result_format: c_int,
+    max_rows: c_int,
+    flags: u32,
+) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, 0, |inner, _| {
+            let sql = inner.text(sql, "sql is NULL: pass the statement")?;
+            let params = inner.values(n, values, lengths, formats)?;
+            let command = Command::Params {
+                sql,
+                types: text::array(types, params.values.len()),
+                params: &params,
+                format: inner.format(result_format)?,
+                max_rows: inner.rows(max_rows)?,
+            };
+            inner.start(command, flags)
+        })
+    }
+}
+
+/// Starts to prepare a statement. Its description is an item (CONN_ITEM_DESCRIBED), and its columns are remembered, so that
+/// executing it costs the server and the network no more than it must.
+///
+/// conn: a connection that is up. name: the statement's name; "" is the unnamed one. sql: the statement.
+/// n, types: type OIDs of the first n parameters, 0 where the server infers one; 0 and NULL where it infers all.
+/// flags: 0 or CONN_MORE. Nothing that is passed is needed after the call.
+/// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+/// Next: conn_poll, conn_get_result; conn_start_prepared executes it, and may be called at once.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_start_prepare(
+    conn: *mut Conn,
+    name: *const c_char,
+    sql: *const c_char,
+    n: c_int,
+    types: *const u32,
+    flags: u32,
+) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, 0, |inner, _| {
+            let name = inner.text(name, NAME)?;
+            let sql = inner.text(sql, "sql is NULL: pass the statement")?;
+            let count = inner.count(n)?;
+            if count > 0 && types.is_null() {
+                return inner.misuse("types is NULL while n is not 0: pass n type OIDs");
+            }
+            let command = Command::Prepare {
+                name,
+                sql,
+                types: text::array(types, count),
+                describe: true,
+            };
+            inner.start(command, flags)
+        })
+    }
+}
+
+/// Starts a prepared statement.
+///
+/// conn: a connection that is up. name: the statement's name.
+/// n, values, lengths, formats, result_format, max_rows, flags: as in conn_start_query_params.
+/// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+/// Next: conn_poll, conn_get_result.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_start_prepared(
+    conn: *mut Conn,
+    name: *const c_char,
+    n: c_int,
+    values: *const *const c_char,
+    lengths: *const c_int,
+    formats: *const c_int,
+    result_format: c_int,
+    max_rows: c_int,
+    flags: u32,
+) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, 0, |inner, _| {
+            let name = inner.text(name, NAME)?;
+            let params = inner.values(n, values, lengths, formats)?;
+            let command = Command::Prepared {
+                name,
+                params: &params,
+                format: inner.format(result_format)?,
+                max_rows: inner.rows(max_rows)?,
+                describe: false,
+            };
+            inner.start(command, flags)
+        })
+    }
+}
+
+/// Starts to describe a prepared statement: its parameters and columns (CONN_ITEM_DESCRIBED).
+///
+/// conn: a connection that is up. name: the statement's name. flags: 0 or CONN_MORE.
+/// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+/// Next: conn_poll, conn_get_result.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_start_describe_statement(
+    conn: *mut Conn,
+    name: *const c_char,
+    flags: u32,
+) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        named(conn, name, flags, |name| Command::DescribeStatement {
+            name,
+        })
+    }
+}
+
+/// Starts to describe a portal (a cursor): its columns (CONN_ITEM_DESCRIBED).
+///
+/// conn: a connection that is up. name: the portal's name. flags: 0 or CONN_MORE.
+/// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+/// Next: conn_poll, conn_get_result.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_start_describe_portal(
+    conn: *mut Conn,
+    name: *const c_char,
+    flags: u32,
+) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { named(conn, name, flags, |name| Command::DescribePortal { name }) }
+}
+
+/// Starts to close a prepared statement. It is no error if there is none of that name.
+///
+/// conn: a connection that is up. name: the statement's name. flags: 0 or CONN_MORE.
+/// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+/// Next: conn_poll, conn_get_result.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_start_close_statement(
+    conn: *mut Conn,
+    name: *const c_char,
+    flags: u32,
+) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { named(conn, name, flags, |name| Command::CloseStatement { name }) }
+}
+
+/// Starts to close a portal (a cursor). It is no error if there is none of that name.
+///
+/// conn: a connection that is up. name: the portal's name. flags: 0 or CONN_MORE.
+/// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+/// Next: conn_poll, conn_get_result.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_start_close_portal(
+    conn: *mut Conn,
+    name: *const c_char,
+    flags: u32,
+) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { named(conn, name, flags, |name| Command::ClosePortal { name }) }
+}
+
+/// Ends a group of operations started with CONN_MORE, or a suspended operation. Outside of a transaction block the group's
+/// work is committed here: the done of this operation says whether it was.
+///
+/// conn: a connection that is up.
+/// Returns the id of the sync, an operation of its own (1 or more); 0 when it is refused, and conn_error(conn) says why.
+/// Next: conn_poll, conn_get_result.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_sync(conn: *mut Conn) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { inside(conn, 0, |inner, _| inner.start(Command::Sync, 0)) }
+}
+
+/// Asks for more rows of an operation that was suspended at its max_rows. To be done with it instead, call conn_sync.
+///
+/// conn: a connection whose last item was CONN_ITEM_SUSPENDED. max_rows: how many more at most; 0 gives all.
+/// Returns 1; 0 when it is refused, and conn_error(conn) says why.
+/// Next: conn_poll, conn_get_result: the rows belong to the operation that was suspended.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_continue(conn: *mut Conn, max_rows: c_int) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, 0, |inner, _| {
+            let max_rows = inner.rows(max_rows)?;
+            match inner.connection.engine_mut().continue_portal(max_rows) {
+                Ok(()) => Some(1),
+                Err(error) => inner.refuse(error),
+            }
+        })
+    }
+}
+
+/// Asks the server to send what the operations of the open group have yielded so far. conn_poll does that by itself when
+/// nothing follows in the group: this is for those who go on.
+///
+/// conn: a connection that is up.
+/// Returns 1; 0 when it is refused, and conn_error(conn) says why.
+/// Next: conn_poll.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_flush_request(conn: *mut Conn) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, 0, |inner, _| {
+            if !inner.connection.facts().is_ready() {
+                return inner.misuse("the connection is not up: poll until it is idle first");
+            }
+            match inner.connection.engine_mut().flush_request() {
+                Ok(()) => Some(1),
+                Err(error) => inner.refuse(error),
+            }
+        })
+    }
+}
+
+const NAME: &str = "name is NULL: pass \"\" for the unnamed one";
+
+/// The most parameters that a Bind message can carry.
+const MOST_PARAMETERS: usize = 65_535;
+
+/// # Safety
+/// `conn` as for [`inside`]; `name` is NULL or a C string.
+unsafe fn named(
+    conn: *mut Conn,
+    name: *const c_char,
+    flags: u32,
+    command: impl FnOnce(&[u8]) -> Command<'_>,
+) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, 0, |inner, _| {
+            let name = inner.text(name, NAME)?;
+            inner.start(command(name), flags)
+        })
+    }
+}
+
+impl Inner {
+    #[inline]
+    fn start(&mut self, command: Command<'_>, flags: u32) -> Option<u64> {
+        let end = match flags {
+            0 => End::Sync,
+            CONN_MORE => End::More,
+            _ => return self.misuse("flags has unknown bits: pass 0 or CONN_MORE"),
+        };
+        match self.connection.start(command, end) {
+            Ok(operation) => Some(operation),
+            Err(error) => self.refuse(error),
+        }
+    }
+
+    /// # Safety
+    /// `text` is NULL or a C string that lives for `'a`.
+    #[inline]
+    unsafe fn text<'a>(&mut self, text: *const c_char, missing: &'static str) -> Option<&'a [u8]> {
+        // SAFETY: the caller's promise.
+        match unsafe { text::bytes(text) } {
+            Some(text) => Some(text),
+            None => self.misuse(missing),
+        }
+    }
+
+    #[inline]
+    fn count(&mut self, n: c_int) -> Option<usize> {
+        match usize::try_from(n) {
+            Ok(count) if count <= MOST_PARAMETERS => Some(count),
+            Ok(_) => self.misuse("n is too large: a statement has at most 65535 parameters"),
+            Err(_) => self.misuse("n is negative: pass the number of parameters"),
+        }
+    }
+
+    #[inline]
+    fn rows(&mut self, max_rows: c_int) -> Option<u32> {
+        match u32::try_from(max_rows) {
+            Ok(rows) => Some(rows),
+            Err(_) => self.misuse("max_rows is negative: pass 0 for all rows"),
+        }
+    }
+
+    #[inline]
+    fn format(&mut self, format: c_int) -> Option<i16> {
+        match format {
+            CONN_TEXT => Some(0),
+            CONN_BINARY => Some(1),
+            _ => self.misuse("a format is neither CONN_TEXT (0) nor CONN_BINARY (1)"),
+        }
+    }
+
+    /// The parameters where the caller has them, checked.
+    ///
+    /// # Safety
+    /// The arrays are NULL or have `n` elements; text values are C strings, binary ones are as long as `lengths` says; all of
+    /// it lives for `'a`.
+    #[inline]
+    unsafe fn values<'a>(
+        &mut self,
+        n: c_int,
+        values: *const *const c_char,
+        lengths: *const c_int,
+        formats: *const c_int,
+    ) -> Option<Values<'a>> {
+        let count = self.count(n)?;
+        if count > 0 && values.is_null() {
+            return self.misuse("values is NULL while n is not 0: pass n values");
+        }
+        // SAFETY: the caller's promise.
+        let values = unsafe {
+            Values {
+                values: text::array(values, count),
+                lengths: text::array(lengths, count),
+                formats: text::array(formats, count),
+            }
+        };
+        for (index, &format) in values.formats.iter().enumerate() {
+            if self.format(format)? == 0 || values.values.get(index).is_some_and(|v| v.is_null()) {
+                continue;
+            }
+            match values.lengths.get(index) {
+                Some(0..) => {}
+                Some(_) => return self.misuse("the length of a binary value is negative"),
+                None => return self.misuse("a value is binary: pass lengths"),
+            }
+        }
+        Some(values)
+    }
+}
+
+/// Parameters in the caller's arrays. Made by [`Inner::values`] alone, which checks them.
+#[derive(Clone, Copy)]
+struct Values<'a> {
+    values: &'a [*const c_char],
+    lengths: &'a [c_int],
+    formats: &'a [c_int],
+}
+
+impl Parameters for Values<'_> {
+    #[inline]
+    fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    #[inline]
+    fn value(&self, index: usize) -> Option<&[u8]> {
+        let value = *self.values.get(index)?;
+        if value.is_null() {
+            return None;
+        }
+        if self.format(index) == 0 {
+            // SAFETY: a text value, which is a C string.
+            return Some(unsafe { CStr::from_ptr(value) }.to_bytes());
+        }
+        let length = self.lengths.get(index).copied().unwrap_or(0);
+        // SAFETY: a binary value of `length` bytes, which is not negative.
+        Some(unsafe { std::slice::from_raw_parts(value.cast(), length as usize) })
+    }
+
+    #[inline]
+    fn format(&self, index: usize) -> i16 {
+        self.formats.get(index).copied().unwrap_or(0) as i16
+    }
+
+    #[inline]
+    fn has_formats(&self) -> bool {
+        !self.formats.is_empty()
+    }
+}
