@@ -35,7 +35,7 @@ pub(super) async fn authenticate(
     let mut password_sent = false;
     let mut scram: Option<Box<Client>> = None;
     loop {
-        match message().await?.tag {
+        match message().await? {
             Authentication::TAG => {}
             ErrorResponse::TAG => return Err(refused(host, password_sent || scram.is_some())),
             NegotiateProtocolVersion::TAG => {

@@ -30,7 +30,7 @@ impl From<Stop> for Miss {
         match stop {
             Stop::Lost(error) => {
                 let forked = error.kind == LinkErrorKind::Forked;
-                let error = Error::from(error);
+                let error = Error::from(*error);
                 if forked {
                     Self::Final(error)
                 } else {
@@ -38,7 +38,7 @@ impl From<Stop> for Miss {
                 }
             }
             Stop::Deadline => Self::Address(Error::transport("timeout expired")),
-            Stop::Broken(error) => Self::Address(error),
+            Stop::Broken(error) => Self::Address(*error),
         }
     }
 }
@@ -238,9 +238,9 @@ fn numeric(ip: IpAddr) -> String {
 /// What a stopped wait means where there is no address to name.
 pub(super) fn into_error(stop: Stop) -> Error {
     match stop {
-        Stop::Lost(error) => error.into(),
+        Stop::Lost(error) => (*error).into(),
         Stop::Deadline => Error::transport("timeout expired"),
-        Stop::Broken(error) => error,
+        Stop::Broken(error) => *error,
     }
 }
 

@@ -45,11 +45,11 @@ pub(super) async fn replies(steps: Steps) -> Result<(), Halt> {
 
 /// A reply that says no more than that a step is done.
 async fn acknowledged(tag: u8, place: &str) -> Result<(), Halt> {
-    match reply().await?.tag {
+    match reply().await? {
         found if found == tag => {
             with(|state| {
                 if !state.input.body().is_empty() {
-                    return Err(Stop::Broken(Error::transport(format!(
+                    return Err(Stop::broken(Error::transport(format!(
                         "malformed message: {place} has {} bytes too many",
                         state.input.body().len()
                     ))));
@@ -65,7 +65,7 @@ async fn acknowledged(tag: u8, place: &str) -> Result<(), Halt> {
 
 async fn describe_statement() -> Result<(), Halt> {
     let place = "the reply to Describe of a statement";
-    let parameters = match reply().await?.tag {
+    let parameters = match reply().await? {
         ParameterDescription::TAG => with(|state| {
             let message = ParameterDescription::decode(state.input.body())?;
             let types: Box<[u32]> = message.types.iter().collect();
@@ -75,7 +75,7 @@ async fn describe_statement() -> Result<(), Halt> {
         ErrorResponse::TAG => return failed(),
         tag => return Err(unexpected(tag, place).into()),
     };
-    let columns = match reply().await?.tag {
+    let columns = match reply().await? {
         RowDescription::TAG => Some(with(read_columns)?),
         NoData::TAG => {
             with(|state| state.consume())?;
@@ -96,7 +96,7 @@ async fn describe_statement() -> Result<(), Halt> {
 
 /// Describe of a portal: the columns of the Execute that follows, or (`!executes`) all that was asked for.
 async fn describe_portal(executes: bool) -> Result<(), Halt> {
-    match reply().await?.tag {
+    match reply().await? {
         RowDescription::TAG => {
             if executes {
                 with(begin)?;
@@ -129,7 +129,7 @@ async fn describe_portal(executes: bool) -> Result<(), Halt> {
 /// The rows of a portal up to its end.
 async fn execute() -> Result<(), Halt> {
     loop {
-        match reply().await?.tag {
+        match reply().await? {
             DataRow::TAG => with(|state| state.rows())?,
             CommandComplete::TAG => {
                 with(complete)?;
@@ -214,7 +214,7 @@ fn read_columns(state: &mut State) -> Result<Arc<Columns>, Stop> {
             Ok(columns) => Arc::new(columns),
             Err(ReadError::Wire(error)) => return Err(error.into()),
             Err(ReadError::Memory(_)) => {
-                return Err(Stop::Broken(Error::out_of_memory(
+                return Err(Stop::broken(Error::out_of_memory(
                     "the columns of a result",
                 )));
             }
@@ -229,7 +229,7 @@ fn read_columns(state: &mut State) -> Result<Arc<Columns>, Stop> {
 
 /// A COPY in an operation that is not one: it is refused, and the connection kept where that can be done.
 pub(super) async fn copy_refused() -> Result<(), Halt> {
-    let tag = reply().await?.tag;
+    let tag = reply().await?;
     let why = "the statement is a COPY, which this call cannot run";
     match tag {
         CopyOutResponse::TAG => {
@@ -240,7 +240,7 @@ pub(super) async fn copy_refused() -> Result<(), Halt> {
                 Ok::<(), Stop>(())
             })?;
             loop {
-                match reply().await?.tag {
+                match reply().await? {
                     CopyData::TAG => with(|state| state.consume())?,
                     CopyDone::TAG => return Ok(with(|state| state.consume())?),
                     ErrorResponse::TAG => return failed(),
@@ -259,7 +259,7 @@ pub(super) async fn copy_refused() -> Result<(), Halt> {
                 Ok::<_, Stop>(head.is_some_and(|(steps, queued)| steps.sync && queued == 1))
             })?;
             if !alone {
-                return Err(Stop::Broken(Error::misuse(
+                return Err(Stop::broken(Error::misuse(
                     "the statement is a COPY FROM STDIN with other operations queued behind it: the server takes \
                      their messages for its data",
                 ))
@@ -280,7 +280,7 @@ pub(super) async fn copy_refused() -> Result<(), Halt> {
             })?;
             Ok(())
         }
-        _ => Err(Stop::Broken(Error::misuse(
+        _ => Err(Stop::broken(Error::misuse(
             "the statement begins a COPY in both directions, which this call cannot run",
         ))
         .into()),

@@ -17,8 +17,11 @@ pub(super) struct Input {
     at: usize,
     /// Behind the last received byte.
     filled: usize,
-    /// The header at `at`, once it is complete. Its tag byte in the chunk is 0 from then on: it ends the value before it.
-    head: Option<Header>,
+    /// The tag of the message at `at`, once its header is complete; 0 before. The tag's byte in the chunk is 0 from then
+    /// on: it ends the value before it.
+    tag: u8,
+    /// Bytes of that message's body.
+    len: usize,
     /// Bytes of an unwanted message that are still to come.
     skip: usize,
     /// All bytes ever received.
@@ -51,43 +54,70 @@ impl Input {
         }
     }
 
-    /// The header of the next message, once it is there.
+    /// The tag of the next message, once its header is there.
     #[inline]
-    pub(super) fn head(&mut self) -> Result<Option<Header>, FrameError> {
-        if self.head.is_none() && self.skip == 0 {
-            let bytes = &self.chunk[self.at..self.filled];
-            self.head = if self.startup {
-                frame::startup_header(bytes)?
-            } else {
-                frame::header(bytes)?
-            };
-            if self.head.is_some() {
-                self.chunk[self.at] = 0;
-            }
+    pub(super) fn head(&mut self) -> Result<Option<u8>, Box<FrameError>> {
+        if self.tag == 0 {
+            return self.read_head();
         }
-        Ok(self.head)
+        Ok(Some(self.tag))
     }
 
-    /// The header of the next message, once the whole message is there.
     #[inline]
-    pub(super) fn message(&mut self) -> Result<Option<Header>, FrameError> {
-        let head = self.head()?;
-        Ok(head.filter(|head| self.filled - self.at - 5 >= head.len))
+    fn read_head(&mut self) -> Result<Option<u8>, Box<FrameError>> {
+        let bytes = self.chunk.get(self.at..self.filled).unwrap_or_default();
+        if bytes.len() < Header::SIZE && !self.startup || self.skip > 0 {
+            return Ok(None);
+        }
+        let head = if self.startup {
+            frame::startup_header(bytes)
+        } else {
+            frame::header(bytes)
+        };
+        match head {
+            // 0 is no type of the protocol, and would mean here that nothing was read.
+            Ok(Some(head)) if head.tag == 0 => Err(Box::new(FrameError::LostSync {
+                tag: 0,
+                length: head.len as i32 + 4,
+            })),
+            Ok(Some(head)) => {
+                self.chunk[self.at] = 0;
+                self.tag = head.tag;
+                self.len = head.len;
+                Ok(Some(head.tag))
+            }
+            Ok(None) => Ok(None),
+            Err(error) => Err(Box::new(error)),
+        }
+    }
+
+    /// The tag of the next message, once the whole message is there.
+    #[inline]
+    pub(super) fn message(&mut self) -> Result<Option<u8>, Box<FrameError>> {
+        let tag = self.head()?;
+        if self.filled - self.at < Header::SIZE + self.len {
+            return Ok(None);
+        }
+        Ok(tag)
     }
 
     /// The body of the message that [`message`](Input::message) found.
     #[inline]
     pub(super) fn body(&self) -> &[u8] {
-        let len = self.head.map_or(0, |head| head.len);
-        self.chunk
-            .get(self.at + 5..self.at + 5 + len)
-            .unwrap_or_default()
+        let start = self.at + Header::SIZE;
+        self.chunk.get(start..start + self.len).unwrap_or_default()
+    }
+
+    /// Bytes of that body.
+    #[inline]
+    pub(super) fn body_len(&self) -> usize {
+        self.len
     }
 
     /// The chunk, and where the body of the message lies in it.
     #[inline]
     pub(super) fn body_in_chunk(&mut self) -> (&mut [u8], usize) {
-        (&mut self.chunk, self.at + 5)
+        (&mut self.chunk, self.at + Header::SIZE)
     }
 
     /// The whole chunk, for rows that lie in it.
@@ -98,26 +128,27 @@ impl Input {
     /// Goes past the message that [`message`](Input::message) found.
     #[inline]
     pub(super) fn consume(&mut self) {
-        if let Some(head) = self.head.take() {
-            self.at += 5 + head.len;
-        }
+        self.at += Header::SIZE + self.len;
+        self.tag = 0;
+        self.len = 0;
     }
 
     /// Goes past a message of which only the beginning is here.
     pub(super) fn skip_message(&mut self) {
-        if let Some(head) = self.head.take() {
-            let whole = 5 + head.len;
-            let here = whole.min(self.filled - self.at);
-            self.at += here;
-            self.skip = whole - here;
-        }
+        let whole = Header::SIZE + self.len;
+        let here = whole.min(self.filled - self.at);
+        self.at += here;
+        self.skip = whole - here;
+        self.tag = 0;
+        self.len = 0;
     }
 
     /// Drops everything: the bytes were another server's, or nobody will read them.
     pub(super) fn clear(&mut self) {
         self.at = 0;
         self.filled = 0;
-        self.head = None;
+        self.tag = 0;
+        self.len = 0;
         self.skip = 0;
         self.release(false);
     }

@@ -75,7 +75,7 @@ pub enum Verdict {
     Lost,
 }
 
-/// A command tag (`INSERT 0 1`), kept in place when it is as short as all of PostgreSQL's are.
+/// A command tag (`INSERT 0 1`), kept in place when it is as short as those of queries are.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CommandTag {
     short: [u8; Self::SHORT],
@@ -84,7 +84,7 @@ pub struct CommandTag {
 }
 
 impl CommandTag {
-    const SHORT: usize = 63;
+    const SHORT: usize = 23;
 
     pub(super) fn new(tag: &[u8]) -> Self {
         let mut short = [0; Self::SHORT];

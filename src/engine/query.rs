@@ -12,7 +12,7 @@ use crate::wire::{
 /// Reads the results of a simple query; leaves the ReadyForQuery.
 pub(super) async fn simple() -> Result<(), Halt> {
     loop {
-        match reply().await?.tag {
+        match reply().await? {
             RowDescription::TAG => with(begin)?,
             DataRow::TAG => with(|state| state.rows())?,
             CommandComplete::TAG => with(complete)?,

@@ -5,7 +5,6 @@ use super::item::{Done, Outcome, Reply, Verdict};
 use super::wait::{Stop, command, reply, with};
 use super::{extended, query};
 use crate::error::{Error, ServerError};
-use crate::wire::frame::Header;
 use crate::wire::{ErrorResponse, ReadyForQuery, TransactionStatus};
 
 /// How the replies of an operation ended before their time.
@@ -28,7 +27,7 @@ pub(super) async fn serve() -> Stop {
     loop {
         let result = match command().await {
             Ok(None) => operation().await,
-            Ok(Some(head)) => unsolicited(head),
+            Ok(Some(tag)) => unsolicited(tag),
             Err(stop) => Err(stop),
         };
         if let Err(stop) = result {
@@ -103,7 +102,7 @@ async fn replies(steps: Steps) -> Result<(), Halt> {
 async fn ready() -> Result<bool, Stop> {
     let mut well = true;
     loop {
-        match reply().await?.tag {
+        match reply().await? {
             ReadyForQuery::TAG => {
                 with(|state| {
                     let message = ReadyForQuery::decode(state.input.body())?;
@@ -140,20 +139,21 @@ pub(super) fn error() -> Result<(), Stop> {
 }
 
 /// A message that comes while no operation waits for one: a server's goodbye, or nonsense.
-fn unsolicited(head: Header) -> Result<(), Stop> {
-    match head.tag {
+fn unsolicited(tag: u8) -> Result<(), Stop> {
+    match tag {
         ErrorResponse::TAG => with(|state| {
             ErrorResponse::decode(state.input.body())?;
             let error = ServerError::new(state.input.body());
+            let len = state.input.body_len();
             state.consume()?;
             if error.is_fatal() {
-                return Err(Stop::Broken(Error::server(error)));
+                return Err(Stop::broken(Error::server(error)));
             }
-            state.inbox += head.len;
+            state.inbox += len;
             state.notices.push_back(error);
             Ok(())
         }),
-        tag => Err(Stop::Broken(Error::transport(format!(
+        tag => Err(Stop::broken(Error::transport(format!(
             "message type 0x{tag:02x} arrived from server while idle"
         )))),
     }
@@ -167,7 +167,7 @@ pub(super) fn unexpected(tag: u8, place: &str) -> Stop {
     } else {
         format!("0x{tag:02x}")
     };
-    Stop::Broken(Error::transport(format!(
+    Stop::broken(Error::transport(format!(
         "the server sent an unexpected message of type {shown} in {place}"
     )))
 }

@@ -26,7 +26,7 @@ pub(super) async fn start_up(plan: &Plan, host: &Host, random: &mut Random) -> R
         state.input.startup = false;
     });
     loop {
-        match message().await?.tag {
+        match message().await? {
             BackendKeyData::TAG => with(|state| {
                 let message = BackendKeyData::decode(state.input.body())?;
                 state.facts.pid = message.process_id as u32;
@@ -107,7 +107,7 @@ impl State {
         let message = NegotiateProtocolVersion::decode(self.input.body())?;
         let version = message.version;
         let options = message.options.len();
-        let broken = |text: String| Err(Stop::Broken(Error::transport(text)));
+        let broken = |text: String| Err(Stop::broken(Error::transport(text)));
         let shown =
             |version: i32| format!("{}.{}", protocol::major(version), protocol::minor(version));
         if version > self.facts.protocol as i32 {

@@ -14,7 +14,7 @@ use super::wait::{Awaiting, Stop};
 use crate::error::{Error, ServerError};
 use crate::link::{Answer, Ask, AskId, LinkError};
 use crate::rows::{Batch, Columns, Gather, Limits, OutOfMemory, RowError};
-use crate::wire::frame::{self, FrameError, Header};
+use crate::wire::frame::{self, FrameError};
 use crate::wire::{self, TransactionStatus};
 
 /// How much may be finished and not yet taken before the engine waits: the face's policy.
@@ -149,29 +149,27 @@ impl State {
     /// The next message that is the coroutine's business, once it is whole. What the server sends of its own accord
     /// is peeled off here.
     #[inline]
-    pub(super) fn next_message(&mut self) -> Result<Option<Header>, Stop> {
+    pub(super) fn next_message(&mut self) -> Result<Option<u8>, Stop> {
         loop {
             if self.budget == 0 {
                 self.runnable = true;
                 return Ok(None);
             }
-            let head = match self.input.message() {
-                Ok(Some(head)) => head,
-                Ok(None) => return Ok(None),
-                Err(error) => return self.not_a_message(error),
-            };
-            match head.tag {
-                wire::NoticeResponse::TAG
-                | wire::NotificationResponse::TAG
-                | wire::ParameterStatus::TAG => self.peel(head)?,
-                _ => return Ok(Some(head)),
+            match self.input.message() {
+                Ok(Some(
+                    tag @ (wire::NoticeResponse::TAG
+                    | wire::NotificationResponse::TAG
+                    | wire::ParameterStatus::TAG),
+                )) => self.peel(tag)?,
+                Ok(found) => return Ok(found),
+                Err(error) => return self.not_a_message(*error),
             }
         }
     }
 
     /// What was received does not begin like a message.
     #[cold]
-    fn not_a_message(&mut self, error: FrameError) -> Result<Option<Header>, Stop> {
+    fn not_a_message(&mut self, error: FrameError) -> Result<Option<u8>, Stop> {
         // A server in trouble before it knows the protocol sends a text: its words are better than ours.
         let text = match error {
             FrameError::OldError => match frame::old_error(self.input.rest()) {
@@ -181,16 +179,16 @@ impl State {
             },
             _ => error.to_string(),
         };
-        Err(Stop::Broken(Error::transport(text)))
+        Err(Stop::broken(Error::transport(text)))
     }
 
     /// Notices, notifications and parameter changes come at any moment.
     #[cold]
-    fn peel(&mut self, head: Header) -> Result<(), Stop> {
-        self.spend(head.len)?;
+    fn peel(&mut self, tag: u8) -> Result<(), Stop> {
+        self.spend(self.input.body_len())?;
         self.trace_backend();
         let body = self.input.body();
-        match head.tag {
+        match tag {
             wire::NoticeResponse::TAG => {
                 wire::NoticeResponse::decode(body)?;
                 self.inbox += body.len();
@@ -225,7 +223,7 @@ impl State {
                     *left = rest;
                     Ok(())
                 }
-                None => Err(Stop::Broken(Error::transport(
+                None => Err(Stop::broken(Error::transport(
                     "the server sends messages without end instead of getting ready",
                 ))),
             },
@@ -235,7 +233,7 @@ impl State {
     /// Goes past the current message.
     #[inline]
     pub(super) fn consume(&mut self) -> Result<(), Stop> {
-        let len = self.input.body().len();
+        let len = self.input.body_len();
         if self.trace.is_some() {
             self.trace_backend();
         }
@@ -278,25 +276,23 @@ impl State {
             return Err(Stop::Broken(Error::transport(NO_DESCRIPTION)));
         }
         loop {
-            let Ok(Some(head)) = self.input.message() else {
-                return Ok(());
-            };
-            if head.tag != wire::DataRow::TAG || self.budget == 0 {
+            if !matches!(self.input.message(), Ok(Some(wire::DataRow::TAG))) || self.budget == 0 {
                 return Ok(());
             }
+            let len = self.input.body_len();
             if self.trace.is_some() {
                 self.trace_backend();
             }
             let (chunk, start) = self.input.body_in_chunk();
             if !failed {
-                match self.gather.row(chunk, start, head.len) {
+                match self.gather.row(chunk, start, len) {
                     Ok(()) => {}
                     Err(RowError::Memory(_)) => return self.row_without_memory(),
                     Err(RowError::Wire(error)) => return Err(error.into()),
                 }
             }
             self.input.consume();
-            self.budget = self.budget.saturating_sub(head.len + 16);
+            self.budget = self.budget.saturating_sub(len + 16);
             if self.gather.is_full(limits) {
                 self.cut()?;
                 if !self.has_room() {
@@ -340,7 +336,7 @@ impl State {
     /// What remains when the whole row does not fit into memory: its operation fails, the connection lives.
     pub(super) fn skip_huge_row(&mut self) -> bool {
         match self.input.head() {
-            Ok(Some(head)) if head.tag == wire::DataRow::TAG => {
+            Ok(Some(wire::DataRow::TAG)) => {
                 self.input.skip_message();
                 if !self.queue.front().is_some_and(|head| head.failed) {
                     self.fail(Error::out_of_memory("a row of the result"));
@@ -358,6 +354,6 @@ impl State {
 
 impl From<wire::Error> for Stop {
     fn from(error: wire::Error) -> Self {
-        Self::Broken(error.into())
+        Self::broken(error.into())
     }
 }

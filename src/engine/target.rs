@@ -60,7 +60,7 @@ async fn ask(sql: &[u8]) -> Result<Vec<u8>, Miss> {
     })?;
     let mut value = Vec::new();
     loop {
-        match message().await?.tag {
+        match message().await? {
             DataRow::TAG => {
                 value = with(|state| {
                     let row = DataRow::decode(state.input.body())?;

@@ -63,8 +63,8 @@ impl State {
     #[cold]
     pub(super) fn trace_backend(&mut self) {
         let Some(trace) = &mut self.trace else { return };
-        if let Ok(Some(head)) = self.input.message() {
-            trace.line(b'B', head.tag, self.input.body());
+        if let Ok(Some(tag)) = self.input.message() {
+            trace.line(b'B', tag, self.input.body());
         }
     }
 }

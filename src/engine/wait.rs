@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,24 +10,25 @@ use std::task::{Context, Poll};
 use super::state::State;
 use crate::error::Error;
 use crate::link::{Answer, LinkError};
-use crate::wire::frame::Header;
 
 thread_local! {
-    /// The state of the engine that is being advanced on this thread.
-    static LENT: RefCell<Option<Box<State>>> = const { RefCell::new(None) };
+    /// The state of the engine that is being advanced on this thread. It is always taken back, so it needs no destructor,
+    /// which would make each access to it dearer.
+    static LENT: ManuallyDrop<RefCell<Option<Box<State>>>> =
+        const { ManuallyDrop::new(RefCell::new(None)) };
 }
 
 /// Lends `state` to the coroutine for the length of `poll`, and takes it back.
 pub(super) fn lend<T>(state: Box<State>, poll: impl FnOnce() -> T) -> (Option<Box<State>>, T) {
-    LENT.set(Some(state));
+    LENT.with(|lent| lent.replace(Some(state)));
     let result = poll();
-    (LENT.take(), result)
+    (LENT.with(|lent| lent.take()), result)
 }
 
 /// Works on the state from inside the coroutine.
 #[inline]
 pub(super) fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
-    LENT.with_borrow_mut(|lent| match lent {
+    LENT.with(|lent| match &mut *lent.borrow_mut() {
         Some(state) => work(state),
         None => unreachable!("the coroutine runs only while the state is lent"),
     })
@@ -36,11 +38,18 @@ pub(super) fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
 #[derive(Debug)]
 pub(super) enum Stop {
     /// The transport is gone, and every whole message has been consumed.
-    Lost(LinkError),
+    Lost(Box<LinkError>),
     /// The deadline has passed.
     Deadline,
     /// The peer broke the protocol, or there is no memory.
-    Broken(Error),
+    Broken(Box<Error>),
+}
+
+impl Stop {
+    #[cold]
+    pub(super) fn broken(error: Error) -> Self {
+        Self::Broken(Box::new(error))
+    }
 }
 
 /// What the engine is waiting for, where in its code, and since when.
@@ -87,7 +96,7 @@ where
                 && !state.starved
                 && let Some(lost) = &state.lost
             {
-                return Poll::Ready(Err(Stop::Lost(lost.clone())));
+                return Poll::Ready(Err(Stop::Lost(Box::new(lost.clone()))));
             }
             if !wait.waited || state.awaiting.at != wait.at {
                 wait.waited = true;
@@ -104,7 +113,7 @@ where
 
 /// A message, whole, at the head of the input.
 #[track_caller]
-pub(super) fn message() -> impl Future<Output = Result<Header, Stop>> + Send {
+pub(super) fn message() -> impl Future<Output = Result<u8, Stop>> + Send {
     Wait {
         ready: State::next_message,
         what: "a message from the server",
@@ -116,7 +125,7 @@ pub(super) fn message() -> impl Future<Output = Result<Header, Stop>> + Send {
 
 /// A message, and room for the items that come of it.
 #[track_caller]
-pub(super) fn reply() -> impl Future<Output = Result<Header, Stop>> + Send {
+pub(super) fn reply() -> impl Future<Output = Result<u8, Stop>> + Send {
     Wait {
         ready: |state: &mut State| {
             if state.has_room() {
@@ -135,7 +144,7 @@ pub(super) fn reply() -> impl Future<Output = Result<Header, Stop>> + Send {
 
 /// A queued operation, or a message that nobody asked for.
 #[track_caller]
-pub(super) fn command() -> impl Future<Output = Result<Option<Header>, Stop>> + Send {
+pub(super) fn command() -> impl Future<Output = Result<Option<u8>, Stop>> + Send {
     Wait {
         ready: |state: &mut State| {
             if !state.queue.is_empty() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Block, Columns};
+use super::{Block, Columns, OutOfMemory};
 
 /// Rows with their columns. Immutable, `Send + Sync`; outlives the connection it came from.
 #[derive(Debug)]
@@ -12,47 +12,58 @@ pub struct Batch {
     /// The format of all values where the Bind message said it; else the columns say.
     format: Option<i16>,
     rows: usize,
+    memory: usize,
     first: Block,
-    more: Vec<Block>,
-    /// The number of the first row of each block in `more`.
+    /// What a large result has besides.
+    more: Option<Box<More>>,
+}
+
+/// The blocks behind the first.
+#[derive(Debug, Default)]
+struct More {
+    blocks: Vec<Block>,
+    /// The number of the first row of each.
     starts: Vec<usize>,
     /// The block in which a row was looked up last: rows are mostly read in order.
     hint: AtomicUsize,
 }
 
 impl Batch {
-    pub(super) fn new(
+    #[inline]
+    pub(super) fn new(columns: Arc<Columns>, format: Option<i16>, last: Block) -> Self {
+        Self {
+            columns,
+            format,
+            rows: last.rows(),
+            memory: last.memory(),
+            first: last,
+            more: None,
+        }
+    }
+
+    /// A batch of several blocks.
+    pub(super) fn of_many(
         columns: Arc<Columns>,
         format: Option<i16>,
         blocks: Vec<Block>,
         last: Block,
-    ) -> Self {
-        let mut batch = Self {
-            columns,
-            format,
-            rows: 0,
-            first: Block::default(),
-            more: Vec::new(),
-            starts: Vec::new(),
-            hint: AtomicUsize::new(0),
+    ) -> Result<Self, OutOfMemory> {
+        let mut blocks = blocks.into_iter();
+        let Some(first) = blocks.next() else {
+            return Ok(Self::new(columns, format, last));
         };
-        if blocks.is_empty() {
-            batch.rows = last.rows();
-            batch.first = last;
-            return batch;
-        }
-        batch.more = blocks;
-        if last.rows() > 0 {
-            batch.more.push(last);
-        }
-        batch.first = batch.more.remove(0);
-        batch.rows = batch.first.rows();
-        batch.starts.reserve_exact(batch.more.len());
-        for block in &batch.more {
-            batch.starts.push(batch.rows);
+        let mut batch = Self::new(columns, format, first);
+        let mut more = More::default();
+        more.blocks.try_reserve_exact(blocks.len() + 1)?;
+        more.starts.try_reserve_exact(blocks.len() + 1)?;
+        for block in blocks.chain((last.rows() > 0).then_some(last)) {
+            more.starts.push(batch.rows);
             batch.rows += block.rows();
+            batch.memory += block.memory();
+            more.blocks.push(block);
         }
-        batch
+        batch.more = (!more.blocks.is_empty()).then(|| Box::new(more));
+        Ok(batch)
     }
 
     /// How many rows.
@@ -90,7 +101,9 @@ impl Batch {
 
     /// The blocks in order, each with the number of its first row.
     pub fn blocks(&self) -> impl Iterator<Item = (usize, &Block)> {
-        std::iter::once((0, &self.first)).chain(self.starts.iter().copied().zip(&self.more))
+        let more = self.more.iter();
+        let more = more.flat_map(|more| more.starts.iter().copied().zip(&more.blocks));
+        std::iter::once((0, &self.first)).chain(more)
     }
 
     /// How many blocks: one at least.
@@ -100,8 +113,9 @@ impl Batch {
     }
 
     /// Bytes that the batch holds on to, without its columns.
+    #[inline]
     pub fn memory(&self) -> usize {
-        self.blocks().map(|(_, block)| block.memory()).sum()
+        self.memory
     }
 
     /// The block of a row and the row's number in it.
@@ -110,18 +124,28 @@ impl Batch {
         if row < self.first.rows() {
             return Some((&self.first, row));
         }
-        if row >= self.rows {
-            return None;
-        }
+        self.more.as_ref()?.find(row)
+    }
+}
+
+impl More {
+    fn find(&self, row: usize) -> Option<(&Block, usize)> {
         let hint = self.hint.load(Ordering::Relaxed);
-        if let (Some(&start), Some(block)) = (self.starts.get(hint), self.more.get(hint))
-            && row >= start
-            && row - start < block.rows()
-        {
-            return Some((block, row - start));
+        if let Some(found) = self.row_in(hint, row) {
+            return Some(found);
         }
-        let at = self.starts.partition_point(|&start| start <= row) - 1;
+        let at = self
+            .starts
+            .partition_point(|&start| start <= row)
+            .checked_sub(1)?;
         self.hint.store(at, Ordering::Relaxed);
-        Some((self.more.get(at)?, row - *self.starts.get(at)?))
+        self.row_in(at, row)
+    }
+
+    #[inline]
+    fn row_in(&self, at: usize, row: usize) -> Option<(&Block, usize)> {
+        let block = self.blocks.get(at)?;
+        let row = row.checked_sub(*self.starts.get(at)?)?;
+        (row < block.rows()).then_some((block, row))
     }
 }

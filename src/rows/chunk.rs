@@ -1,60 +1,92 @@
 //! A small pool of buffers per thread, so that an idle connection owns none. Knows sizes, not contents.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use super::OutOfMemory;
 
 /// Bytes in a pooled buffer.
 pub const CHUNK: usize = 16 * 1024;
-/// Buffers that a thread keeps.
-const KEPT: usize = 8;
+/// Buffers of either kind that a thread keeps besides the one at hand.
+const KEPT: usize = 7;
 
 thread_local! {
-    static POOL: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
-    static EMPTY: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    /// Initialised buffers, to receive into.
+    static FULL: Pool = const { Pool::new() };
+    /// Empty buffers with room, to write into.
+    static EMPTY: Pool = const { Pool::new() };
 }
 
 /// A buffer of [`CHUNK`] initialised bytes (their values mean nothing).
+#[inline]
 pub fn take() -> Result<Vec<u8>, OutOfMemory> {
-    match POOL.with_borrow_mut(Vec::pop) {
-        Some(chunk) => Ok(chunk),
-        None => zeroed(CHUNK),
+    let chunk = FULL.with(Pool::take);
+    if chunk.is_empty() {
+        return zeroed(CHUNK);
     }
+    Ok(chunk)
 }
 
 /// Gives a buffer back; one of another size is freed.
+#[inline]
 pub fn give(chunk: Vec<u8>) {
-    if chunk.len() != CHUNK {
-        return;
+    if chunk.len() == CHUNK {
+        FULL.with(|pool| pool.give(chunk));
     }
-    POOL.with_borrow_mut(|pool| {
-        if pool.len() < KEPT && pool.try_reserve(1).is_ok() {
-            pool.push(chunk);
-        }
-    });
 }
 
 /// An empty buffer with room for [`CHUNK`] bytes, to write into; with no room when there is no memory.
+#[inline]
 pub fn take_empty() -> Vec<u8> {
-    EMPTY.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
-        let mut bytes = Vec::new();
+    let mut bytes = EMPTY.with(Pool::take);
+    if bytes.capacity() == 0 {
         // Without the memory the encoder that writes into it reports the failure.
         let _ = bytes.try_reserve_exact(CHUNK);
-        bytes
-    })
+    }
+    bytes
 }
 
 /// Gives a written buffer back; one that has grown is freed.
+#[inline]
 pub fn give_empty(mut bytes: Vec<u8>) {
-    if bytes.capacity() != CHUNK {
-        return;
+    if bytes.capacity() == CHUNK {
+        bytes.clear();
+        EMPTY.with(|pool| pool.give(bytes));
     }
-    bytes.clear();
-    EMPTY.with_borrow_mut(|pool| {
-        if pool.len() < KEPT && pool.try_reserve(1).is_ok() {
-            pool.push(bytes);
+}
+
+/// One buffer at hand, which is all that most threads need, and a few more behind it.
+struct Pool {
+    at_hand: Cell<Vec<u8>>,
+    more: RefCell<Vec<Vec<u8>>>,
+}
+
+impl Pool {
+    const fn new() -> Self {
+        Self {
+            at_hand: Cell::new(Vec::new()),
+            more: RefCell::new(Vec::new()),
         }
-    });
+    }
+
+    #[inline]
+    fn take(&self) -> Vec<u8> {
+        let bytes = self.at_hand.take();
+        if bytes.capacity() == 0 {
+            return self.more.borrow_mut().pop().unwrap_or_default();
+        }
+        bytes
+    }
+
+    #[inline]
+    fn give(&self, bytes: Vec<u8>) {
+        let before = self.at_hand.replace(bytes);
+        if before.capacity() != 0 {
+            let mut more = self.more.borrow_mut();
+            if more.len() < KEPT && more.try_reserve(1).is_ok() {
+                more.push(before);
+            }
+        }
+    }
 }
 
 /// `size` initialised bytes.
@@ -91,6 +123,6 @@ mod tests {
         for _ in 0..100 {
             give(vec![0; CHUNK]);
         }
-        assert!(POOL.with_borrow(Vec::len) <= KEPT);
+        assert_eq!(FULL.with(|pool| pool.more.borrow().len()), KEPT);
     }
 }

@@ -7,6 +7,9 @@ use super::block::{FIRST, stride};
 use super::{Batch, Block, CHUNK, Columns, LOOK_ASIDE, OutOfMemory, WIDE, chunk};
 use crate::wire;
 
+/// Bytes of index that a connection keeps: enough for a few rows, so that small results need nothing else.
+const SMALL: usize = 256;
+
 /// When a batch is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -203,8 +206,11 @@ impl Gather {
         } else {
             Block::default()
         };
-        let blocks = mem::take(&mut self.blocks);
-        let batch = Batch::new(columns, self.format, blocks, last);
+        let batch = if self.blocks.is_empty() {
+            Batch::new(columns, self.format, last)
+        } else {
+            Batch::of_many(columns, self.format, mem::take(&mut self.blocks), last)?
+        };
         self.forget();
         Ok(Some(batch))
     }
@@ -232,11 +238,15 @@ impl Gather {
         Ok(())
     }
 
-    /// Makes the index longer: from the pool first, then by doubling.
+    /// Makes the index longer: a small one of its own first, then one from the pool, then by doubling.
     #[cold]
     fn grow(&mut self, stride: usize) -> Result<(), OutOfMemory> {
-        if self.index.is_empty() && stride <= CHUNK {
-            self.index = chunk::take()?;
+        if self.index.is_empty() && stride <= SMALL {
+            self.index = chunk::zeroed(SMALL)?;
+        } else if self.index.len() <= SMALL && self.used + stride <= CHUNK {
+            let mut larger = chunk::take()?;
+            larger[..self.used].copy_from_slice(&self.index[..self.used]);
+            self.index = larger;
         } else {
             let more = self.index.len().max(stride);
             self.index.try_reserve_exact(more)?;
@@ -245,14 +255,14 @@ impl Gather {
         Ok(())
     }
 
-    /// Forgets rows, keeps the columns; the index goes back to the pool.
+    /// Forgets rows, keeps the columns; a large index goes back to the pool.
     fn forget(&mut self) {
         self.blocks.clear();
         self.block_rows = 0;
         self.block_bytes = 0;
         self.aside.clear();
         self.clear_chunk();
-        if !self.index.is_empty() {
+        if self.index.len() > SMALL {
             chunk::give(mem::take(&mut self.index));
         }
     }
