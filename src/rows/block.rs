@@ -153,7 +153,7 @@ impl Block {
     /// Where a value lies, and its length.
     #[inline]
     fn locate(&self, row: usize, column: usize) -> Option<(usize, usize)> {
-        if column >= self.columns as usize {
+        if column >= self.columns as usize || row >= self.rows as usize {
             return None;
         }
         let stride = stride(self.columns as usize);
