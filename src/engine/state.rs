@@ -273,7 +273,7 @@ impl State {
             None => (Limits::NONE, true),
         };
         if !failed && !self.gather.is_open() {
-            return Err(Stop::Broken(Error::transport(NO_DESCRIPTION)));
+            return Err(Stop::broken(Error::transport(NO_DESCRIPTION)));
         }
         loop {
             if !matches!(self.input.message(), Ok(Some(wire::DataRow::TAG))) || self.budget == 0 {

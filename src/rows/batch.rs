@@ -109,7 +109,7 @@ impl Batch {
     /// How many blocks: one at least.
     #[inline]
     pub fn block_count(&self) -> usize {
-        1 + self.more.len()
+        1 + self.more.as_ref().map_or(0, |more| more.blocks.len())
     }
 
     /// Bytes that the batch holds on to, without its columns.
