@@ -691,6 +691,34 @@ int conn_server_version(const struct Conn *conn);
 // Returns the number; 0 before it is known, and when it is refused.
 int conn_protocol_version(const struct Conn *conn);
 
+// The host in use as it was written: a name, an address or the folder of a socket. While connecting the one that is tried.
+//
+// conn: the connection.
+// Returns the host; NULL for the default, a local socket, and when it is refused.
+// Borrowed until the next call with this connection.
+const char *conn_host(const struct Conn *conn);
+
+// The port in use, also of a local socket.
+//
+// conn: the connection.
+// Returns the port as it was written; NULL when it is refused.
+// Borrowed until the next call with this connection.
+const char *conn_port(const struct Conn *conn);
+
+// The role that the connection is made as.
+//
+// conn: the connection.
+// Returns the name; NULL when the connection string made no sense, and when it is refused.
+// Borrowed until the next call with this connection.
+const char *conn_user(const struct Conn *conn);
+
+// The database that the connection is made to.
+//
+// conn: the connection.
+// Returns the name; NULL when the connection string made no sense, and when it is refused.
+// Borrowed until the next call with this connection.
+const char *conn_database(const struct Conn *conn);
+
 // What the connection is doing, as one line of JSON: phase, operation, what it waits for, where in the library and since
 // when, bytes in and out, queue, transaction. For logs and debuggers; its fields may change. No values, no secrets.
 //

@@ -82,6 +82,9 @@ pub unsafe extern "C" fn conn_result_cells(
         return 0;
     }
     let count = row_count.min(result.rows - first_row);
+    if result.columns == 0 {
+        return count;
+    }
     let (mut values, mut lengths) = (values, lengths);
     let mut row = first_row;
     let end = first_row + count;
@@ -223,3 +226,6 @@ impl ConnResult {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

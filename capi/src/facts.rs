@@ -4,6 +4,7 @@ use std::ffi::{CString, c_char, c_int};
 use std::ptr;
 use std::sync::atomic::Ordering;
 
+use pgpoll::conn::Connection;
 use pgpoll::engine::Phase;
 
 use crate::border::{guard, handle, inside};
@@ -126,6 +127,50 @@ pub unsafe extern "C" fn conn_protocol_version(conn: *const Conn) -> c_int {
     }
 }
 
+/// The host in use as it was written: a name, an address or the folder of a socket. While connecting the one that is tried.
+///
+/// conn: the connection.
+/// Returns the host; NULL for the default, a local socket, and when it is refused.
+/// Borrowed until the next call with this connection.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_host(conn: *const Conn) -> *const c_char {
+    // SAFETY: the caller's promise.
+    unsafe { shown(conn, Connection::host) }
+}
+
+/// The port in use, also of a local socket.
+///
+/// conn: the connection.
+/// Returns the port as it was written; NULL when it is refused.
+/// Borrowed until the next call with this connection.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_port(conn: *const Conn) -> *const c_char {
+    // SAFETY: the caller's promise.
+    unsafe { shown(conn, Connection::port) }
+}
+
+/// The role that the connection is made as.
+///
+/// conn: the connection.
+/// Returns the name; NULL when the connection string made no sense, and when it is refused.
+/// Borrowed until the next call with this connection.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_user(conn: *const Conn) -> *const c_char {
+    // SAFETY: the caller's promise.
+    unsafe { shown(conn, Connection::user) }
+}
+
+/// The database that the connection is made to.
+///
+/// conn: the connection.
+/// Returns the name; NULL when the connection string made no sense, and when it is refused.
+/// Borrowed until the next call with this connection.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_database(conn: *const Conn) -> *const c_char {
+    // SAFETY: the caller's promise.
+    unsafe { shown(conn, Connection::database) }
+}
+
 /// What the connection is doing, as one line of JSON: phase, operation, what it waits for, where in the library and since
 /// when, bytes in and out, queue, transaction. For logs and debuggers; its fields may change. No values, no secrets.
 ///
@@ -182,4 +227,21 @@ pub unsafe extern "C" fn conn_free_string(string: *mut c_char) {
 #[unsafe(no_mangle)]
 pub extern "C" fn conn_library_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}
+
+/// A text of the connection, kept in the handle up to the next one.
+///
+/// # Safety
+/// As for [`inside`].
+unsafe fn shown(
+    conn: *const Conn,
+    ask: impl FnOnce(&Connection) -> Option<&[u8]>,
+) -> *const c_char {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, ptr::null(), |inner, _| {
+            let shown = text::owned(ask(&inner.connection)?);
+            Some(inner.shown.insert(shown).as_ptr())
+        })
+    }
 }

@@ -1,5 +1,6 @@
 //! A connection: the engine coupled with a real transport. Both faces stand on it; it knows no C.
 
+mod place;
 mod readiness;
 mod start;
 
@@ -64,9 +65,11 @@ impl Connection {
     /// The same with a policy of how much may be finished and not taken.
     pub fn open_with(mut options: Options, room: Room) -> Self {
         let surroundings = Surroundings::real();
-        let planned = options
-            .fill_defaults(&surroundings)
-            .and_then(|()| options.plan(&surroundings));
+        let planned = options.fill_defaults(&surroundings).and_then(|()| {
+            let planned = options.plan(&surroundings)?;
+            options.settle(&planned.0, &surroundings)?;
+            Ok(planned)
+        });
         let mut connection = match planned {
             Ok((plan, warnings)) => Self::over_plan(plan, warnings, room),
             Err(error) => {
