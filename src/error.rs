@@ -163,8 +163,9 @@ pub struct ServerError {
 }
 
 impl ServerError {
-    /// Keeps the body of an ErrorResponse or NoticeResponse, which must have been decoded once.
-    pub(crate) fn new(body: &[u8]) -> Self {
+    /// Keeps the body of an ErrorResponse or NoticeResponse, which should have been decoded once: of one that is damaged
+    /// only the fields before the damage are found.
+    pub fn new(body: &[u8]) -> Self {
         Self { body: body.into() }
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 pub use readiness::{Readiness, State};
 
 use crate::conninfo::{Options, Plan, Surroundings};
-use crate::engine::{Engine, Facts, Item, Need, Notice, Notification, Phase, Random, Room};
+use crate::engine::{Engine, Facts, Item, Need, Notice, Notification, Random, Room};
 use crate::error::Error;
 use crate::net::{Interest, Net, Received, Sent, clock, entropy};
 use crate::rows::Limits;
@@ -236,17 +236,18 @@ impl Connection {
         }
     }
 
-    /// Receives what has arrived, without parsing it; true when something came.
+    /// Receives what has arrived, without parsing it and even while finished items wait to be taken; true when something
+    /// came, and when the transport is found to be gone.
     pub fn consume_input(&mut self) -> bool {
-        let mut some = false;
-        while self.engine.need().read {
-            match self.receive(BUDGET) {
+        let mut left = BUDGET;
+        while left > 0 && self.engine.is_linked() {
+            match self.receive(left) {
                 Some(0) => break,
-                Some(_) => some = true,
+                Some(count) => left -= count.min(left),
                 None => return true,
             }
         }
-        some
+        left < BUDGET
     }
 
     /// Runs the protocol on what has been received, without I/O.
@@ -369,6 +370,14 @@ impl Connection {
         self.engine.set_limits(self.limits);
     }
 
+    /// Says goodbye to the server, if that can be done at once, and ends the connection: what is queued fails. Dropping
+    /// it does the same.
+    pub fn close(&mut self) {
+        self.say_goodbye();
+        self.engine.end(Error::misuse("the connection was closed"));
+        self.converse();
+    }
+
     /// One line of JSON: phase, operation, what it awaits, where and since when, bytes, queue, transaction.
     pub fn inspect(&self) -> String {
         self.engine.inspect(clock::now_ns())
@@ -446,12 +455,9 @@ impl Connection {
 
     /// Tells the server that the connection ends, if that can be said at once.
     fn say_goodbye(&mut self) {
-        let up = self.engine.facts().phase() == Phase::Ready && self.engine.error().is_none();
-        if up && self.engine.output().is_empty() {
-            let mut goodbye = Vec::new();
-            if (crate::wire::Terminate {}).encode(&mut goodbye).is_ok() {
-                let _ = self.net.send(&goodbye);
-            }
+        if self.engine.output().is_empty() {
+            self.engine.terminate();
+            self.flush();
         }
     }
 }

@@ -192,9 +192,11 @@ impl State {
             _ if self.portal_open => Err(Error::misuse(
                 "a portal with a row limit is open: continue it, or end it with a sync, first",
             )),
-            Command::Query { .. } if self.group_open => Err(Error::misuse(
-                "a group of operations is open: end it with a sync before a simple query",
-            )),
+            Command::Query { .. } if self.group_open && !self.query_ends_group => {
+                Err(Error::misuse(
+                    "a group of operations is open: end it with a sync before a simple query",
+                ))
+            }
             _ => Ok(()),
         }
     }

@@ -256,6 +256,26 @@ impl Engine {
         self.state_mut().continue_portal(max_rows)
     }
 
+    /// Queues the message that says goodbye, if there is a server to hear it.
+    pub fn terminate(&mut self) {
+        let state = self.state_mut();
+        if !state.facts.is_ready() || state.over.is_some() || state.lost.is_some() {
+            return;
+        }
+        let before = state.output.buffer().len();
+        if (crate::wire::Terminate {})
+            .encode(state.output.buffer())
+            .is_ok()
+        {
+            state.trace_frontend(before);
+        }
+    }
+
+    /// Lets a simple query follow an open group, which it then ends: the server allows it, and libpq's callers may.
+    pub fn allow_query_in_group(&mut self) {
+        self.state_mut().query_ends_group = true;
+    }
+
     /// Asks the server to send what the open group has yielded.
     pub fn flush_request(&mut self) -> Result<(), Error> {
         self.state_mut().flush_request()
@@ -285,6 +305,32 @@ impl Engine {
             }
             None => false,
         }
+    }
+
+    /// Whether the columns of the result that is being received are known already.
+    pub fn has_begun_result(&self) -> bool {
+        self.state().gather.is_open()
+    }
+
+    /// Takes the notices and notifications that stand at the head of the input, and looks no further: for a caller who
+    /// has not taken the last result.
+    pub fn sort_mail(&mut self) {
+        let state = self.state_mut();
+        if state.facts.is_ready() && state.over.is_none() {
+            state.sort_mail();
+        }
+    }
+
+    /// Whether there is a transport to receive from.
+    #[inline]
+    pub fn is_linked(&self) -> bool {
+        let state = self.state();
+        state.linked && state.lost.is_none() && state.over.is_none()
+    }
+
+    /// Why the transport is gone, once it is; whole messages that came before may still be unread.
+    pub fn loss(&self) -> Option<&LinkError> {
+        self.state().lost.as_ref()
     }
 
     /// The next finished item, left where it is.
@@ -401,6 +447,7 @@ impl State {
             group_flushed: false,
             portal_open: false,
             portal_suspended: false,
+            query_ends_group: false,
             aborted: false,
             ask: None,
             last_ask: 0,

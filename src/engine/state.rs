@@ -106,6 +106,8 @@ pub(super) struct State {
     pub portal_open: bool,
     /// It has been suspended and nobody has continued it.
     pub portal_suspended: bool,
+    /// A simple query may follow an open group.
+    pub query_ends_group: bool,
     /// An operation of the group at the head of the queue has failed: the server skips the others.
     pub aborted: bool,
     pub ask: Option<(AskId, Ask)>,
@@ -210,6 +212,18 @@ impl State {
         }
         self.input.consume();
         Ok(())
+    }
+
+    /// Peels what the server sends of its own accord while nothing else may be looked at. A damaged message stays where
+    /// it is, for the coroutine to find.
+    pub(super) fn sort_mail(&mut self) {
+        while let Ok(Some(tag @ (wire::NoticeResponse::TAG | wire::NotificationResponse::TAG))) =
+            self.input.message()
+        {
+            if self.peel(tag).is_err() {
+                return;
+            }
+        }
     }
 
     /// Takes the work of a message from the budget; while connecting, also from what a server may say in all.
