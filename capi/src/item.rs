@@ -152,7 +152,7 @@ unsafe fn fill(item: *mut ConnItem, taken: Item) {
             Reply::EmptyQuery => CONN_ITEM_EMPTY_QUERY,
             Reply::Suspended => CONN_ITEM_SUSPENDED,
             Reply::Error(error) => {
-                (&raw mut (*item).error).write(give_error(error));
+                (&raw mut (*item).error).write(give_error(*error));
                 CONN_ITEM_ERROR
             }
             Reply::Skipped => CONN_ITEM_SKIPPED,

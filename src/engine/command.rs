@@ -1,6 +1,7 @@
 //! Starts operations: encodes their messages into the output and queues what replies to expect.
 
 use std::fmt;
+use std::ops::{BitOr, BitOrAssign};
 use std::sync::Arc;
 
 use super::state::State;
@@ -103,19 +104,54 @@ pub enum End {
     More,
 }
 
-/// The replies that an operation waits for, in the order in which they come.
+/// The replies that an operation waits for, a bit each, in the order in which they come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Steps {
-    pub query: bool,
-    pub parse: bool,
-    pub bind: bool,
-    pub describe_statement: bool,
-    pub describe_portal: bool,
-    pub execute: bool,
-    pub close: bool,
-    pub sync: bool,
+pub(super) struct Steps(u16);
+
+impl Steps {
+    pub(super) const QUERY: Self = Self(1);
+    pub(super) const PARSE: Self = Self(2);
+    pub(super) const BIND: Self = Self(4);
+    pub(super) const DESCRIBE_STATEMENT: Self = Self(8);
+    pub(super) const DESCRIBE_PORTAL: Self = Self(16);
+    pub(super) const EXECUTE: Self = Self(32);
+    pub(super) const CLOSE: Self = Self(64);
+    pub(super) const SYNC: Self = Self(128);
     /// The portal has a row limit: it may be suspended and continued.
-    pub limited: bool,
+    pub(super) const LIMITED: Self = Self(256);
+
+    #[inline]
+    pub(super) fn has(self, step: Self) -> bool {
+        self.0 & step.0 != 0
+    }
+
+    /// In words, for people.
+    pub(super) fn what(self) -> &'static str {
+        match self {
+            _ if self.has(Self::QUERY) => "query",
+            _ if self.has(Self::PARSE) && self.has(Self::EXECUTE) => "query with parameters",
+            _ if self.has(Self::PARSE) => "prepare",
+            _ if self.has(Self::EXECUTE) => "execute prepared statement",
+            _ if self.has(Self::DESCRIBE_STATEMENT) => "describe statement",
+            _ if self.has(Self::DESCRIBE_PORTAL) => "describe portal",
+            _ if self.has(Self::CLOSE) => "close",
+            _ => "sync",
+        }
+    }
+}
+
+impl BitOr for Steps {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl BitOrAssign for Steps {
+    fn bitor_assign(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
 }
 
 /// A queued operation, as the reading side needs it.
@@ -130,8 +166,6 @@ pub(super) struct Expect {
     pub columns: Option<Arc<Columns>>,
     /// The statement that is prepared, described or closed.
     pub statement: Option<Box<[u8]>>,
-    /// The name of the statement that is executed, when its columns come from memory or go into it.
-    pub what: &'static str,
     /// An error item was given already.
     pub failed: bool,
     /// When it was started.
@@ -141,11 +175,20 @@ pub(super) struct Expect {
 impl Expect {
     /// The statement that it makes anew or closes.
     pub(super) fn changes(&self) -> Option<&[u8]> {
-        let changes = self.steps.parse || self.steps.close;
-        self.statement
-            .as_deref()
-            .filter(|name| changes && !name.is_empty())
+        let changes = self.steps.has(Steps::PARSE | Steps::CLOSE);
+        let statement = self.statement.as_deref()?;
+        (changes && !statement.is_empty()).then_some(statement)
     }
+}
+
+/// Execute. With a row limit the operation is a group that a sync ends, and the rows are asked for now.
+fn execute(out: &mut Vec<u8>, steps: &mut Steps, max_rows: u32) -> Result<(), wire::Error> {
+    wire::encode_execute(out, b"", max_rows as i32)?;
+    if max_rows > 0 {
+        *steps = Steps(steps.0 & !Steps::SYNC.0) | Steps::LIMITED;
+        wire::encode_flush(out)?;
+    }
+    Ok(())
 }
 
 impl State {
@@ -166,9 +209,9 @@ impl State {
         self.trace_frontend(before);
         self.last_operation += 1;
         expect.operation = self.last_operation;
-        self.group_open = !expect.steps.sync;
+        self.group_open = !expect.steps.has(Steps::SYNC);
         self.group_flushed = false;
-        self.portal_open = expect.steps.limited;
+        self.portal_open = expect.steps.has(Steps::LIMITED);
         if let Some(name) = expect.changes() {
             self.statements.changing(name);
         }
@@ -204,31 +247,22 @@ impl State {
     fn encode(&mut self, command: Command<'_>, end: End) -> Result<Expect, wire::Error> {
         let mut expect = Expect {
             operation: 0,
-            steps: Steps::default(),
+            steps: match end {
+                End::Sync => Steps::SYNC,
+                End::More => Steps::default(),
+            },
             limits: self.limits,
             format: None,
             columns: None,
             statement: None,
-            what: "",
             failed: false,
             since: self.now,
         };
         let steps = &mut expect.steps;
-        steps.sync = end == End::Sync;
-        let known = match command {
-            Command::Prepared {
-                name,
-                describe: false,
-                ..
-            } => self.statements.find(name).cloned(),
-            _ => None,
-        };
         let out = self.output.buffer();
         match command {
             Command::Query { sql } => {
-                expect.what = "query";
-                steps.query = true;
-                steps.sync = true;
+                *steps = Steps::QUERY | Steps::SYNC;
                 wire::encode_query(out, sql)?;
                 return Ok(expect);
             }
@@ -239,18 +273,11 @@ impl State {
                 format,
                 max_rows,
             } => {
-                expect.what = "query with parameters";
-                (
-                    steps.parse,
-                    steps.bind,
-                    steps.describe_portal,
-                    steps.execute,
-                ) = (true, true, true, true);
+                *steps |= Steps::PARSE | Steps::BIND | Steps::DESCRIBE_PORTAL | Steps::EXECUTE;
                 wire::encode_parse(out, b"", sql, types)?;
                 wire::encode_bind(out, b"", b"", params, &[format])?;
                 wire::encode_describe(out, b'P', b"")?;
-                wire::encode_execute(out, b"", max_rows as i32)?;
-                steps.limited = max_rows > 0;
+                execute(out, steps, max_rows)?;
             }
             Command::Prepare {
                 name,
@@ -258,11 +285,10 @@ impl State {
                 types,
                 describe,
             } => {
-                expect.what = "prepare";
-                steps.parse = true;
+                *steps |= Steps::PARSE;
                 wire::encode_parse(out, name, sql, types)?;
                 if describe {
-                    steps.describe_statement = true;
+                    *steps |= Steps::DESCRIBE_STATEMENT;
                     wire::encode_describe(out, b'S', name)?;
                 }
                 expect.statement = Some(name.into());
@@ -272,56 +298,43 @@ impl State {
                 params,
                 format,
                 max_rows,
-                ..
+                describe,
             } => {
-                expect.what = "execute prepared statement";
-                (steps.bind, steps.execute) = (true, true);
+                *steps |= Steps::BIND | Steps::EXECUTE;
                 wire::encode_bind(out, b"", name, params, &[format])?;
-                match known {
-                    Some(columns) => {
-                        expect.columns = columns;
+                match self.statements.find(name) {
+                    Some(columns) if !describe => {
+                        expect.columns = columns.clone();
                         expect.format = Some(format);
                     }
-                    None => {
-                        steps.describe_portal = true;
+                    _ => {
+                        *steps |= Steps::DESCRIBE_PORTAL;
                         wire::encode_describe(out, b'P', b"")?;
                     }
                 }
-                wire::encode_execute(out, b"", max_rows as i32)?;
-                steps.limited = max_rows > 0;
+                execute(out, steps, max_rows)?;
             }
             Command::DescribeStatement { name } => {
-                expect.what = "describe statement";
-                steps.describe_statement = true;
+                *steps |= Steps::DESCRIBE_STATEMENT;
                 expect.statement = Some(name.into());
                 wire::encode_describe(out, b'S', name)?;
             }
             Command::DescribePortal { name } => {
-                expect.what = "describe portal";
-                steps.describe_portal = true;
+                *steps |= Steps::DESCRIBE_PORTAL;
                 wire::encode_describe(out, b'P', name)?;
             }
             Command::CloseStatement { name } => {
-                expect.what = "close statement";
-                steps.close = true;
+                *steps |= Steps::CLOSE;
                 expect.statement = Some(name.into());
                 wire::encode_close(out, b'S', name)?;
             }
             Command::ClosePortal { name } => {
-                expect.what = "close portal";
-                steps.close = true;
+                *steps |= Steps::CLOSE;
                 wire::encode_close(out, b'P', name)?;
             }
-            Command::Sync => {
-                expect.what = "sync";
-                steps.sync = true;
-            }
+            Command::Sync => *steps = Steps::SYNC,
         }
-        if steps.limited {
-            steps.sync = false;
-            wire::encode_flush(out)?;
-        }
-        if steps.sync {
+        if steps.has(Steps::SYNC) {
             wire::encode_sync(out)?;
         }
         Ok(expect)

@@ -285,7 +285,8 @@ impl State {
         self.facts.addr = Some(addr);
         self.facts.phase = Phase::Dialling;
         self.input.clear();
-        self.input.startup = true;
+        self.input.set_startup(true);
+        self.broken = None;
         self.output.clear();
         self.linked = false;
         self.lost = None;

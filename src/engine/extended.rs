@@ -1,12 +1,13 @@
 //! Extended query (manual, "Message Flow"): the replies to Parse, Bind, Describe, Execute and Close, step by step.
 
+use std::ops::ControlFlow::{Break, Continue};
 use std::sync::Arc;
 
 use super::command::Steps;
 use super::item::{CommandTag, Reply};
-use super::serve::{Halt, error, unexpected};
+use super::serve::{Halt, failed, unexpected};
 use super::state::State;
-use super::wait::{Stop, portal, reply, with};
+use super::wait::{Stop, portal, replies, with};
 use crate::error::Error;
 use crate::rows::{Columns, ReadError};
 use crate::wire::{
@@ -16,27 +17,27 @@ use crate::wire::{
 };
 
 /// Reads the replies that an operation of the extended protocol waits for.
-pub(super) async fn replies(steps: Steps) -> Result<(), Halt> {
-    if steps.parse {
+pub(super) async fn extended(steps: Steps) -> Result<(), Halt> {
+    if steps.has(Steps::PARSE) {
         acknowledged(ParseComplete::TAG, "the reply to Parse").await?;
         with(|state| state.forget_statement());
     }
-    if steps.bind {
+    if steps.has(Steps::BIND) {
         acknowledged(BindComplete::TAG, "the reply to Bind").await?;
     }
-    if steps.describe_statement {
+    if steps.has(Steps::DESCRIBE_STATEMENT) {
         describe_statement().await?;
     }
-    if steps.describe_portal {
-        describe_portal(steps.execute).await?;
+    if steps.has(Steps::DESCRIBE_PORTAL) {
+        describe_portal(steps.has(Steps::EXECUTE)).await?;
     }
-    if steps.execute {
-        if !steps.describe_portal {
+    if steps.has(Steps::EXECUTE) {
+        if !steps.has(Steps::DESCRIBE_PORTAL) {
             with(State::begin_remembered);
         }
         execute().await?;
     }
-    if steps.close {
+    if steps.has(Steps::CLOSE) {
         acknowledged(CloseComplete::TAG, "the reply to Close").await?;
         with(|state| state.forget_statement());
     }
@@ -44,46 +45,48 @@ pub(super) async fn replies(steps: Steps) -> Result<(), Halt> {
 }
 
 /// A reply that says no more than that a step is done.
-async fn acknowledged(tag: u8, place: &str) -> Result<(), Halt> {
-    match reply().await? {
-        found if found == tag => {
-            with(|state| {
-                if !state.input.body().is_empty() {
-                    return Err(Stop::broken(Error::transport(format!(
-                        "malformed message: {place} has {} bytes too many",
-                        state.input.body().len()
-                    ))));
-                }
-                state.consume()
-            })?;
-            Ok(())
+async fn acknowledged(expected: u8, place: &'static str) -> Result<(), Halt> {
+    replies(move |state, tag| match tag {
+        found if found == expected => {
+            if state.input.body_len() > 0 {
+                return Err(Halt::Stop(Stop::broken(Error::transport(format!(
+                    "malformed message: {place} has {} bytes too many",
+                    state.input.body_len()
+                )))));
+            }
+            state.consume()?;
+            Ok(Break(()))
         }
-        ErrorResponse::TAG => failed(),
+        ErrorResponse::TAG => failed(state),
         found => Err(unexpected(found, place).into()),
-    }
+    })
+    .await
 }
 
 async fn describe_statement() -> Result<(), Halt> {
-    let place = "the reply to Describe of a statement";
-    let parameters = match reply().await? {
-        ParameterDescription::TAG => with(|state| {
+    const PLACE: &str = "the reply to Describe of a statement";
+    let parameters = replies(|state, tag| match tag {
+        ParameterDescription::TAG => {
             let message = ParameterDescription::decode(state.input.body())?;
             let types: Box<[u32]> = message.types.iter().collect();
             state.consume()?;
-            Ok::<_, Stop>(types)
-        })?,
-        ErrorResponse::TAG => return failed(),
-        tag => return Err(unexpected(tag, place).into()),
-    };
-    let columns = match reply().await? {
-        RowDescription::TAG => Some(with(read_columns)?),
-        NoData::TAG => {
-            with(|state| state.consume())?;
-            None
+            Ok(Break(types))
         }
-        ErrorResponse::TAG => return failed(),
-        tag => return Err(unexpected(tag, place).into()),
-    };
+        ErrorResponse::TAG => failed(state),
+        tag => Err(unexpected(tag, PLACE).into()),
+    })
+    .await?;
+    let columns = replies(|state, tag| match tag {
+        RowDescription::TAG => Ok(Break(Some(read_columns(state)?))),
+        NoData::TAG => {
+            NoData::decode(state.input.body())?;
+            state.consume()?;
+            Ok(Break(None))
+        }
+        ErrorResponse::TAG => failed(state),
+        tag => Err(unexpected(tag, PLACE).into()),
+    })
+    .await?;
     with(|state| {
         state.remember_statement(columns.clone());
         state.push(Reply::Described {
@@ -96,89 +99,95 @@ async fn describe_statement() -> Result<(), Halt> {
 
 /// Describe of a portal: the columns of the Execute that follows, or (`!executes`) all that was asked for.
 async fn describe_portal(executes: bool) -> Result<(), Halt> {
-    match reply().await? {
-        RowDescription::TAG => {
-            if executes {
-                with(begin)?;
-            } else {
-                let columns = with(read_columns)?;
-                with(|state| {
-                    state.push(Reply::Described {
-                        parameters: Box::default(),
-                        columns: Some(columns),
-                    });
-                });
+    replies(move |state, tag| {
+        let columns = match tag {
+            RowDescription::TAG => Some(read_columns(state)?),
+            NoData::TAG => {
+                NoData::decode(state.input.body())?;
+                state.consume()?;
+                None
             }
+            ErrorResponse::TAG => return failed(state),
+            tag => return Err(unexpected(tag, "the reply to Describe of a portal").into()),
+        };
+        match columns {
+            Some(columns) if executes => state.gather.begin(columns, None),
+            None if executes => {}
+            columns => state.push(Reply::Described {
+                parameters: Box::default(),
+                columns,
+            }),
         }
-        NoData::TAG => with(|state| {
-            state.consume()?;
-            if !executes {
-                state.push(Reply::Described {
-                    parameters: Box::default(),
-                    columns: None,
-                });
-            }
-            Ok::<(), Stop>(())
-        })?,
-        ErrorResponse::TAG => return failed(),
-        tag => return Err(unexpected(tag, "the reply to Describe of a portal").into()),
-    }
-    Ok(())
+        Ok(Break(()))
+    })
+    .await
+}
+
+/// What the replies to Execute have come to.
+enum Executed {
+    Complete,
+    Suspended,
+    Copy,
 }
 
 /// The rows of a portal up to its end.
 async fn execute() -> Result<(), Halt> {
     loop {
-        match reply().await? {
-            DataRow::TAG => with(|state| state.rows())?,
-            CommandComplete::TAG => {
-                with(complete)?;
-                with(|state| state.portal_over());
-                return Ok(());
+        let executed = replies(|state, tag| {
+            match tag {
+                DataRow::TAG => {
+                    state.rows()?;
+                    return Ok(Continue(()));
+                }
+                CommandComplete::TAG => complete(state)?,
+                EmptyQueryResponse::TAG => empty(state)?,
+                PortalSuspended::TAG => {
+                    suspended(state)?;
+                    return Ok(Break(Executed::Suspended));
+                }
+                ErrorResponse::TAG => return failed(state),
+                CopyInResponse::TAG | CopyOutResponse::TAG | CopyBothResponse::TAG => {
+                    return Ok(Break(Executed::Copy));
+                }
+                tag => return Err(unexpected(tag, "the reply to Execute").into()),
             }
-            EmptyQueryResponse::TAG => {
-                with(|state| {
-                    EmptyQueryResponse::decode(state.input.body())?;
-                    state.consume()?;
-                    state.gather.abandon();
-                    state.push(Reply::EmptyQuery);
-                    state.portal_over();
-                    Ok::<(), Stop>(())
-                })?;
-                return Ok(());
-            }
-            PortalSuspended::TAG => {
-                with(|state| {
-                    PortalSuspended::decode(state.input.body())?;
-                    let columns = state.gather.columns().cloned();
-                    state.consume()?;
-                    state.cut()?;
-                    if let Some(columns) = columns {
-                        let format = state.queue.front().and_then(|head| head.format);
-                        state.gather.begin(columns, format);
-                    }
-                    state.push(Reply::Suspended);
-                    state.portal_suspended = true;
-                    Ok::<(), Stop>(())
-                })?;
+            state.portal_over();
+            Ok::<_, Halt>(Break(Executed::Complete))
+        });
+        match executed.await? {
+            Executed::Complete => return Ok(()),
+            Executed::Copy => refuse_copy().await?,
+            Executed::Suspended => {
                 if !portal().await? {
                     with(|state| state.portal_over());
                     return Ok(());
                 }
             }
-            ErrorResponse::TAG => return failed(),
-            CopyInResponse::TAG | CopyOutResponse::TAG | CopyBothResponse::TAG => {
-                copy_refused().await?;
-            }
-            tag => return Err(unexpected(tag, "the reply to Execute").into()),
         }
     }
 }
 
-fn failed<T>() -> Result<T, Halt> {
-    error()?;
-    with(|state| state.portal_over());
-    Err(Halt::Failed)
+fn suspended(state: &mut State) -> Result<(), Stop> {
+    PortalSuspended::decode(state.input.body())?;
+    let columns = state.gather.columns().cloned();
+    state.consume()?;
+    state.cut()?;
+    if let Some(columns) = columns {
+        let format = state.queue.front().and_then(|head| head.format);
+        state.gather.begin(columns, format);
+    }
+    state.push(Reply::Suspended);
+    state.portal_suspended = true;
+    Ok(())
+}
+
+/// Ends a result with the EmptyQueryResponse at the head of the input.
+pub(super) fn empty(state: &mut State) -> Result<(), Stop> {
+    EmptyQueryResponse::decode(state.input.body())?;
+    state.consume()?;
+    state.gather.abandon();
+    state.push(Reply::EmptyQuery);
+    Ok(())
 }
 
 /// Begins a result with the RowDescription at the head of the input.
@@ -228,66 +237,67 @@ fn read_columns(state: &mut State) -> Result<Arc<Columns>, Stop> {
 }
 
 /// A COPY in an operation that is not one: it is refused, and the connection kept where that can be done.
-pub(super) async fn copy_refused() -> Result<(), Halt> {
-    let tag = reply().await?;
-    let why = "the statement is a COPY, which this call cannot run";
-    match tag {
+pub(super) async fn refuse_copy() -> Result<(), Halt> {
+    const WHY: &str = "the statement is a COPY, which this call cannot run";
+    let out = replies(|state, tag| match tag {
         CopyOutResponse::TAG => {
-            with(|state| {
-                CopyOutResponse::decode(state.input.body())?;
-                state.consume()?;
-                state.fail(Error::misuse(why));
-                Ok::<(), Stop>(())
-            })?;
-            loop {
-                match reply().await? {
-                    CopyData::TAG => with(|state| state.consume())?,
-                    CopyDone::TAG => return Ok(with(|state| state.consume())?),
-                    ErrorResponse::TAG => return failed(),
-                    tag => return Err(unexpected(tag, "COPY TO STDOUT").into()),
-                }
-            }
+            CopyOutResponse::decode(state.input.body())?;
+            state.consume()?;
+            state.fail(Error::misuse(WHY));
+            Ok(Break(true))
         }
         CopyInResponse::TAG => {
-            let alone = with(|state| {
-                CopyInResponse::decode(state.input.body())?;
-                state.consume()?;
-                let head = state
-                    .queue
-                    .front()
-                    .map(|head| (head.steps, state.queue.len()));
-                Ok::<_, Stop>(head.is_some_and(|(steps, queued)| steps.sync && queued == 1))
-            })?;
-            if !alone {
-                return Err(Stop::broken(Error::misuse(
-                    "the statement is a COPY FROM STDIN with other operations queued behind it: the server takes \
-                     their messages for its data",
-                ))
-                .into());
-            }
-            with(|state| {
-                let before = state.output.buffer().len();
-                wire::CopyFail {
-                    reason: why.as_bytes(),
-                }
-                .encode(state.output.buffer())?;
-                // In the extended protocol the server skips up to a Sync that it reads after the failure.
-                if state.queue.front().is_some_and(|head| !head.steps.query) {
-                    wire::encode_sync(state.output.buffer())?;
-                }
-                state.trace_frontend(before);
-                Ok::<(), Stop>(())
-            })?;
-            Ok(())
+            CopyInResponse::decode(state.input.body())?;
+            state.consume()?;
+            state.fail_copy_in(WHY)?;
+            Ok(Break(false))
         }
         _ => Err(Stop::broken(Error::misuse(
             "the statement begins a COPY in both directions, which this call cannot run",
-        ))
-        .into()),
+        ))),
+    });
+    if !out.await? {
+        return Ok(());
     }
+    replies(|state, tag| match tag {
+        CopyData::TAG => {
+            state.consume()?;
+            Ok(Continue(()))
+        }
+        CopyDone::TAG => {
+            state.consume()?;
+            Ok(Break(()))
+        }
+        ErrorResponse::TAG => failed(state),
+        tag => Err(unexpected(tag, "COPY TO STDOUT").into()),
+    })
+    .await
 }
 
 impl State {
+    /// Answers a CopyInResponse that nobody asked for; the server's error follows.
+    fn fail_copy_in(&mut self, why: &str) -> Result<(), Stop> {
+        let head = self.queue.front().map(|head| head.steps);
+        let steps = head.unwrap_or_default();
+        if !steps.has(Steps::SYNC) || self.queue.len() > 1 {
+            return Err(Stop::broken(Error::misuse(
+                "the statement is a COPY FROM STDIN with other operations queued behind it: the server takes their \
+                 messages for its data",
+            )));
+        }
+        let before = self.output.buffer().len();
+        wire::CopyFail {
+            reason: why.as_bytes(),
+        }
+        .encode(self.output.buffer())?;
+        // In the extended protocol the server skips up to a Sync that it reads after the failure.
+        if !steps.has(Steps::QUERY) {
+            wire::encode_sync(self.output.buffer())?;
+        }
+        self.trace_frontend(before);
+        Ok(())
+    }
+
     /// Begins the result of a statement whose columns are remembered.
     fn begin_remembered(&mut self) {
         if let Some(head) = self.queue.front_mut()
@@ -315,8 +325,12 @@ impl State {
         }
     }
 
-    fn portal_over(&mut self) {
-        if self.queue.front().is_some_and(|head| head.steps.limited) {
+    pub(super) fn portal_over(&mut self) {
+        if self
+            .queue
+            .front()
+            .is_some_and(|head| head.steps.has(Steps::LIMITED))
+        {
             self.portal_suspended = false;
             if self.queue.len() == 1 {
                 self.portal_open = false;

@@ -26,8 +26,11 @@ pub(super) struct Input {
     skip: usize,
     /// All bytes ever received.
     pub received: u64,
-    /// Before AuthenticationOk: only a few types of messages, and short ones, are believed.
-    pub startup: bool,
+    startup: bool,
+    /// Starting up, or in the middle of an unwanted message: a header is not read in the usual way.
+    careful: bool,
+    /// What is at `at` is no message.
+    pub broken: Option<Box<FrameError>>,
 }
 
 impl Input {
@@ -51,23 +54,54 @@ impl Input {
             let skipped = self.skip.min(self.filled - self.at);
             self.skip -= skipped;
             self.at += skipped;
+            self.careful = self.startup || self.skip > 0;
         }
     }
 
-    /// The tag of the next message, once its header is there.
-    #[inline]
-    pub(super) fn head(&mut self) -> Result<Option<u8>, Box<FrameError>> {
-        if self.tag == 0 {
-            return self.read_head();
+    /// The tag of the next message, once the whole message is there; 0 before, and when what is there is no message:
+    /// see [`broken`](Input::broken).
+    #[inline(always)]
+    pub(super) fn message(&mut self) -> u8 {
+        if self.tag == 0 && !self.read_usual_head() && !self.read_head() {
+            return 0;
         }
-        Ok(Some(self.tag))
+        if self.filled - self.at < Header::SIZE + self.len {
+            return 0;
+        }
+        self.tag
     }
 
-    #[inline]
-    fn read_head(&mut self) -> Result<Option<u8>, Box<FrameError>> {
+    /// The tag of the next message, once its header is there; 0 before.
+    pub(super) fn head(&mut self) -> u8 {
+        self.message();
+        self.tag
+    }
+
+    /// Reads the header of a message of usual length.
+    #[inline(always)]
+    fn read_usual_head(&mut self) -> bool {
+        if self.careful || self.filled - self.at < Header::SIZE {
+            return false;
+        }
+        let Some(&mut [ref mut tag, a, b, c, d]) = self.chunk[self.at..].first_chunk_mut() else {
+            return false;
+        };
+        let len = u32::from_be_bytes([a, b, c, d]).wrapping_sub(4);
+        if len > frame::MAX_SHORT as u32 - 4 {
+            return false;
+        }
+        self.tag = *tag;
+        self.len = len as usize;
+        *tag = 0;
+        self.tag != 0
+    }
+
+    /// Reads any other header; false when it is not there, or is none.
+    #[cold]
+    pub(super) fn read_head(&mut self) -> bool {
         let bytes = self.chunk.get(self.at..self.filled).unwrap_or_default();
-        if bytes.len() < Header::SIZE && !self.startup || self.skip > 0 {
-            return Ok(None);
+        if self.tag != 0 || self.skip > 0 || self.broken.is_some() {
+            return self.tag != 0;
         }
         let head = if self.startup {
             frame::startup_header(bytes)
@@ -76,29 +110,36 @@ impl Input {
         };
         match head {
             // 0 is no type of the protocol, and would mean here that nothing was read.
-            Ok(Some(head)) if head.tag == 0 => Err(Box::new(FrameError::LostSync {
-                tag: 0,
-                length: head.len as i32 + 4,
-            })),
+            Ok(Some(head)) if head.tag == 0 => {
+                self.broken = Some(Box::new(FrameError::LostSync {
+                    tag: 0,
+                    length: head.len as i32 + 4,
+                }));
+                false
+            }
             Ok(Some(head)) => {
                 self.chunk[self.at] = 0;
                 self.tag = head.tag;
                 self.len = head.len;
-                Ok(Some(head.tag))
+                true
             }
-            Ok(None) => Ok(None),
-            Err(error) => Err(Box::new(error)),
+            Ok(None) => false,
+            // The text of an old error may be still under way.
+            Err(error @ FrameError::OldError) if matches!(frame::old_error(bytes), Ok(None)) => {
+                let _ = error;
+                false
+            }
+            Err(error) => {
+                self.broken = Some(Box::new(error));
+                false
+            }
         }
     }
 
-    /// The tag of the next message, once the whole message is there.
-    #[inline]
-    pub(super) fn message(&mut self) -> Result<Option<u8>, Box<FrameError>> {
-        let tag = self.head()?;
-        if self.filled - self.at < Header::SIZE + self.len {
-            return Ok(None);
-        }
-        Ok(tag)
+    /// Before AuthenticationOk: only a few types of messages, and short ones, are believed.
+    pub(super) fn set_startup(&mut self, startup: bool) {
+        self.startup = startup;
+        self.careful = startup || self.skip > 0;
     }
 
     /// The body of the message that [`message`](Input::message) found.
@@ -139,6 +180,7 @@ impl Input {
         let here = whole.min(self.filled - self.at);
         self.at += here;
         self.skip = whole - here;
+        self.careful = self.startup || self.skip > 0;
         self.tag = 0;
         self.len = 0;
     }
@@ -150,6 +192,8 @@ impl Input {
         self.tag = 0;
         self.len = 0;
         self.skip = 0;
+        self.careful = self.startup;
+        self.broken = None;
         self.release(false);
     }
 

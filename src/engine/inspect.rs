@@ -22,7 +22,7 @@ impl State {
         }
         if let Some(head) = self.queue.front() {
             number(&mut line, "operation", head.operation);
-            text(&mut line, "kind", head.what);
+            text(&mut line, "kind", head.steps.what());
             fraction(&mut line, "operation_ms", milliseconds(head.since));
         }
         if self.over.is_none() {

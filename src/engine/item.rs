@@ -28,7 +28,7 @@ pub enum Reply {
     /// The portal has given as many rows as were asked for; continue it or end it with a sync.
     Suspended,
     /// The operation failed. The rows of an unfinished batch are dropped.
-    Error(Error),
+    Error(Box<Error>),
     /// Not executed: an operation before it in the same group failed.
     Skipped,
     /// A prepared statement was described; `None` when it returns no rows.
@@ -77,31 +77,36 @@ pub enum Verdict {
 
 /// A command tag (`INSERT 0 1`), kept in place when it is as short as those of queries are.
 #[derive(Clone, PartialEq, Eq)]
-pub struct CommandTag {
-    short: [u8; Self::SHORT],
-    len: u8,
-    long: Option<Box<[u8]>>,
+pub struct CommandTag(Tag);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Tag {
+    Short { len: u8, text: [u8; SHORT] },
+    Long(Box<[u8]>),
 }
 
-impl CommandTag {
-    const SHORT: usize = 23;
+const SHORT: usize = 22;
 
+impl CommandTag {
     pub(super) fn new(tag: &[u8]) -> Self {
-        let mut short = [0; Self::SHORT];
-        let len = tag.len().min(Self::SHORT);
-        short[..len].copy_from_slice(&tag[..len]);
-        Self {
-            short,
-            len: len as u8,
-            long: (tag.len() > Self::SHORT).then(|| tag.into()),
-        }
+        let mut text = [0; SHORT];
+        Self(match text.get_mut(..tag.len()) {
+            Some(start) => {
+                start.copy_from_slice(tag);
+                Tag::Short {
+                    len: tag.len() as u8,
+                    text,
+                }
+            }
+            None => Tag::Long(tag.into()),
+        })
     }
 
     /// The tag as the server wrote it.
     pub fn as_bytes(&self) -> &[u8] {
-        match &self.long {
-            Some(long) => long,
-            None => &self.short[..usize::from(self.len)],
+        match &self.0 {
+            Tag::Short { len, text } => &text[..usize::from(*len)],
+            Tag::Long(text) => text,
         }
     }
 
@@ -117,5 +122,25 @@ impl CommandTag {
 impl fmt::Debug for CommandTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", String::from_utf8_lossy(self.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_is_small_enough_to_be_moved_about() {
+        assert!(size_of::<Item>() <= 88, "{}", size_of::<Item>());
+    }
+
+    #[test]
+    fn a_tag_of_any_length_is_kept_whole() {
+        for len in 0..80 {
+            let text: Vec<u8> = (0..len).map(|at| b'A' + at % 26).collect();
+            assert_eq!(CommandTag::new(&text).as_bytes(), text);
+        }
+        assert_eq!(CommandTag::new(b"INSERT 0 17").rows(), Some(17));
+        assert_eq!(CommandTag::new(b"BEGIN").rows(), None);
     }
 }

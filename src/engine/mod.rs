@@ -48,7 +48,7 @@ use crate::link::{Answer, Ask, AskId, LinkError};
 use crate::rows::{Gather, Limits, OutOfMemory};
 
 /// The coroutine; what it returns is why the connection is over.
-type Task = Pin<Box<dyn Future<Output = Error> + Send>>;
+type Task = Pin<Box<dyn Future<Output = Box<Error>> + Send>>;
 
 /// What the engine needs before it can go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -211,7 +211,7 @@ impl Engine {
                 self.need()
             }
             Ok(Poll::Ready(error)) => {
-                self.end(error);
+                self.end(*error);
                 Need::default()
             }
             Err(_) => {
@@ -416,13 +416,13 @@ impl Engine {
 }
 
 /// The life of a connection. Connecting is boxed by itself, so that an idle connection pays for serving only.
-async fn live(plan: Plan, random: Random) -> Error {
+async fn live(plan: Plan, random: Random) -> Box<Error> {
     let connecting: Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> =
         Box::pin(async move { connect::connect(&plan, random).await });
     if let Err(error) = connecting.await {
-        return error;
+        return Box::new(error);
     }
-    connect::into_error(serve::serve().await)
+    Box::new(connect::into_error(serve::serve().await))
 }
 
 impl State {
@@ -453,6 +453,7 @@ impl State {
             last_ask: 0,
             answer: None,
             linked: false,
+            broken: None,
             lost: None,
             fatal: None,
             over: None,
@@ -486,7 +487,7 @@ impl State {
         let mut outcome = Outcome::Failed;
         while let Some(head) = self.queue.front() {
             if outcome == Outcome::Failed && !head.failed {
-                self.push(Reply::Error(error.clone()));
+                self.push(Reply::Error(Box::new(error.clone())));
             }
             let transaction = self.transaction();
             self.push(Reply::Done(Done {

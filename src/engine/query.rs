@@ -1,9 +1,11 @@
 //! Simple query (manual, "Message Flow"): any number of results, then ReadyForQuery.
 
-use super::extended::{begin, complete, copy_refused};
-use super::item::Reply;
-use super::serve::{Halt, error, unexpected};
-use super::wait::{reply, with};
+use std::ops::ControlFlow::{Break, Continue};
+
+use super::extended::{begin, complete, empty, refuse_copy};
+use super::serve::{Halt, failed, unexpected};
+use super::state::State;
+use super::wait::replies;
 use crate::wire::{
     CommandComplete, CopyBothResponse, CopyInResponse, CopyOutResponse, DataRow,
     EmptyQueryResponse, ErrorResponse, ReadyForQuery, RowDescription,
@@ -12,25 +14,24 @@ use crate::wire::{
 /// Reads the results of a simple query; leaves the ReadyForQuery.
 pub(super) async fn simple() -> Result<(), Halt> {
     loop {
-        match reply().await? {
-            RowDescription::TAG => with(begin)?,
-            DataRow::TAG => with(|state| state.rows())?,
-            CommandComplete::TAG => with(complete)?,
-            EmptyQueryResponse::TAG => with(|state| {
-                EmptyQueryResponse::decode(state.input.body())?;
-                state.consume()?;
-                state.push(Reply::EmptyQuery);
-                Ok::<(), super::wait::Stop>(())
-            })?,
-            ErrorResponse::TAG => {
-                error()?;
-                return Err(Halt::Failed);
+        let ended = replies(|state: &mut State, tag| {
+            match tag {
+                RowDescription::TAG => begin(state)?,
+                DataRow::TAG => state.rows()?,
+                CommandComplete::TAG => complete(state)?,
+                EmptyQueryResponse::TAG => empty(state)?,
+                ErrorResponse::TAG => return failed(state),
+                ReadyForQuery::TAG => return Ok(Break(true)),
+                CopyInResponse::TAG | CopyOutResponse::TAG | CopyBothResponse::TAG => {
+                    return Ok(Break(false));
+                }
+                tag => return Err(unexpected(tag, "the reply to a query").into()),
             }
-            ReadyForQuery::TAG => return Ok(()),
-            CopyInResponse::TAG | CopyOutResponse::TAG | CopyBothResponse::TAG => {
-                copy_refused().await?;
-            }
-            tag => return Err(unexpected(tag, "the reply to a query").into()),
+            Ok::<_, Halt>(Continue(()))
+        });
+        if ended.await? {
+            return Ok(());
         }
+        refuse_copy().await?;
     }
 }

@@ -1,11 +1,14 @@
 //! The serving part of a connection's life: takes the operations in order and reads their replies.
 
-use super::command::{Expect, Steps};
-use super::item::{Done, Outcome, Reply, Verdict};
-use super::wait::{Stop, command, reply, with};
+use std::ops::ControlFlow::{Break, Continue};
+
+use super::command::Steps;
+use super::item::{Done, Item, Outcome, Reply, Verdict};
+use super::state::State;
+use super::wait::{Stop, command, replies, with};
 use super::{extended, query};
 use crate::error::{Error, ServerError};
-use crate::wire::{ErrorResponse, ReadyForQuery, TransactionStatus};
+use crate::wire::{self, ErrorResponse, ReadyForQuery, TransactionStatus};
 
 /// How the replies of an operation ended before their time.
 #[derive(Debug)]
@@ -14,6 +17,12 @@ pub(super) enum Halt {
     Failed,
     /// The connection is over.
     Stop(Stop),
+}
+
+impl From<wire::Error> for Halt {
+    fn from(error: wire::Error) -> Self {
+        Self::Stop(error.into())
+    }
 }
 
 impl From<Stop> for Halt {
@@ -38,104 +47,106 @@ pub(super) async fn serve() -> Stop {
 
 /// One operation, from its first reply to its done.
 async fn operation() -> Result<(), Stop> {
-    let (steps, aborted) =
-        with(|state| (state.queue.front().map(|head| head.steps), state.aborted));
-    let steps = steps.unwrap_or_default();
-    let mut outcome = if aborted && !is_sync(steps) {
-        with(|state| state.push(Reply::Skipped));
-        Outcome::Skipped
-    } else {
-        match replies(steps).await {
-            Ok(()) => Outcome::Ok,
-            Err(Halt::Failed) => Outcome::Failed,
-            Err(Halt::Stop(stop)) => return Err(stop),
-        }
-    };
-    if steps.sync && !ready().await? {
-        outcome = Outcome::Failed;
-    }
-    with(|state| {
-        if steps.sync {
-            state.aborted = false;
-        } else if outcome == Outcome::Failed {
-            state.aborted = true;
-        }
-        if state.queue.front().is_some_and(|head| head.failed) && outcome == Outcome::Ok {
-            outcome = Outcome::Failed;
-        }
-        let transaction = state.transaction();
-        let clean = steps.sync && transaction == TransactionStatus::Idle;
-        state.push(Reply::Done(Done {
-            outcome,
-            transaction,
-            verdict: if clean {
-                Verdict::Clean
-            } else {
-                Verdict::InTransaction
-            },
-        }));
-        if let Some(name) = state.queue.pop_front().as_ref().and_then(Expect::changes) {
-            state.statements.changed(name);
-        }
+    let (steps, aborted) = with(|state| {
+        let head = state.queue.front().map(|head| head.steps);
+        (head.unwrap_or_default(), state.aborted)
     });
-    Ok(())
-}
-
-fn is_sync(steps: Steps) -> bool {
-    steps
-        == Steps {
-            sync: true,
-            ..Steps::default()
-        }
-}
-
-/// The replies between an operation's start and its ReadyForQuery.
-async fn replies(steps: Steps) -> Result<(), Halt> {
-    if steps.query {
+    let replies = if steps == Steps::SYNC {
+        Ok(())
+    } else if aborted {
+        with(|state| state.push(Reply::Skipped));
+        return done(steps, Outcome::Skipped).await;
+    } else if steps.has(Steps::QUERY) {
         query::simple().await
     } else {
-        extended::replies(steps).await
-    }
+        extended::extended(steps).await
+    };
+    let outcome = match replies {
+        Ok(()) => Outcome::Ok,
+        Err(Halt::Failed) => Outcome::Failed,
+        Err(Halt::Stop(stop)) => return Err(stop),
+    };
+    done(steps, outcome).await
 }
 
-/// Reads up to ReadyForQuery; false when the server reports an error first (a deferred constraint, say).
-async fn ready() -> Result<bool, Stop> {
-    let mut well = true;
-    loop {
-        match reply().await? {
-            ReadyForQuery::TAG => {
-                with(|state| {
-                    let message = ReadyForQuery::decode(state.input.body())?;
-                    state.facts.transaction = Some(message.status);
-                    state.consume()
-                })?;
-                return Ok(well);
-            }
-            ErrorResponse::TAG => {
-                error()?;
-                well = false;
-            }
-            tag => return Err(unexpected(tag, "the end of an operation")),
-        }
+/// The end of an operation: at its ReadyForQuery if it has its own Sync, else now.
+async fn done(steps: Steps, outcome: Outcome) -> Result<(), Stop> {
+    if !steps.has(Steps::SYNC) {
+        with(|state| {
+            state.aborted |= outcome == Outcome::Failed;
+            state.done(outcome, Verdict::InTransaction);
+        });
+        return Ok(());
     }
+    replies(move |state, tag| match tag {
+        ReadyForQuery::TAG => {
+            let status = ReadyForQuery::decode(state.input.body())?.status;
+            state.facts.transaction = Some(status);
+            state.consume()?;
+            state.aborted = false;
+            let verdict = match status {
+                TransactionStatus::Idle => Verdict::Clean,
+                _ => Verdict::InTransaction,
+            };
+            state.done(outcome, verdict);
+            Ok(Break(()))
+        }
+        // A constraint that is checked at the end of the transaction, say.
+        ErrorResponse::TAG => {
+            error(state)?;
+            Ok(Continue(()))
+        }
+        tag => Err(unexpected(tag, "the end of an operation")),
+    })
+    .await
 }
 
 /// Makes an item of the ErrorResponse at the head of the input.
-pub(super) fn error() -> Result<(), Stop> {
-    with(|state| {
-        ErrorResponse::decode(state.input.body())?;
-        let error = ServerError::new(state.input.body());
-        state.consume()?;
-        // The server replans or forgets: what is remembered of its statements may be wrong.
-        if matches!(error.sqlstate(), Some(b"26000" | b"0A000")) {
-            state.statements.clear();
+fn error(state: &mut State) -> Result<(), Stop> {
+    ErrorResponse::decode(state.input.body())?;
+    let error = ServerError::new(state.input.body());
+    state.consume()?;
+    // The server replans or forgets: what is remembered of its statements may be wrong.
+    if matches!(error.sqlstate(), Some(b"26000" | b"0A000")) {
+        state.statements.clear();
+    }
+    if error.is_fatal() {
+        state.fatal = Some(error.clone());
+    }
+    state.fail(Error::server(error));
+    Ok(())
+}
+
+/// The same where it ends the replies of an operation.
+pub(super) fn failed<T>(state: &mut State) -> Result<T, Halt> {
+    error(state)?;
+    state.portal_over();
+    Err(Halt::Failed)
+}
+
+impl State {
+    /// The last item of the operation at the head of the queue.
+    fn done(&mut self, outcome: Outcome, verdict: Verdict) {
+        let transaction = self.transaction();
+        let Some(head) = self.queue.pop_front() else {
+            return;
+        };
+        if let Some(name) = head.changes() {
+            self.statements.changed(name);
         }
-        if error.is_fatal() {
-            state.fatal = Some(error.clone());
-        }
-        state.fail(Error::server(error));
-        Ok(())
-    })
+        let outcome = match outcome {
+            Outcome::Ok if head.failed => Outcome::Failed,
+            outcome => outcome,
+        };
+        self.items.push_back(Item {
+            operation: head.operation,
+            reply: Reply::Done(Done {
+                outcome,
+                transaction,
+                verdict,
+            }),
+        });
+    }
 }
 
 /// A message that comes while no operation waits for one: a server's goodbye, or nonsense.

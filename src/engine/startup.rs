@@ -23,7 +23,7 @@ pub(super) async fn start_up(plan: &Plan, host: &Host, random: &mut Random) -> R
     authenticate::authenticate(plan, host, random).await?;
     with(|state| {
         state.facts.phase = Phase::Settling;
-        state.input.startup = false;
+        state.input.set_startup(false);
     });
     loop {
         match message().await? {

@@ -115,6 +115,8 @@ pub(super) struct State {
     pub answer: Option<Answer>,
     /// The net has a connected transport for us.
     pub linked: bool,
+    /// The peer broke the protocol: there are no more messages.
+    pub broken: Option<Stop>,
     pub lost: Option<LinkError>,
     /// A FATAL error that the server sent: the reason of the end of file that follows.
     pub fatal: Option<ServerError>,
@@ -144,44 +146,44 @@ impl State {
             && self.inbox < self.room.inbox
     }
 
-    pub(super) fn out_of_budget(&self) -> bool {
-        self.budget == 0
-    }
-
-    /// The next message that is the coroutine's business, once it is whole. What the server sends of its own accord
-    /// is peeled off here.
-    #[inline]
-    pub(super) fn next_message(&mut self) -> Result<Option<u8>, Stop> {
+    /// The tag of the next message that is the coroutine's business, once it is whole; 0 before. What the server sends
+    /// of its own accord is peeled off here. After an error there are no more messages: see `broken`.
+    #[inline(always)]
+    pub(super) fn next_message(&mut self) -> u8 {
         loop {
             if self.budget == 0 {
                 self.runnable = true;
-                return Ok(None);
+                return 0;
             }
             match self.input.message() {
-                Ok(Some(
-                    tag @ (wire::NoticeResponse::TAG
-                    | wire::NotificationResponse::TAG
-                    | wire::ParameterStatus::TAG),
-                )) => self.peel(tag)?,
-                Ok(found) => return Ok(found),
-                Err(error) => return self.not_a_message(*error),
+                tag @ (wire::NoticeResponse::TAG
+                | wire::NotificationResponse::TAG
+                | wire::ParameterStatus::TAG) => {
+                    if let Err(stop) = self.peel(tag) {
+                        self.broken = Some(stop);
+                        return 0;
+                    }
+                }
+                tag => return tag,
             }
         }
     }
 
     /// What was received does not begin like a message.
     #[cold]
-    fn not_a_message(&mut self, error: FrameError) -> Result<Option<u8>, Stop> {
+    pub(super) fn not_a_message(&self, error: FrameError) -> Error {
         // A server in trouble before it knows the protocol sends a text: its words are better than ours.
         let text = match error {
             FrameError::OldError => match frame::old_error(self.input.rest()) {
-                Ok(None) => return Ok(None),
-                Ok(Some(text)) => String::from_utf8_lossy(text).trim_end().to_owned(),
+                Ok(text) => {
+                    let text = String::from_utf8_lossy(text.unwrap_or_default());
+                    text.trim_end().to_owned()
+                }
                 Err(error) => error.to_string(),
             },
             _ => error.to_string(),
         };
-        Err(Stop::broken(Error::transport(text)))
+        Error::transport(text)
     }
 
     /// Notices, notifications and parameter changes come at any moment.
@@ -217,7 +219,7 @@ impl State {
     /// Peels what the server sends of its own accord while nothing else may be looked at. A damaged message stays where
     /// it is, for the coroutine to find.
     pub(super) fn sort_mail(&mut self) {
-        while let Ok(Some(tag @ (wire::NoticeResponse::TAG | wire::NotificationResponse::TAG))) =
+        while let tag @ (wire::NoticeResponse::TAG | wire::NotificationResponse::TAG) =
             self.input.message()
         {
             if self.peel(tag).is_err() {
@@ -266,7 +268,7 @@ impl State {
     /// Says that the operation at the head has failed.
     pub(super) fn fail(&mut self, error: Error) {
         self.gather.abandon();
-        self.push(Reply::Error(error));
+        self.push(Reply::Error(Box::new(error)));
         if let Some(head) = self.queue.front_mut() {
             head.failed = true;
         }
@@ -290,7 +292,7 @@ impl State {
             return Err(Stop::broken(Error::transport(NO_DESCRIPTION)));
         }
         loop {
-            if !matches!(self.input.message(), Ok(Some(wire::DataRow::TAG))) || self.budget == 0 {
+            if self.input.message() != wire::DataRow::TAG || self.budget == 0 {
                 return Ok(());
             }
             let len = self.input.body_len();
@@ -349,16 +351,14 @@ impl State {
 
     /// What remains when the whole row does not fit into memory: its operation fails, the connection lives.
     pub(super) fn skip_huge_row(&mut self) -> bool {
-        match self.input.head() {
-            Ok(Some(wire::DataRow::TAG)) => {
-                self.input.skip_message();
-                if !self.queue.front().is_some_and(|head| head.failed) {
-                    self.fail(Error::out_of_memory("a row of the result"));
-                }
-                true
-            }
-            _ => false,
+        if self.input.head() != wire::DataRow::TAG {
+            return false;
         }
+        self.input.skip_message();
+        if !self.queue.front().is_some_and(|head| head.failed) {
+            self.fail(Error::out_of_memory("a row of the result"));
+        }
+        true
     }
 
     pub(super) fn transaction(&self) -> TransactionStatus {

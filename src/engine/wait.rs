@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::mem::ManuallyDrop;
+use std::ops::ControlFlow;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -73,11 +74,46 @@ struct Wait<F> {
     waited: bool,
 }
 
-impl<T, F> Future for Wait<F>
+impl State {
+    /// Whether the wait is over although what it waits for is not there.
+    #[inline]
+    fn stopped(&mut self, minds_loss: bool) -> Option<Stop> {
+        if self.deadline.is_none() && self.lost.is_none() && self.broken.is_none() {
+            return self.no_message();
+        }
+        self.stopped_by(minds_loss)
+    }
+
+    /// Whether what was received is no message.
+    #[inline]
+    fn no_message(&mut self) -> Option<Stop> {
+        let error = self.input.broken.take()?;
+        Some(Stop::broken(self.not_a_message(*error)))
+    }
+
+    #[cold]
+    fn stopped_by(&mut self, minds_loss: bool) -> Option<Stop> {
+        if let Some(stop) = self.broken.take().or_else(|| self.no_message()) {
+            return Some(stop);
+        }
+        if self.deadline.is_some_and(|deadline| self.now >= deadline) {
+            return Some(Stop::Deadline);
+        }
+        match &self.lost {
+            Some(lost) if minds_loss && self.budget > 0 && !self.starved => {
+                Some(Stop::Lost(Box::new(lost.clone())))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl<T, E, F> Future for Wait<F>
 where
-    F: FnMut(&mut State) -> Result<Option<T>, Stop> + Unpin,
+    E: From<Stop>,
+    F: FnMut(&mut State) -> Result<Option<T>, E> + Unpin,
 {
-    type Output = Result<T, Stop>;
+    type Output = Result<T, E>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
@@ -88,17 +124,10 @@ where
                 Err(stop) => return Poll::Ready(Err(stop)),
                 Ok(None) => {}
             }
-            if state.deadline.is_some_and(|deadline| state.now >= deadline) {
-                return Poll::Ready(Err(Stop::Deadline));
+            if let Some(stop) = state.stopped(wait.minds_loss) {
+                return Poll::Ready(Err(stop.into()));
             }
-            if wait.minds_loss
-                && !state.out_of_budget()
-                && !state.starved
-                && let Some(lost) = &state.lost
-            {
-                return Poll::Ready(Err(Stop::Lost(Box::new(lost.clone()))));
-            }
-            if !wait.waited || state.awaiting.at != wait.at {
+            if !wait.waited {
                 wait.waited = true;
                 state.awaiting = Awaiting {
                     what: wait.what,
@@ -115,7 +144,10 @@ where
 #[track_caller]
 pub(super) fn message() -> impl Future<Output = Result<u8, Stop>> + Send {
     Wait {
-        ready: State::next_message,
+        ready: |state: &mut State| match state.next_message() {
+            0 => Ok(None),
+            tag => Ok(Some(tag)),
+        },
         what: "a message from the server",
         at: Location::caller(),
         minds_loss: true,
@@ -123,16 +155,30 @@ pub(super) fn message() -> impl Future<Output = Result<u8, Stop>> + Send {
     }
 }
 
-/// A message, and room for the items that come of it.
+/// Messages, one after the other, and room for the items that come of them: `handle` gets the tag of each and the state
+/// to read it from, and says whether more is expected or what the replies have come to.
 #[track_caller]
-pub(super) fn reply() -> impl Future<Output = Result<u8, Stop>> + Send {
+pub(super) fn replies<T, E: From<Stop>>(
+    mut handle: impl FnMut(&mut State, u8) -> Result<ControlFlow<T>, E> + Send + Unpin,
+) -> impl Future<Output = Result<T, E>> + Send
+where
+    T: Send,
+    E: Send,
+{
     Wait {
-        ready: |state: &mut State| {
-            if state.has_room() {
-                state.next_message()
-            } else {
-                state.starved = true;
-                Ok(None)
+        ready: move |state: &mut State| {
+            loop {
+                if !state.has_room() {
+                    state.starved = true;
+                    return Ok(None);
+                }
+                let tag = state.next_message();
+                if tag == 0 {
+                    return Ok(None);
+                }
+                if let ControlFlow::Break(value) = handle(state, tag)? {
+                    return Ok(Some(value));
+                }
             }
         },
         what: "a reply from the server",
@@ -150,7 +196,10 @@ pub(super) fn command() -> impl Future<Output = Result<Option<u8>, Stop>> + Send
             if !state.queue.is_empty() {
                 return Ok(Some(None));
             }
-            state.next_message().map(|message| message.map(Some))
+            match state.next_message() {
+                0 => Ok(None),
+                tag => Ok(Some(Some(tag))),
+            }
         },
         what: "an operation to be started",
         at: Location::caller(),
@@ -183,7 +232,7 @@ pub(super) fn portal() -> impl Future<Output = Result<bool, Stop>> + Send {
 #[track_caller]
 pub(super) fn answer(what: &'static str) -> impl Future<Output = Result<Answer, Stop>> + Send {
     Wait {
-        ready: |state: &mut State| Ok(state.answer.take()),
+        ready: |state: &mut State| Ok::<_, Stop>(state.answer.take()),
         what,
         at: Location::caller(),
         minds_loss: false,

@@ -9,11 +9,11 @@ use super::{Block, Columns, OutOfMemory};
 #[derive(Debug)]
 pub struct Batch {
     columns: Arc<Columns>,
-    /// The format of all values where the Bind message said it; else the columns say.
-    format: Option<i16>,
     rows: usize,
     memory: usize,
     first: Block,
+    /// The format of all values where the Bind message said it; else the columns say.
+    format: Option<i16>,
     /// What a large result has besides.
     more: Option<Box<More>>,
 }

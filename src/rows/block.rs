@@ -18,13 +18,19 @@ pub(super) const FIRST: usize = 6;
 pub struct Block {
     /// The bytes; in a block made by copying the index follows at `index_at`: one allocation for both.
     data: Box<[u8]>,
-    /// The index of a block that took over a whole chunk.
-    index: Box<[u8]>,
-    index_at: usize,
-    /// Values that are longer than their length word says: (where the value begins, its length), in ascending order.
-    aside: Box<[(u32, u32)]>,
+    large: Option<Box<Large>>,
+    index_at: u32,
     rows: u32,
     columns: u16,
+}
+
+/// What only blocks with much in them have.
+#[derive(Debug, Default)]
+struct Large {
+    /// The index of a block that took over a whole chunk.
+    index: Box<[u8]>,
+    /// Values that are longer than their length word says: (where the value begins, its length), in ascending order.
+    aside: Box<[(u32, u32)]>,
 }
 
 /// A block's parts for the C border, which reads checked cells without a second check.
@@ -62,9 +68,11 @@ impl Block {
         kept.extend_from_slice(index);
         Ok(Self {
             data: data.into_boxed_slice(),
-            index: kept.into_boxed_slice(),
+            large: Some(Box::new(Large {
+                index: kept.into_boxed_slice(),
+                aside: aside.into_boxed_slice(),
+            })),
             index_at: 0,
-            aside: aside.into_boxed_slice(),
             rows,
             columns,
         })
@@ -97,9 +105,13 @@ impl Block {
         }
         Ok(Self {
             data: data.into_boxed_slice(),
-            index: Box::default(),
-            index_at,
-            aside: aside.into_boxed_slice(),
+            large: (!aside.is_empty()).then(|| {
+                Box::new(Large {
+                    index: Box::default(),
+                    aside: aside.into_boxed_slice(),
+                })
+            }),
+            index_at: index_at as u32,
             rows,
             columns,
         })
@@ -112,8 +124,12 @@ impl Block {
     }
 
     /// Bytes that the block holds on to.
+    #[inline]
     pub fn memory(&self) -> usize {
-        self.data.len() + self.index.len() + self.aside.len() * size_of::<(u32, u32)>()
+        let large = self.large.as_ref().map_or(0, |large| {
+            large.index.len() + size_of_val(&*large.aside) + size_of::<Large>()
+        });
+        self.data.len() + large
     }
 
     /// The parts, for readers that address cells by themselves.
@@ -122,7 +138,7 @@ impl Block {
         Raw {
             data: &self.data,
             index: self.index(),
-            aside: &self.aside,
+            aside: self.aside(),
             rows: self.rows(),
             stride: stride(self.columns as usize),
         }
@@ -142,12 +158,16 @@ impl Block {
         self.data.get(at..at + len + 1)
     }
 
+    #[inline]
     fn index(&self) -> &[u8] {
-        if self.index.is_empty() {
-            &self.data[self.index_at..]
-        } else {
-            &self.index
+        match &self.large {
+            Some(large) if !large.index.is_empty() => &large.index,
+            _ => self.data.get(self.index_at as usize..).unwrap_or_default(),
         }
+    }
+
+    fn aside(&self) -> &[(u32, u32)] {
+        self.large.as_ref().map_or(&[], |large| &large.aside)
     }
 
     /// Where a value lies, and its length.
@@ -185,11 +205,11 @@ impl Block {
     fn length(&self, at: usize) -> Option<usize> {
         let word = self.data.get(at - 4..at)?.first_chunk::<4>()?;
         match u32::from_be_bytes(*word) {
-            LOOK_ASIDE => self
-                .aside
-                .binary_search_by_key(&(at as u32), |&(at, _)| at)
-                .ok()
-                .map(|found| self.aside[found].1 as usize),
+            LOOK_ASIDE => {
+                let aside = self.aside();
+                let found = aside.binary_search_by_key(&(at as u32), |&(at, _)| at);
+                found.ok().map(|found| aside[found].1 as usize)
+            }
             length => Some(length as usize),
         }
     }

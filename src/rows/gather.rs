@@ -256,17 +256,28 @@ impl Gather {
     }
 
     /// Forgets rows, keeps the columns; a large index goes back to the pool.
+    #[inline]
     fn forget(&mut self) {
-        self.blocks.clear();
+        if self.rows > 0 {
+            self.clear_chunk();
+            self.aside.clear();
+        }
+        if self.block_rows > 0 || self.index.len() > SMALL {
+            self.forget_large();
+        }
+    }
+
+    #[cold]
+    fn forget_large(&mut self) {
+        self.blocks = Vec::new();
         self.block_rows = 0;
         self.block_bytes = 0;
-        self.aside.clear();
-        self.clear_chunk();
         if self.index.len() > SMALL {
             chunk::give(mem::take(&mut self.index));
         }
     }
 
+    #[inline]
     fn clear_chunk(&mut self) {
         self.used = 0;
         self.rows = 0;

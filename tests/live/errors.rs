@@ -11,7 +11,7 @@ fn error_of(session: &mut Session, sql: &str) -> Error {
     let operation = session.conn.start_query(sql).unwrap();
     for reply in session.until(operation, is_done) {
         if let Reply::Error(error) = reply {
-            return error;
+            return *error;
         }
     }
     panic!("{sql}: no error");

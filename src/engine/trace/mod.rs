@@ -117,7 +117,8 @@ impl State {
     #[cold]
     pub(super) fn trace_backend(&mut self) {
         let Some(trace) = &mut self.trace else { return };
-        if let Ok(Some(tag)) = self.input.message() {
+        let tag = self.input.message();
+        if tag != 0 {
             trace.backend(tag, self.input.body());
         }
     }
