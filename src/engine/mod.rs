@@ -101,6 +101,11 @@ impl Engine {
         self.task.as_ref().map_or(0, |task| size_of_val(&**task))
     }
 
+    /// Bytes of the state itself, without what it has on the heap.
+    pub fn state_size(&self) -> usize {
+        size_of::<State>()
+    }
+
     #[inline]
     fn state(&self) -> &State {
         match &self.state {
