@@ -7,8 +7,10 @@ pub mod c;
 pub mod cluster;
 pub mod options;
 mod postmaster;
+pub mod script;
 pub mod servers;
 pub mod shared;
+pub mod sim;
 mod system;
 
 pub use alloc::Counting;

@@ -1,0 +1,368 @@
+//! An engine, scripted servers and a clock in memory: the same calls as over real sockets, and every run the same. Knows no I/O.
+//!
+//! [`Bench`] carries bytes and answers at a [`Pace`]; [`Session`] is a client's program, [`Session::replay`] runs it and
+//! writes down what the client sees.
+
+mod session;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use pgpoll::conninfo::{Options, Plan, Surroundings};
+use pgpoll::engine::{Engine, Need, Random, Room};
+use pgpoll::link::{Answer, Ask, AskId, LinkError, LinkErrorKind, Peer};
+
+use crate::script::{Ending, Player, Script};
+
+pub use session::{Act, Session, Transcript, What, shown};
+
+/// Where the simulated clock begins.
+pub const START: u64 = 1_000_000_000;
+
+/// The policy of the native face.
+pub const ROOM: Room = Room {
+    items: 256,
+    bytes: 1024 * 1024,
+    inbox: 1024 * 1024,
+};
+
+/// What comes of dialling an address.
+#[derive(Debug, Clone)]
+pub enum Server {
+    /// This script is played.
+    Plays(Script),
+    /// Nobody listens.
+    Refuses,
+    /// Nothing comes back at all.
+    IsSilent,
+}
+
+/// How bytes travel in one direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chunks {
+    /// As many as there are and fit.
+    All,
+    /// The same, but not over this position in the stream in one go.
+    SplitAt(usize),
+    /// At most so many at once.
+    Of(usize),
+    /// As many as the seed says.
+    Random,
+}
+
+/// How everything travels.
+#[derive(Debug, Clone)]
+pub struct Pace {
+    /// From the server.
+    pub inbound: Chunks,
+    /// To the server.
+    pub outbound: Chunks,
+    /// The transport is lost once the client has received so many bytes.
+    pub cut: Option<usize>,
+    /// Nothing more comes from the server once the client has received so many bytes.
+    pub hold: Option<usize>,
+    /// Names are resolved; else the resolver is silent.
+    pub resolves: bool,
+    /// The work budget of each advance.
+    pub budget: usize,
+    /// Items are left until nothing else can be done, and then taken one by one.
+    pub lazy: bool,
+    /// For what is random.
+    pub seed: u64,
+    /// What the servers say is kept.
+    pub record: bool,
+}
+
+impl Default for Pace {
+    /// Everything at once.
+    fn default() -> Self {
+        Self {
+            inbound: Chunks::All,
+            outbound: Chunks::All,
+            cut: None,
+            hold: None,
+            resolves: true,
+            budget: 512 * 1024,
+            lazy: false,
+            seed: 0,
+            record: false,
+        }
+    }
+}
+
+/// One engine and the world around it.
+#[derive(Debug)]
+pub struct Bench {
+    /// The engine.
+    pub engine: Engine,
+    /// The clock: monotonic nanoseconds.
+    pub now: u64,
+    /// How everything travels.
+    pub pace: Pace,
+    /// Addresses dialled so far.
+    pub dialled: usize,
+    /// Bytes that the client has received from all servers.
+    pub received: usize,
+    /// Bytes that the client has sent to all servers.
+    pub sent: usize,
+    /// What the servers said, where the pace says to keep it.
+    pub stream: Vec<u8>,
+    servers: VecDeque<Server>,
+    player: Option<Player>,
+    random: u64,
+}
+
+/// A plan from a connection string alone: no environment, no files. Made once: thousands of replays ask for the same.
+pub fn plan(conninfo: &str) -> Plan {
+    thread_local! {
+        static PLANS: RefCell<BTreeMap<String, Plan>> = const { RefCell::new(BTreeMap::new()) };
+    }
+    let make = || {
+        let from = Surroundings::empty().with_account("tester", "/home/tester");
+        let mut options = Options::parse(conninfo.as_bytes()).unwrap();
+        options.fill_defaults(&from).unwrap();
+        options.plan(&from).unwrap().0
+    };
+    PLANS.with_borrow_mut(|plans| {
+        plans
+            .entry(conninfo.to_owned())
+            .or_insert_with(make)
+            .clone()
+    })
+}
+
+/// The loss of a transport in good order, as the net words it.
+pub fn closed() -> LinkError {
+    LinkError {
+        kind: LinkErrorKind::Closed,
+        errno: 0,
+        text: String::from("server closed the connection unexpectedly"),
+    }
+}
+
+/// The loss of a transport by a reset, as the net words it.
+pub fn reset() -> LinkError {
+    LinkError {
+        kind: LinkErrorKind::Receive,
+        errno: libc::ECONNRESET,
+        text: String::from("Connection reset by peer"),
+    }
+}
+
+impl Bench {
+    /// A client that connects as `conninfo` says, to one server.
+    pub fn new(conninfo: &str, script: &Script) -> Self {
+        Self::with(conninfo, [Server::Plays(script.clone())], Pace::default())
+    }
+
+    /// The same with a pace; the servers are met in the order of dialling.
+    pub fn with(conninfo: &str, servers: impl Into<VecDeque<Server>>, pace: Pace) -> Self {
+        Self::with_room(conninfo, servers, pace, ROOM)
+    }
+
+    /// The same with a policy of what may be left untaken.
+    pub fn with_room(
+        conninfo: &str,
+        servers: impl Into<VecDeque<Server>>,
+        pace: Pace,
+        room: Room,
+    ) -> Self {
+        let random = pace.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        Self {
+            engine: Engine::new(plan(conninfo), Random::new([7; 32]), room),
+            now: START,
+            pace,
+            dialled: 0,
+            received: 0,
+            sent: 0,
+            stream: Vec::new(),
+            servers: servers.into(),
+            player: None,
+            random,
+        }
+    }
+
+    /// A bench that is connected: everything up to ReadyForQuery has happened.
+    pub fn connected(script: &Script) -> Self {
+        let mut bench = Self::new("host=127.0.0.1 user=tester password=secret", script);
+        bench.poll();
+        assert!(bench.engine.facts().is_ready(), "{}", bench.place());
+        bench
+    }
+
+    /// What a connection's poll does: moves bytes and runs the engine until nothing changes.
+    ///
+    /// # Panics
+    /// If it never ends.
+    pub fn poll(&mut self) -> Need {
+        self.engine.flush_open_group().unwrap();
+        for _ in 0..10_000_000 {
+            let (need, progress) = self.turn();
+            if !progress {
+                return need;
+            }
+        }
+        panic!("no end: {}", self.place());
+    }
+
+    /// One advance, and what it asks for. Whether anything happened.
+    pub fn turn(&mut self) -> (Need, bool) {
+        let need = self.engine.advance(self.now, self.pace.budget);
+        self.check(need);
+        let mut progress = need.runnable;
+        while let Some((id, ask)) = self.engine.ask() {
+            self.answer(id, ask);
+            progress = true;
+        }
+        progress |= need.write && self.send();
+        progress |= need.read && self.receive();
+        (need, progress)
+    }
+
+    /// The server that the client is connected to.
+    pub fn player(&self) -> Option<&Player> {
+        self.player.as_ref()
+    }
+
+    /// The server says something that its script does not know of.
+    pub fn inject(&mut self, bytes: &[u8]) {
+        let room = self.engine.room().unwrap();
+        room[..bytes.len()].copy_from_slice(bytes);
+        self.engine.received(bytes.len());
+    }
+
+    /// Where everything stands, for the message of a test that fails.
+    pub fn place(&self) -> String {
+        let server = self.player.as_ref().map(Player::place);
+        format!("{} server: {server:?}", self.engine.inspect(self.now))
+    }
+
+    /// A number below `end`.
+    pub fn random(&mut self, end: usize) -> usize {
+        // xorshift64*: good enough to choose, and the same everywhere.
+        self.random ^= self.random >> 12;
+        self.random ^= self.random << 25;
+        self.random ^= self.random >> 27;
+        let high = self.random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
+        high as usize % end.max(1)
+    }
+
+    /// Holds after every advance: there is always something to wait for, to do or to take.
+    fn check(&self, need: Need) {
+        let (notice, notification) = self.engine.has_mail();
+        let waits = need.read || need.write || need.runnable || need.answer;
+        let has = self.engine.peek().is_some() || notice || notification;
+        assert!(
+            waits || has || self.engine.error().is_some(),
+            "nothing to wait for: {}",
+            self.place()
+        );
+        assert!(
+            !need.write || !self.engine.output().is_empty(),
+            "WRITE without output"
+        );
+    }
+
+    fn answer(&mut self, id: AskId, ask: Ask) {
+        let answer = match ask {
+            Ask::Resolve { port, .. } if self.pace.resolves => {
+                Answer::Resolved(vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)])
+            }
+            Ask::Resolve { .. } => return,
+            Ask::Dial { .. } => {
+                self.player = None;
+                self.dialled += 1;
+                match self.servers.pop_front() {
+                    Some(Server::Plays(script)) => {
+                        self.player = Some(Player::new(&script));
+                        Answer::Dialled(Peer::default())
+                    }
+                    Some(Server::Refuses) => Answer::Failed(LinkError {
+                        kind: LinkErrorKind::Dial,
+                        errno: libc::ECONNREFUSED,
+                        text: String::from("Connection refused"),
+                    }),
+                    Some(Server::IsSilent) => return,
+                    None => panic!("no server is left to dial: {}", self.place()),
+                }
+            }
+            Ask::Hangup => {
+                self.player = None;
+                return;
+            }
+        };
+        self.engine.answer(id, answer);
+    }
+
+    fn send(&mut self) -> bool {
+        let len = self.engine.output().len();
+        let count = self.chunk(self.pace.outbound, self.sent, len);
+        let Some(player) = &mut self.player else {
+            return false;
+        };
+        if player.ending().is_none() {
+            player.hear(&self.engine.output()[..count]);
+        }
+        self.engine.sent(count);
+        self.sent += count;
+        count > 0
+    }
+
+    fn receive(&mut self) -> bool {
+        if self.pace.cut == Some(self.received) {
+            self.pace.cut = None;
+            self.player = None;
+            self.engine.lost(closed());
+            return true;
+        }
+        let Some(player) = &self.player else {
+            return false;
+        };
+        let said = player.said().len();
+        let mut count = self.chunk(self.pace.inbound, self.received, said);
+        for limit in [self.pace.cut, self.pace.hold].into_iter().flatten() {
+            count = count.min(limit.saturating_sub(self.received));
+        }
+        if count == 0 {
+            return self.lose();
+        }
+        let Some(player) = &mut self.player else {
+            return false;
+        };
+        let Some(room) = self.engine.room() else {
+            return true;
+        };
+        count = count.min(room.len());
+        room[..count].copy_from_slice(&player.said()[..count]);
+        if self.pace.record {
+            self.stream.extend_from_slice(&player.said()[..count]);
+        }
+        player.took(count);
+        self.engine.received(count);
+        self.received += count;
+        true
+    }
+
+    /// Tells the engine of the end of the connection, if the script has come to it.
+    fn lose(&mut self) -> bool {
+        match self.player.as_ref().and_then(Player::ending) {
+            None => return false,
+            Some(Ending::Close) => self.engine.lost(closed()),
+            Some(Ending::Reset) => self.engine.lost(reset()),
+        }
+        self.player = None;
+        true
+    }
+
+    /// How many of `len` bytes travel now, `at` bytes after the beginning of the stream.
+    fn chunk(&mut self, chunks: Chunks, at: usize, len: usize) -> usize {
+        match chunks {
+            Chunks::All => len,
+            Chunks::SplitAt(position) if at < position => len.min(position - at),
+            Chunks::SplitAt(_) => len,
+            Chunks::Of(most) => len.min(most),
+            Chunks::Random => len.min(1 + self.random(1 << (1 + at % 11))),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The transport is lost after every byte: one error, one done for each operation, nothing that was not there before.
+
+use testkit::script::sessions;
+use testkit::sim::{Pace, Transcript};
+
+use super::{positions, whole};
+
+/// Whether an item is there because the connection was lost.
+fn is_of_the_loss(item: &str) -> bool {
+    item.contains(" error Transport ") || item.ends_with(" Lost")
+}
+
+fn check(name: &str, position: usize, whole: &Transcript, seen: &Transcript) {
+    let place = format!("{name} cut at {position}: {}", seen.place);
+    let Some(error) = &seen.error else {
+        // Another host was there to go to.
+        assert!(seen.finished && seen.dialled > 1, "{place}");
+        assert_eq!(seen.items, whole.items, "{place}");
+        return;
+    };
+    let said_before = whole.error.as_ref();
+    assert!(
+        said_before == Some(error)
+            || error
+                .message()
+                .contains("server closed the connection unexpectedly\n"),
+        "{place}"
+    );
+    let before: Vec<&String> = seen
+        .items
+        .iter()
+        .take_while(|item| !is_of_the_loss(item))
+        .collect();
+    let after = &seen.items[before.len()..];
+    assert!(
+        after.iter().all(|item| is_of_the_loss(item)),
+        "{place} {after:?}"
+    );
+    assert!(
+        whole.items.iter().zip(&before).all(|(a, b)| a == *b),
+        "{place}"
+    );
+    assert!(whole.notices.starts_with(&seen.notices), "{place}");
+    assert!(
+        whole.notifications.starts_with(&seen.notifications),
+        "{place}"
+    );
+}
+
+#[test]
+fn every_session_cut_at_every_byte() {
+    let mut cases = 0;
+    for session in sessions::all() {
+        let whole = whole(&session);
+        for position in positions(&whole) {
+            for lazy in [false, true] {
+                let seen = session.replay(Pace {
+                    cut: Some(position),
+                    lazy,
+                    ..Pace::default()
+                });
+                check(&session.name, position, &whole, &seen);
+                cases += 1;
+            }
+        }
+    }
+    println!("cut at every byte: {cases} cases");
+}
