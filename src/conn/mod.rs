@@ -139,31 +139,28 @@ impl Connection {
         self.write_blocked = false;
         let mut left = BUDGET;
         let mut drained = false;
-        let mut need = self.engine.advance(now, BUDGET);
+        let mut need = self.engine.need();
+        // At least once: an operation was started, a deadline has passed, or items were taken.
+        let mut news = true;
         loop {
-            let mut progress = self.converse();
+            news |= self.converse();
             if need.write && !self.write_blocked {
-                progress |= self.flush();
+                self.flush();
             }
             if need.read && !drained && left > 0 {
-                match self.receive(left) {
-                    Some(0) => drained = true,
-                    Some(count) => {
-                        left -= count.min(left);
-                        progress = true;
-                    }
-                    None => {
-                        drained = true;
-                        progress = true;
-                    }
-                }
+                let received = self.receive(left);
+                left -= received.unwrap_or(0);
+                drained = received.is_none_or(|count| count == 0);
+                news |= received != Some(0);
             }
-            if !progress {
+            if !news {
                 break;
             }
+            news = false;
             need = self.engine.advance(now, BUDGET);
         }
         need.runnable |= need.read && left == 0 && !drained;
+        need.write &= !self.engine.output().is_empty();
         self.check_for_stall(need);
         self.readiness(need)
     }
