@@ -181,8 +181,9 @@ fn a_connection_allocates_a_result_and_nothing_else() {
                 assert_eq!(drive(conn), 1);
             }
         };
-        pipeline(&mut conn);
-        assert_eq!(made(|| pipeline(&mut conn)).0, 100);
+        // How many are finished before the first is taken, and so how long the queue of items gets, is chance.
+        let fewest = (0..8).map(|_| made(|| pipeline(&mut conn)).0).min();
+        assert_eq!(fewest, Some(100));
     }
 }
 
@@ -198,6 +199,16 @@ fn idle(conninfo: &str) -> Box<Connection> {
     conn
 }
 
+/// Results of many chunks, and then nothing.
+fn use_it(conn: &mut Connection) {
+    for _ in 0..50 {
+        conn.start_query("select repeat('x', 3000) from generate_series(1, 200)")
+            .unwrap();
+        assert_eq!(drive(conn), 200);
+    }
+    conn.poll();
+}
+
 #[test]
 fn an_idle_connection_is_small() {
     let cluster = shared();
@@ -210,7 +221,7 @@ fn an_idle_connection_is_small() {
         ),
     ] {
         // What a thread keeps for all its connections is not one connection's.
-        drop(idle(&conninfo));
+        use_it(&mut idle(&conninfo));
         let before = thread();
         let conn = idle(&conninfo);
         let held = (thread() - before).held;
@@ -226,12 +237,7 @@ fn an_idle_connection_is_small() {
         );
         // Nor does it grow by being used.
         let mut conn = conn;
-        for _ in 0..50 {
-            conn.start_query("select repeat('x', 3000) from generate_series(1, 200)")
-                .unwrap();
-            assert_eq!(drive(&mut conn), 200);
-        }
-        conn.poll();
+        use_it(&mut conn);
         let after = (thread() - before).held;
         assert!(after <= held + 64, "{held} bytes before, {after} after use");
         drop(conn);
