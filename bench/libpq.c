@@ -1,0 +1,195 @@
+/* The works with libpq, as its manual has them: blocking calls. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <libpq-fe.h>
+
+#include "work.h"
+
+static PGconn *connection;
+
+static PGconn *open_connection(void)
+{
+    PGconn *opened = PQconnectdb("");
+
+    if (PQstatus(opened) != CONNECTION_OK)
+        fail(PQerrorMessage(opened));
+    return opened;
+}
+
+static void start(void)
+{
+    connection = open_connection();
+    begin();
+}
+
+/* The result if it has rows. */
+static PGresult *checked(PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+
+    if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK && status != PGRES_SINGLE_TUPLE
+#ifdef LIBPQ_HAS_CHUNK_MODE
+        && status != PGRES_TUPLES_CHUNK
+#endif
+    )
+        fail(PQerrorMessage(connection));
+    return result;
+}
+
+static void see_cells(const PGresult *result)
+{
+    int rows = PQntuples(result), row, column;
+
+    for (row = 0; row < rows; row++)
+        for (column = 0; column < COLUMNS; column++)
+            see(PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column));
+}
+
+static void held(long n)
+{
+    PGresult *result;
+
+    start();
+    result = checked(PQexec(connection, row_query(n)));
+    seen += (unsigned long)PQntuples(result);
+    PQclear(result);
+}
+
+static void cells(long n)
+{
+    PGresult *result;
+
+    start();
+    result = checked(PQexec(connection, row_query(n)));
+    see_cells(result);
+    PQclear(result);
+}
+
+static void binary(long n)
+{
+    PGresult *result;
+
+    start();
+    result = checked(PQexecParams(connection, row_query(n), 0, NULL, NULL, NULL, NULL, 1));
+    see_cells(result);
+    PQclear(result);
+}
+
+/* What PQsetSingleRowMode and PQsetChunkedRowsMode deliver. */
+static void see_pieces(void)
+{
+    PGresult *result;
+
+    while ((result = PQgetResult(connection)) != NULL) {
+        see_cells(checked(result));
+        PQclear(result);
+    }
+}
+
+static void single(long n)
+{
+    start();
+    if (!PQsendQuery(connection, row_query(n)) || !PQsetSingleRowMode(connection))
+        fail(PQerrorMessage(connection));
+    see_pieces();
+}
+
+#ifdef LIBPQ_HAS_CHUNK_MODE
+static void batches(long n)
+{
+    start();
+    if (!PQsendQuery(connection, row_query(n)) || !PQsetChunkedRowsMode(connection, BATCH))
+        fail(PQerrorMessage(connection));
+    see_pieces();
+}
+#endif
+
+static void point(long n)
+{
+    start();
+    PQclear(checked(PQprepare(connection, "point", POINT_QUERY, 0, NULL)));
+    begin();
+    for (; n > 0; n--) {
+        const char *value = next_value();
+        PGresult *result = checked(PQexecPrepared(connection, "point", 1, &value, NULL, NULL, 0));
+
+        see(PQgetvalue(result, 0, 0), (size_t)PQgetlength(result, 0, 0));
+        PQclear(result);
+    }
+}
+
+static void simple(long n)
+{
+    start();
+    for (; n > 0; n--) {
+        PGresult *result = checked(PQexec(connection, SIMPLE_QUERY));
+
+        see(PQgetvalue(result, 0, 0), (size_t)PQgetlength(result, 0, 0));
+        PQclear(result);
+    }
+}
+
+static void connecting(long n)
+{
+    for (; n > 0; n--)
+        PQfinish(open_connection());
+}
+
+/* Kept open until the program ends. */
+static void idle(long n)
+{
+    for (; n > 0; n--)
+        connection = open_connection();
+}
+
+static void used(long n)
+{
+    for (; n > 0; n--) {
+        PGresult *result;
+
+        connection = open_connection();
+        result = checked(PQexec(connection, SIMPLE_QUERY));
+        seen += (unsigned long)PQntuples(result);
+        PQclear(result);
+    }
+}
+
+static void memory(long n)
+{
+    start();
+    seen += (unsigned long)PQntuples(checked(PQexec(connection, row_query(n))));
+}
+
+/* Not measured: what the table says of itself. */
+static void library(long n)
+{
+    (void)n;
+    seen = (unsigned long)PQlibVersion();
+}
+
+static void server(long n)
+{
+    (void)n;
+    start();
+    seen = (unsigned long)PQserverVersion(connection);
+}
+
+const struct work works[] = {
+    { "held", held },
+    { "cells", cells },
+    { "binary", binary },
+    { "single", single },
+#ifdef LIBPQ_HAS_CHUNK_MODE
+    { "batches", batches },
+#endif
+    { "point", point },
+    { "simple", simple },
+    { "connect", connecting },
+    { "idle", idle },
+    { "used", used },
+    { "memory", memory },
+    { "library", library },
+    { "server", server },
+    { NULL, NULL },
+};

@@ -1,0 +1,226 @@
+/* The works with pgpoll, as its README has them: conn_poll, poll(2), conn_get_result. */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <pgpoll.h>
+
+#include "work.h"
+
+static Conn *connection;
+
+/* Polls and waits until there is something to take, or nothing to wait for. */
+static void drive(Conn *conn)
+{
+    for (;;) {
+        uint32_t bits = conn_poll(conn);
+        struct pollfd fd;
+
+        if (bits & (CONN_RESULT | CONN_IDLE | CONN_FAILED | CONN_MISUSE))
+            return;
+        if (bits & CONN_RUNNABLE)
+            continue;
+        fd.fd = conn_socket(conn);
+        fd.events = (short)((bits & CONN_WANT_READ ? POLLIN : 0) | (bits & CONN_WANT_WRITE ? POLLOUT : 0));
+        poll(&fd, 1, (int)conn_deadline_ms(conn));
+    }
+}
+
+/* Calls `take` with the rows of an operation, as they come; frees them. */
+static void finish(uint64_t operation, void (*take)(const ConnResult *))
+{
+    ConnItem item;
+
+    if (operation == 0)
+        fail(conn_error_message(conn_error(connection)));
+    for (;;) {
+        drive(connection);
+        if (!conn_get_result(connection, &item))
+            fail("the connection is over");
+        do {
+            switch (item.kind) {
+            case CONN_ITEM_ROWS:
+                take(item.result);
+                conn_result_free(item.result);
+                break;
+            case CONN_ITEM_ERROR:
+                fail(conn_error_message(item.error));
+                break;
+            case CONN_ITEM_DONE:
+                return;
+            }
+        } while (conn_get_result(connection, &item));
+    }
+}
+
+static Conn *open_connection(void)
+{
+    Conn *opened = conn_open("");
+
+    drive(opened);
+    if (conn_error(opened))
+        fail(conn_error_message(conn_error(opened)));
+    return opened;
+}
+
+static void start(void)
+{
+    connection = open_connection();
+    begin();
+}
+
+static void count_rows(const ConnResult *result)
+{
+    seen += conn_result_rows(result);
+}
+
+static void see_cells(const ConnResult *result)
+{
+    size_t rows = conn_result_rows(result), row, column;
+
+    for (row = 0; row < rows; row++)
+        for (column = 0; column < COLUMNS; column++)
+            see(conn_result_value(result, row, column), conn_result_length(result, row, column));
+}
+
+/* The same by one call for BATCH rows. */
+static void see_at_once(const ConnResult *result)
+{
+    static const char *values[BATCH * COLUMNS];
+    static size_t lengths[BATCH * COLUMNS];
+    size_t row = 0, rows, cell;
+
+    while ((rows = conn_result_cells(result, row, BATCH, values, lengths)) > 0) {
+        for (cell = 0; cell < rows * COLUMNS; cell++)
+            see(values[cell], lengths[cell]);
+        row += rows;
+    }
+}
+
+static void see_value(const ConnResult *result)
+{
+    see(conn_result_value(result, 0, 0), conn_result_length(result, 0, 0));
+}
+
+static void held(long n)
+{
+    start();
+    finish(conn_start_query(connection, row_query(n)), count_rows);
+}
+
+static void cells(long n)
+{
+    start();
+    finish(conn_start_query(connection, row_query(n)), see_cells);
+}
+
+static void at_once(long n)
+{
+    start();
+    finish(conn_start_query(connection, row_query(n)), see_at_once);
+}
+
+static void binary(long n)
+{
+    start();
+    finish(conn_start_query_params(connection, row_query(n), 0, NULL, NULL, NULL, NULL, CONN_BINARY, 0, 0), see_cells);
+}
+
+static void binary_at_once(long n)
+{
+    start();
+    finish(conn_start_query_params(connection, row_query(n), 0, NULL, NULL, NULL, NULL, CONN_BINARY, 0, 0), see_at_once);
+}
+
+static void single(long n)
+{
+    start();
+    conn_set_batch(connection, 1, 0);
+    finish(conn_start_query(connection, row_query(n)), see_cells);
+}
+
+static void batches(long n)
+{
+    start();
+    conn_set_batch(connection, BATCH, 0);
+    finish(conn_start_query(connection, row_query(n)), see_cells);
+}
+
+static void batches_at_once(long n)
+{
+    start();
+    conn_set_batch(connection, BATCH, 0);
+    finish(conn_start_query(connection, row_query(n)), see_at_once);
+}
+
+static void point(long n)
+{
+    start();
+    finish(conn_start_prepare(connection, "point", POINT_QUERY, 0, NULL, 0), NULL);
+    begin();
+    for (; n > 0; n--) {
+        const char *value = next_value();
+
+        finish(conn_start_prepared(connection, "point", 1, &value, NULL, NULL, CONN_TEXT, 0, 0), see_value);
+    }
+}
+
+static void simple(long n)
+{
+    start();
+    for (; n > 0; n--)
+        finish(conn_start_query(connection, SIMPLE_QUERY), see_value);
+}
+
+static void connecting(long n)
+{
+    for (; n > 0; n--)
+        conn_close(open_connection());
+}
+
+/* Kept open until the program ends. */
+static void idle(long n)
+{
+    for (; n > 0; n--)
+        connection = open_connection();
+}
+
+static void used(long n)
+{
+    for (; n > 0; n--) {
+        connection = open_connection();
+        finish(conn_start_query(connection, SIMPLE_QUERY), count_rows);
+    }
+}
+
+/* The rows are held when the program ends, and the peak is read. */
+static void memory(long n)
+{
+    ConnItem item;
+
+    start();
+    if (!conn_start_query(connection, row_query(n)))
+        fail(conn_error_message(conn_error(connection)));
+    drive(connection);
+    if (!conn_get_result(connection, &item) || item.kind != CONN_ITEM_ROWS)
+        fail("no rows");
+    seen += conn_result_rows(item.result);
+}
+
+const struct work works[] = {
+    { "held", held },
+    { "cells", cells },
+    { "at-once", at_once },
+    { "binary", binary },
+    { "binary-at-once", binary_at_once },
+    { "single", single },
+    { "batches", batches },
+    { "batches-at-once", batches_at_once },
+    { "point", point },
+    { "simple", simple },
+    { "connect", connecting },
+    { "idle", idle },
+    { "used", used },
+    { "memory", memory },
+    { NULL, NULL },
+};

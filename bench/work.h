@@ -1,0 +1,44 @@
+/* The works that are measured, the same for both libraries: their texts and what they answer. Knows neither library. */
+#ifndef WORK_H
+#define WORK_H
+
+#include <stddef.h>
+
+#define COLUMNS 5
+#define BATCH 1000
+#define ROW_QUERY                                                                                       \
+    "select i, i::int8*1000003, md5(i::text), i*0.5::float8, timestamp '2026-01-01'+i*interval '1 second'" \
+    " from generate_series(1,%ld) i"
+#define POINT_QUERY "select $1::int4"
+#define SIMPLE_QUERY "select 1"
+
+/* One work: `n` rows, queries or connections of it. */
+struct work {
+    const char *name;
+    void (*run)(long n);
+};
+
+/* Ends with a work without a name. Each program has its own. */
+extern const struct work works[];
+
+/* What was seen: both programs print it, and both must have seen the same. */
+extern unsigned long seen;
+
+/* The time and the heap are counted from here: a work calls it when it is connected. */
+void begin(void);
+/* ROW_QUERY of n rows. */
+const char *row_query(long n);
+/* The next value of the point query: a number as text. */
+const char *next_value(void);
+/* Ends the program. */
+void fail(const char *why);
+
+/* A value is used: its length, its first and its last byte. */
+static inline void see(const char *value, size_t length)
+{
+    seen += length;
+    if (length > 0)
+        seen += (unsigned char)value[0] + (unsigned char)value[length - 1];
+}
+
+#endif
