@@ -56,8 +56,12 @@ examples: lib ## compile the C examples into target/examples
 	@$(MAKE) --no-print-directory $(EXAMPLES)
 
 .PHONY: bench
-bench: lib ## the benchmarks
-	$(CARGO) bench --workspace
+bench: ## instructions and memory, ours beside libpq's in one table (cargo bench: times)
+	@build/setup bench
+	@$(MAKE) --no-print-directory lib
+	@$(CARGO) build --quiet --release --example engine
+	@$(CARGO) build --quiet -p testkit
+	@$(TARGET)/debug/pgpoll-cluster -- bench/run $(TARGET)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target, FUZZ_SECONDS (60) each
