@@ -479,7 +479,7 @@ int32_t conn_result_attribute(const struct ConnResult *result,
 // The format of a column's values.
 //
 // result: the result. column: its number, from 0.
-// Returns CONN_TEXT or CONN_BINARY; CONN_TEXT in a description, where it is not known, and for NULL.
+// Returns CONN_TEXT or CONN_BINARY; CONN_TEXT in a description, where it is not known, when there is no such column, and for NULL.
 int conn_result_format(const struct ConnResult *result,
                        size_t column);
 

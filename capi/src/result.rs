@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicPtr;
 use pgpoll::rows::{Batch, Column, Columns};
 
 use crate::border::{self, allocate};
+use crate::start::CONN_TEXT;
 use crate::text;
 
 /// Rows with their columns, or the description of a statement. Never changes; may be read from several threads, and
@@ -262,12 +263,16 @@ pub unsafe extern "C" fn conn_result_attribute(result: *const ConnResult, column
 /// The format of a column's values.
 ///
 /// result: the result. column: its number, from 0.
-/// Returns CONN_TEXT or CONN_BINARY; CONN_TEXT in a description, where it is not known, and for NULL.
+/// Returns CONN_TEXT or CONN_BINARY; CONN_TEXT in a description, where it is not known, when there is no such column, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_result_format(result: *const ConnResult, column: usize) -> c_int {
     // SAFETY: the caller's promise.
-    let batch = unsafe { result.as_ref() }.and_then(ConnResult::batch);
-    batch.map_or(0, |batch| batch.format(column).into())
+    match unsafe { result.as_ref() } {
+        Some(result) if column < result.columns => result
+            .batch()
+            .map_or(CONN_TEXT, |batch| batch.format(column).into()),
+        _ => CONN_TEXT,
+    }
 }
 
 /// The parameters of a statement that was described.

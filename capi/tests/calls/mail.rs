@@ -1,0 +1,77 @@
+//! Notices and notifications.
+
+use pgpoll_capi::*;
+
+use crate::session::{Session, text};
+
+#[test]
+fn a_notice_is_read_like_an_error() {
+    let session = Session::open();
+    session.query("do $$ begin raise warning 'careful' using hint = 'look out'; end $$");
+    // SAFETY: an open connection, and a notice that is freed once.
+    unsafe {
+        let notice = conn_get_notice(session.0);
+        assert!(!notice.is_null());
+        assert_eq!(text(conn_error_severity(notice)).unwrap(), "WARNING");
+        assert_eq!(text(conn_error_message(notice)).unwrap(), "careful");
+        assert_eq!(text(conn_error_hint(notice)).unwrap(), "look out");
+        assert!(
+            text(conn_error_text(notice))
+                .unwrap()
+                .starts_with("WARNING:  careful\nHINT:  look out")
+        );
+        conn_error_free(notice);
+        assert!(conn_get_notice(session.0).is_null());
+    }
+}
+
+#[test]
+fn notifications_arrive_on_an_idle_connection() {
+    let (listener, speaker) = (Session::open(), Session::open());
+    listener.query("listen \"Kanal\"");
+    listener.wait_until_idle();
+    speaker.query("notify \"Kanal\", 'what happened'; notify \"Kanal\"");
+    // SAFETY: open connections, and notifications that are freed once.
+    unsafe {
+        assert_eq!(
+            conn_wait(listener.0, 10_000) & (CONN_NOTIFY | CONN_RESULT),
+            CONN_NOTIFY
+        );
+        for payload in ["what happened", ""] {
+            let notification = conn_get_notification(listener.0);
+            assert_eq!(
+                text(conn_notification_channel(notification)).unwrap(),
+                "Kanal"
+            );
+            assert_eq!(
+                text(conn_notification_payload(notification)).unwrap(),
+                payload
+            );
+            assert_eq!(
+                conn_notification_pid(notification),
+                conn_backend_pid(speaker.0)
+            );
+            conn_notification_free(notification);
+        }
+        assert!(conn_get_notification(listener.0).is_null());
+        // Told that it is idle, and nothing comes: it waits, and the time is over.
+        let before = std::time::Instant::now();
+        let bits = conn_wait(listener.0, 30);
+        assert_eq!(bits & (CONN_NOTIFY | CONN_RESULT | CONN_IDLE), CONN_IDLE);
+        let bits = conn_wait(listener.0, 30);
+        assert_eq!(bits & (CONN_NOTIFY | CONN_RESULT | CONN_IDLE), CONN_IDLE);
+        assert!(before.elapsed().as_millis() >= 30);
+    }
+}
+
+#[test]
+fn nothing_is_known_of_no_notification() {
+    let none = std::ptr::null();
+    // SAFETY: NULL is allowed.
+    unsafe {
+        assert!(conn_notification_channel(none).is_null());
+        assert!(conn_notification_payload(none).is_null());
+        assert_eq!(conn_notification_pid(none), 0);
+        conn_notification_free(std::ptr::null_mut());
+    }
+}

@@ -1,0 +1,14 @@
+//! The C interface called as C calls it, against a real server. Knows what PostgreSQL does.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod allocations;
+mod errors;
+mod groups;
+mod life;
+mod mail;
+mod misuse;
+mod queries;
+mod session;
+
+#[global_allocator]
+static COUNTING: testkit::Counting = testkit::Counting;
