@@ -2,18 +2,36 @@
  *
  * This file is written by `make header` from the Rust source of capi/: change it there.
  *
- * conn_poll(conn) moves bytes both ways and runs the protocol until nothing changes. It never waits. Then:
+ * The loop:
  *
- *   1. CONN_RESULT, CONN_NOTIFY, CONN_NOTICE: take what is ready, until there is no more.
- *   2. CONN_SOCKET_CHANGED: conn_socket(conn) is another descriptor; register that one instead. The old one is closed at
+ *   1. bits = conn_poll(conn). It moves bytes both ways and runs the protocol until nothing changes. It never waits.
+ *   2. Take what is ready, each until there is no more: conn_get_result, conn_get_notification, conn_get_notice. If
+ *      there was a result, or you have started something: go to 1.
+ *   3. CONN_SOCKET_CHANGED: conn_socket(conn) is another descriptor; register that one instead. The old one is closed at
  *      the next poll, not before.
- *   3. CONN_RUNNABLE: call conn_poll again soon, without waiting.
- *   4. CONN_WANT_READ, CONN_WANT_WRITE: wait until conn_socket(conn) is readable / writable, whichever comes first, at most
- *      conn_deadline_ms(conn) milliseconds; then call conn_poll again. ERR and HUP count as ready.
- *   5. CONN_IDLE: connected, nothing outstanding. CONN_FAILED: over; conn_error(conn) says why.
+ *   4. CONN_FAILED: it is over; conn_error(conn) says why. Every later poll says so again, at once.
+ *   5. CONN_RUNNABLE: go to 1 soon, without waiting.
+ *   6. Wait until conn_socket(conn) is ready for one of those that the bits name, or conn_deadline_ms(conn) milliseconds are
+ *      over. Go to 1.
  *
- * Level- and edge-triggered loops both work. A call too many is harmless. A connection may move between threads; one call
- * at a time. conn_get_*: what it returns is yours to free. Every other pointer is borrowed; its comment says until when.
+ *   CONN_WANT_READ         1   wait until the descriptor is readable; ERR and HUP count as ready
+ *   CONN_WANT_WRITE        2   wait until the descriptor is writable; with CONN_WANT_READ: whichever comes first
+ *   CONN_RUNNABLE          4   there is more to do now; the call gave way to your other work
+ *   CONN_RESULT            8   conn_get_result has something to give
+ *   CONN_NOTIFY           16   conn_get_notification has something to give
+ *   CONN_NOTICE           32   conn_get_notice has something to give
+ *   CONN_SOCKET_CHANGED   64   the descriptor is another one
+ *   CONN_IDLE            128   connected, nothing outstanding: start something, or wait for notifications
+ *   CONN_FAILED          256   over, and the last result was taken
+ *   CONN_MISUSE          512   this call was refused: a NULL connection, or another call is inside it
+ *
+ * Level- and edge-triggered loops both work. A call too many is harmless. conn_wait does all of this for a program without
+ * an event loop.
+ *
+ * Four kinds of functions: conn_poll drives; conn_start_* start an operation and return its id, or 0 with conn_error set;
+ * conn_get_* take what is finished, and what they return is yours to free; the others ask. Every other pointer is
+ * borrowed: its comment says until when. A connection may move between threads, one call at a time; results, errors and
+ * notifications never change and may be read from several.
  */
 
 
@@ -695,28 +713,28 @@ int conn_protocol_version(const struct Conn *conn);
 //
 // conn: the connection.
 // Returns the host; NULL for the default, a local socket, and when it is refused.
-// Borrowed until the next call with this connection.
+// Borrowed until the next conn_poll, conn_wait, conn_reset or conn_close.
 const char *conn_host(const struct Conn *conn);
 
 // The port in use, also of a local socket.
 //
 // conn: the connection.
 // Returns the port as it was written; NULL when it is refused.
-// Borrowed until the next call with this connection.
+// Borrowed until the next conn_poll, conn_wait, conn_reset or conn_close.
 const char *conn_port(const struct Conn *conn);
 
 // The role that the connection is made as.
 //
 // conn: the connection.
 // Returns the name; NULL when the connection string made no sense, and when it is refused.
-// Borrowed until the next call with this connection.
+// Borrowed until the next conn_poll, conn_wait, conn_reset or conn_close.
 const char *conn_user(const struct Conn *conn);
 
 // The database that the connection is made to.
 //
 // conn: the connection.
 // Returns the name; NULL when the connection string made no sense, and when it is refused.
-// Borrowed until the next call with this connection.
+// Borrowed until the next conn_poll, conn_wait, conn_reset or conn_close.
 const char *conn_database(const struct Conn *conn);
 
 // What the connection is doing, as one line of JSON: phase, operation, what it waits for, where in the library and since

@@ -39,8 +39,8 @@ pub(crate) struct Inner {
     pub refused: Option<Box<ConnError>>,
     /// Why the connection is over, once somebody has asked.
     pub over: Option<Box<ConnError>>,
-    /// The text that was shown last.
-    pub shown: Option<CString>,
+    /// The texts that were shown last, one for each getter that needs a copy.
+    pub shown: Option<Box<[Option<CString>; 4]>>,
     /// A connection that panicked: never touched again, kept so that its descriptor stays open until the handle goes.
     broken: Option<Connection>,
 }

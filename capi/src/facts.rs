@@ -131,44 +131,44 @@ pub unsafe extern "C" fn conn_protocol_version(conn: *const Conn) -> c_int {
 ///
 /// conn: the connection.
 /// Returns the host; NULL for the default, a local socket, and when it is refused.
-/// Borrowed until the next call with this connection.
+/// Borrowed until the next conn_poll, conn_wait, conn_reset or conn_close.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_host(conn: *const Conn) -> *const c_char {
     // SAFETY: the caller's promise.
-    unsafe { shown(conn, Connection::host) }
+    unsafe { shown(conn, 0, Connection::host) }
 }
 
 /// The port in use, also of a local socket.
 ///
 /// conn: the connection.
 /// Returns the port as it was written; NULL when it is refused.
-/// Borrowed until the next call with this connection.
+/// Borrowed until the next conn_poll, conn_wait, conn_reset or conn_close.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_port(conn: *const Conn) -> *const c_char {
     // SAFETY: the caller's promise.
-    unsafe { shown(conn, Connection::port) }
+    unsafe { shown(conn, 1, Connection::port) }
 }
 
 /// The role that the connection is made as.
 ///
 /// conn: the connection.
 /// Returns the name; NULL when the connection string made no sense, and when it is refused.
-/// Borrowed until the next call with this connection.
+/// Borrowed until the next conn_poll, conn_wait, conn_reset or conn_close.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_user(conn: *const Conn) -> *const c_char {
     // SAFETY: the caller's promise.
-    unsafe { shown(conn, Connection::user) }
+    unsafe { shown(conn, 2, Connection::user) }
 }
 
 /// The database that the connection is made to.
 ///
 /// conn: the connection.
 /// Returns the name; NULL when the connection string made no sense, and when it is refused.
-/// Borrowed until the next call with this connection.
+/// Borrowed until the next conn_poll, conn_wait, conn_reset or conn_close.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_database(conn: *const Conn) -> *const c_char {
     // SAFETY: the caller's promise.
-    unsafe { shown(conn, Connection::database) }
+    unsafe { shown(conn, 3, Connection::database) }
 }
 
 /// What the connection is doing, as one line of JSON: phase, operation, what it waits for, where in the library and since
@@ -229,19 +229,24 @@ pub extern "C" fn conn_library_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
-/// A text of the connection, kept in the handle up to the next one.
+/// A text of the connection, kept in the handle until it is another one.
 ///
 /// # Safety
 /// As for [`inside`].
 unsafe fn shown(
     conn: *const Conn,
+    slot: usize,
     ask: impl FnOnce(&Connection) -> Option<&[u8]>,
 ) -> *const c_char {
     // SAFETY: the caller's promise.
     unsafe {
         inside(conn, ptr::null(), |inner, _| {
-            let shown = text::owned(ask(&inner.connection)?);
-            Some(inner.shown.insert(shown).as_ptr())
+            let text = ask(&inner.connection)?;
+            let slot = inner.shown.get_or_insert_default().get_mut(slot)?;
+            if slot.as_ref().is_none_or(|shown| shown.to_bytes() != text) {
+                *slot = Some(text::owned(text));
+            }
+            slot.as_ref().map(|shown| shown.as_ptr())
         })
     }
 }

@@ -139,6 +139,10 @@ fn a_connection_knows_whom_it_talks_to() {
         assert_eq!(shown(conn_port), server.port().to_string());
         assert_eq!(shown(conn_user), "postgres");
         assert_eq!(shown(conn_database), "postgres");
+        let (host, user) = (conn_host(session.0), conn_user(session.0));
+        assert_eq!(text(user).unwrap(), "postgres");
+        assert_eq!(host, conn_host(session.0), "a text stays where it is");
+        assert_eq!(text(host).unwrap(), shown(conn_host));
         let number =
             session.start("select current_setting('server_version_num'), pg_backend_pid()");
         let items = session.finish(number);
