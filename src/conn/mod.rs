@@ -140,8 +140,7 @@ impl Connection {
         let mut left = BUDGET;
         let mut drained = false;
         let mut need = self.engine.need();
-        // At least once: an operation was started, a deadline has passed, or items were taken.
-        let mut news = true;
+        let mut news = self.engine.has_news(now);
         loop {
             news |= self.converse();
             if need.write && !self.write_blocked {

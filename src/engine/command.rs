@@ -196,27 +196,59 @@ impl State {
     pub(super) fn start(&mut self, command: Command<'_>, end: End) -> Result<u64, Error> {
         self.check_may_start(&command)?;
         let before = self.output.buffer().len();
-        let mut expect = match self.encode(command, end) {
-            Ok(expect) => expect,
-            Err(error) => {
-                self.output.buffer().truncate(before);
-                return Err(Error::misuse(error.to_string()));
-            }
+        let mut expect = Expect {
+            operation: self.last_operation + 1,
+            steps: match end {
+                End::Sync => Steps::SYNC,
+                End::More => Steps::default(),
+            },
+            limits: self.limits,
+            format: None,
+            columns: None,
+            statement: None,
+            failed: false,
+            since: 0,
         };
-        self.queue
-            .try_reserve(1)
-            .map_err(|_| Error::misuse("out of memory: too many operations are queued"))?;
+        let encoded = self.encode(command, &mut expect);
+        if encoded.is_err() || self.queue.try_reserve(1).is_err() {
+            self.output.buffer().truncate(before);
+            return Err(Error::misuse(match encoded {
+                Err(error) => error.to_string(),
+                Ok(()) => "out of memory: too many operations are queued".to_owned(),
+            }));
+        }
         self.trace_frontend(before);
-        self.last_operation += 1;
-        expect.operation = self.last_operation;
+        self.last_operation = expect.operation;
         self.group_open = !expect.steps.has(Steps::SYNC);
         self.group_flushed = false;
         self.portal_open = expect.steps.has(Steps::LIMITED);
         if let Some(name) = expect.changes() {
             self.statements.changing(name);
         }
+        self.unstamped = true;
         self.queue.push_back(expect);
         Ok(self.last_operation)
+    }
+
+    /// Operations were started: their time counts from now, when the caller turns to them.
+    #[cold]
+    pub(super) fn stamp(&mut self) {
+        let unstamped = self
+            .queue
+            .iter_mut()
+            .rev()
+            .take_while(|expect| expect.since == 0);
+        let mut count = 0;
+        for expect in unstamped {
+            expect.since = self.now;
+            count += 1;
+        }
+        if count == self.queue.len() {
+            // The coroutine learns of them with the first reply.
+            self.awaiting.what = "a reply from the server";
+            self.awaiting.since = self.now;
+        }
+        self.unstamped = false;
     }
 
     fn check_may_start(&self, command: &Command<'_>) -> Result<(), Error> {
@@ -244,27 +276,13 @@ impl State {
         }
     }
 
-    fn encode(&mut self, command: Command<'_>, end: End) -> Result<Expect, wire::Error> {
-        let mut expect = Expect {
-            operation: 0,
-            steps: match end {
-                End::Sync => Steps::SYNC,
-                End::More => Steps::default(),
-            },
-            limits: self.limits,
-            format: None,
-            columns: None,
-            statement: None,
-            failed: false,
-            since: self.now,
-        };
+    fn encode(&mut self, command: Command<'_>, expect: &mut Expect) -> Result<(), wire::Error> {
         let steps = &mut expect.steps;
         let out = self.output.buffer();
         match command {
             Command::Query { sql } => {
                 *steps = Steps::QUERY | Steps::SYNC;
-                wire::encode_query(out, sql)?;
-                return Ok(expect);
+                return wire::encode_query(out, sql);
             }
             Command::Params {
                 sql,
@@ -337,7 +355,7 @@ impl State {
         if steps.has(Steps::SYNC) {
             wire::encode_sync(out)?;
         }
-        Ok(expect)
+        Ok(())
     }
 
     /// Asks a suspended portal for more rows.

@@ -197,6 +197,9 @@ impl Engine {
             return Need::default();
         };
         state.now = now;
+        if state.unstamped {
+            state.stamp();
+        }
         state.budget = budget;
         state.runnable = false;
         state.breathing = false;
@@ -226,6 +229,23 @@ impl Engine {
                 Need::default()
             }
         }
+    }
+
+    /// Whether an [`advance`](Engine::advance) would find anything new besides what is received after this: the work of
+    /// the last one was not done, its deadline has passed, or what it gave up for want of room was taken since.
+    #[inline]
+    pub fn has_news(&mut self, now: u64) -> bool {
+        let state = self.state_mut();
+        state.now = now;
+        if state.unstamped {
+            state.stamp();
+        }
+        state.runnable
+            || state.starved
+            || state.answer.is_some()
+            || state.facts.phase != Phase::Ready
+            || state.portal_open
+            || state.deadline.is_some_and(|deadline| now >= deadline)
     }
 
     /// What the engine needs, as of the last advance.
@@ -448,6 +468,7 @@ impl State {
             notifications: VecDeque::new(),
             inbox: 0,
             last_operation: 0,
+            unstamped: false,
             group_open: false,
             group_flushed: false,
             portal_open: false,

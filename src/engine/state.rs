@@ -98,6 +98,8 @@ pub(super) struct State {
     /// Bytes in the two.
     pub inbox: usize,
     pub last_operation: u64,
+    /// Operations were started whose time is not taken yet.
+    pub unstamped: bool,
     /// The last operation started has no Sync of its own.
     pub group_open: bool,
     /// The server has been asked to flush what the open group has yielded.

@@ -1,13 +1,13 @@
 //! A small pool of buffers per thread, so that an idle connection owns none. Knows sizes, not contents.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 
 use super::OutOfMemory;
 
 /// Bytes in a pooled buffer.
 pub const CHUNK: usize = 16 * 1024;
-/// Buffers of either kind that a thread keeps besides the one at hand.
-const KEPT: usize = 7;
+/// Buffers of either kind that a thread keeps.
+const KEPT: usize = 8;
 
 thread_local! {
     /// Initialised buffers, to receive into.
@@ -54,37 +54,40 @@ pub fn give_empty(mut bytes: Vec<u8>) {
     }
 }
 
-/// One buffer at hand, which is all that most threads need, and a few more behind it.
+/// A stack of buffers that needs no memory of its own.
 struct Pool {
-    at_hand: Cell<Vec<u8>>,
-    more: RefCell<Vec<Vec<u8>>>,
+    buffers: [Cell<Vec<u8>>; KEPT],
+    count: Cell<usize>,
 }
 
 impl Pool {
     const fn new() -> Self {
         Self {
-            at_hand: Cell::new(Vec::new()),
-            more: RefCell::new(Vec::new()),
+            buffers: [const { Cell::new(Vec::new()) }; KEPT],
+            count: Cell::new(0),
         }
     }
 
+    /// The last buffer given; one without room when there is none.
     #[inline]
     fn take(&self) -> Vec<u8> {
-        let bytes = self.at_hand.take();
-        if bytes.capacity() == 0 {
-            return self.more.borrow_mut().pop().unwrap_or_default();
+        let last = self.count.get().wrapping_sub(1);
+        match self.buffers.get(last) {
+            Some(buffer) => {
+                self.count.set(last);
+                buffer.take()
+            }
+            None => Vec::new(),
         }
-        bytes
     }
 
+    /// Keeps a buffer if there is a place for it.
     #[inline]
     fn give(&self, bytes: Vec<u8>) {
-        let before = self.at_hand.replace(bytes);
-        if before.capacity() != 0 {
-            let mut more = self.more.borrow_mut();
-            if more.len() < KEPT && more.try_reserve(1).is_ok() {
-                more.push(before);
-            }
+        let count = self.count.get();
+        if let Some(place) = self.buffers.get(count) {
+            place.set(bytes);
+            self.count.set(count + 1);
         }
     }
 }
@@ -123,6 +126,6 @@ mod tests {
         for _ in 0..100 {
             give(vec![0; CHUNK]);
         }
-        assert_eq!(FULL.with(|pool| pool.more.borrow().len()), KEPT);
+        assert_eq!(FULL.with(|pool| pool.count.get()), KEPT);
     }
 }
