@@ -4,7 +4,7 @@
 //! cell was checked once, when its row was received (`pgpoll::rows`): its length word and its bytes lie in the block, and a
 //! NUL follows. Nothing here can panic.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int};
 use std::ptr;
 use std::sync::atomic::Ordering;
 
@@ -28,7 +28,16 @@ pub unsafe extern "C" fn conn_result_value(
     column: usize,
 ) -> *const c_char {
     // SAFETY: the caller's promise.
-    unsafe { cell(result, row, column) }.0.cast()
+    unsafe {
+        cell(
+            result,
+            row,
+            column,
+            ptr::null(),
+            |value, _| value.cast(),
+            slow_value,
+        )
+    }
 }
 
 /// The length of a cell's value in bytes, without the NUL that follows it.
@@ -42,7 +51,16 @@ pub unsafe extern "C" fn conn_result_length(
     column: usize,
 ) -> usize {
     // SAFETY: the caller's promise.
-    unsafe { cell(result, row, column) }.1
+    unsafe {
+        cell(
+            result,
+            row,
+            column,
+            0,
+            |_, length| length as usize,
+            slow_length,
+        )
+    }
 }
 
 /// Whether a cell is SQL NULL.
@@ -54,9 +72,9 @@ pub unsafe extern "C" fn conn_result_is_null(
     result: *const ConnResult,
     row: usize,
     column: usize,
-) -> std::ffi::c_int {
+) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { cell(result, row, column) }.0.is_null().into()
+    unsafe { cell(result, row, column, 1, |_, _| 0, slow_is_null) }
 }
 
 /// All cells of some rows in one call: row after row, and in a row column after column.
@@ -104,28 +122,37 @@ pub unsafe extern "C" fn conn_result_cells(
     count
 }
 
-/// The address and the length of a value; null and 0 where there is none.
+/// Finds a cell and makes of its address and length word what the accessor returns; `slow` does it for all cells that are
+/// not where most are. A call that ends in `slow` needs no frame: so it returns what the accessor returns.
 ///
 /// # Safety
 /// `result` is NULL, or a result that is alive.
 #[inline(always)]
-unsafe fn cell(result: *const ConnResult, row: usize, column: usize) -> (*const u8, usize) {
+unsafe fn cell<T>(
+    result: *const ConnResult,
+    row: usize,
+    column: usize,
+    nothing: T,
+    found: impl FnOnce(*const u8, u32) -> T,
+    slow: fn(&ConnResult, usize, usize) -> T,
+) -> T {
     // SAFETY: the caller's promise.
     let Some(result) = (unsafe { result.as_ref() }) else {
-        return (ptr::null(), 0);
+        return nothing;
     };
     // SAFETY: `last` always leads to a view of this result.
     let view = unsafe { &*result.last.load(Ordering::Relaxed) };
     let local = row.wrapping_sub(view.first_row);
     if local >= view.rows || column >= result.columns {
-        return result.elsewhere(row, column);
+        return slow(result, row, column);
     }
-    // SAFETY: the row has an entry of `stride` bytes in the index; the column is one of its columns.
+    // SAFETY: the row has an entry of `stride` bytes in the index; the column is one of its columns; a value lies in the
+    // block's bytes, behind its length word.
     unsafe {
         let entry = view.index.add(local * result.stride);
         let start = entry.cast::<u32>().read_unaligned();
         if start & WIDE != 0 {
-            return result.slowly(row, column);
+            return slow(result, row, column);
         }
         // For column 0 this reads the upper half of the row's offset, and does not use it.
         let distance = entry.add(2 + 2 * column).cast::<u16>().read_unaligned();
@@ -134,34 +161,34 @@ unsafe fn cell(result: *const ConnResult, row: usize, column: usize) -> (*const 
         } else {
             usize::from(distance)
         };
-        result.value(view, start as usize + distance, row, column)
+        let value = view.data.add(start as usize + distance);
+        match u32::from_be(value.sub(4).cast::<u32>().read_unaligned()) {
+            LOOK_ASIDE if view.plain => nothing,
+            LOOK_ASIDE => slow(result, row, column),
+            length => found(value, length),
+        }
     }
 }
 
-impl ConnResult {
-    /// The value that lies at `at`.
-    ///
-    /// # Safety
-    /// It is the cell of that row and column, and in the view.
-    #[inline(always)]
-    unsafe fn value(
-        &self,
-        view: &View,
-        at: usize,
-        row: usize,
-        column: usize,
-    ) -> (*const u8, usize) {
-        // SAFETY: a value lies in the block's bytes, behind its length word.
-        unsafe {
-            let value = view.data.add(at);
-            match u32::from_be(value.sub(4).cast::<u32>().read_unaligned()) {
-                LOOK_ASIDE if view.plain => (ptr::null(), 0),
-                LOOK_ASIDE => self.slowly(row, column),
-                length => (value, length as usize),
-            }
-        }
-    }
+#[cold]
+#[inline(never)]
+fn slow_value(result: &ConnResult, row: usize, column: usize) -> *const c_char {
+    result.slowly(row, column).0.cast()
+}
 
+#[cold]
+#[inline(never)]
+fn slow_length(result: &ConnResult, row: usize, column: usize) -> usize {
+    result.slowly(row, column).1
+}
+
+#[cold]
+#[inline(never)]
+fn slow_is_null(result: &ConnResult, row: usize, column: usize) -> c_int {
+    result.slowly(row, column).0.is_null().into()
+}
+
+impl ConnResult {
     /// The cells of the view's row `local`, in order.
     ///
     /// # Safety
@@ -204,22 +231,14 @@ impl ConnResult {
         }
     }
 
-    /// A cell that is not in the view that was read last.
-    #[cold]
-    #[inline(never)]
-    fn elsewhere(&self, row: usize, column: usize) -> (*const u8, usize) {
-        if row >= self.rows || column >= self.columns {
-            return (ptr::null(), 0);
-        }
-        let view = ptr::from_ref(self.find(row)).cast_mut();
-        self.last.store(view, Ordering::Relaxed);
-        self.slowly(row, column)
-    }
-
-    /// Any cell, by the checked way.
+    /// Any cell, by the checked way: its address and length; null and 0 where there is none.
     #[cold]
     #[inline(never)]
     fn slowly(&self, row: usize, column: usize) -> (*const u8, usize) {
+        if row < self.rows {
+            let view = ptr::from_ref(self.find(row)).cast_mut();
+            self.last.store(view, Ordering::Relaxed);
+        }
         match self.batch().and_then(|batch| batch.value(row, column)) {
             Some(value) => (value.as_ptr(), value.len()),
             None => (ptr::null(), 0),
