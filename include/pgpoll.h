@@ -147,6 +147,9 @@
 // The caller asked for what cannot be done; the message says what to do instead.
 #define CONN_ERROR_MISUSE 3
 
+// Nobody's fault: so much is queued and not sent that nothing more can be started now. Poll, and try again.
+#define CONN_ERROR_WOULD_BLOCK 4
+
 // Nothing has happened yet.
 #define CONN_STATUS_START 0
 
@@ -558,7 +561,7 @@ void conn_error_free(struct ConnError *error);
 // Whose fault it is.
 //
 // error: the error.
-// Returns CONN_ERROR_SERVER, CONN_ERROR_TRANSPORT or CONN_ERROR_MISUSE; 0 for NULL.
+// Returns CONN_ERROR_…; 0 for NULL.
 int32_t conn_error_kind(const struct ConnError *error);
 
 // The message: of the server's words the primary one. While connecting it begins with which server it was.

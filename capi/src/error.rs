@@ -18,10 +18,13 @@ pub const CONN_ERROR_SERVER: i32 = 1;
 pub const CONN_ERROR_TRANSPORT: i32 = 2;
 /// The caller asked for what cannot be done; the message says what to do instead.
 pub const CONN_ERROR_MISUSE: i32 = 3;
+/// Nobody's fault: so much is queued and not sent that nothing more can be started now. Poll, and try again.
+pub const CONN_ERROR_WOULD_BLOCK: i32 = 4;
 
 /// An error or a notice, with everything that is known of it. Never changes; may be read from several threads.
 #[derive(Debug)]
 pub struct ConnError {
+    kind: i32,
     error: Error,
     /// The message with its NUL, where the server's own field is not it.
     message: Option<CString>,
@@ -38,10 +41,19 @@ impl ConnError {
         });
         let message = (!is_field).then(|| text::owned(error.message().as_bytes()));
         Self {
+            kind: family(&error),
             error,
             message,
             text: OnceLock::new(),
         }
+    }
+
+    pub(crate) fn would_block() -> Self {
+        let mut error = Self::new(Error::misuse(
+            "too much is queued and not sent: poll until some of it is sent, then start more",
+        ));
+        error.kind = CONN_ERROR_WOULD_BLOCK;
+        error
     }
 
     fn server(&self) -> Option<&ServerError> {
@@ -174,11 +186,11 @@ pub unsafe extern "C" fn conn_error_free(error: *mut ConnError) {
 /// Whose fault it is.
 ///
 /// error: the error.
-/// Returns CONN_ERROR_SERVER, CONN_ERROR_TRANSPORT or CONN_ERROR_MISUSE; 0 for NULL.
+/// Returns CONN_ERROR_…; 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_error_kind(error: *const ConnError) -> i32 {
     // SAFETY: the caller's promise.
-    unsafe { of(error, 0, |error| family(&error.error)) }
+    unsafe { of(error, 0, |error| error.kind) }
 }
 
 /// The message: of the server's words the primary one. While connecting it begins with which server it was.

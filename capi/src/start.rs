@@ -6,6 +6,7 @@ use pgpoll::engine::{Command, End};
 use pgpoll::wire::Parameters;
 
 use crate::border::{Inner, inside};
+use crate::error::ConnError;
 use crate::open::Conn;
 use crate::text;
 
@@ -294,6 +295,10 @@ impl Inner {
             CONN_MORE => End::More,
             _ => return self.misuse("flags has unknown bits: pass 0 or CONN_MORE"),
         };
+        if self.connection.is_full() {
+            self.refused = Some(Box::new(ConnError::would_block()));
+            return None;
+        }
         match self.connection.start(command, end) {
             Ok(operation) => Some(operation),
             Err(error) => self.refuse(error),

@@ -5,7 +5,17 @@ use crate::engine::{Command, End};
 use crate::error::Error;
 use crate::wire::Parameters;
 
+/// Unsent bytes from which on [`Connection::is_full`] says so.
+const FULL: usize = 16 * 1024 * 1024;
+
 impl Connection {
+    /// Whether so much is queued and not sent that nothing more should be started before a poll has sent some of it. One
+    /// operation may be as large as it likes: only what was queued before it counts.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.engine().output().len() >= FULL
+    }
+
     /// Starts a simple query of one or several statements; results come as text.
     pub fn start_query(&mut self, sql: impl AsRef<[u8]>) -> Result<u64, Error> {
         let sql = sql.as_ref();

@@ -74,6 +74,47 @@ fn an_open_group_answers_without_its_sync() {
 }
 
 #[test]
+fn a_full_queue_says_so_and_goes_on_after_polls() {
+    let session = Session::open();
+    let long = c(&"x".repeat(1 << 20));
+    let values = [long.as_ptr()];
+    let start = || {
+        let (sql, none) = (c"select length($1)", ptr::null());
+        // SAFETY: an open connection, C strings, an array of one.
+        unsafe {
+            conn_start_query_params(
+                session.0,
+                sql.as_ptr(),
+                1,
+                ptr::null(),
+                values.as_ptr(),
+                none,
+                none,
+                0,
+                0,
+                0,
+            )
+        }
+    };
+    let mut last = 0;
+    let refused = loop {
+        match start() {
+            0 => break session.error().unwrap(),
+            operation => last = operation,
+        }
+        assert!(last < 40, "the queue has no end");
+    };
+    assert_eq!(refused.0, CONN_ERROR_WOULD_BLOCK);
+    assert!(last >= 16, "{last}");
+    for operation in 1..=last {
+        assert_eq!(session.finish_in_words(operation)[0], "length: 1048576");
+    }
+    let after = start();
+    assert_eq!(after, last + 1);
+    assert_eq!(session.finish_in_words(after)[0], "length: 1048576");
+}
+
+#[test]
 fn a_row_limit_suspends_and_continues() {
     let session = Session::open();
     let series = "select n from generate_series(1, $1::int) n";
