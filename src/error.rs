@@ -169,6 +169,11 @@ impl ServerError {
         Self { body: body.into() }
     }
 
+    /// The body of the message: code, text and NUL of each field, and a NUL at the end.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.body
+    }
+
     /// A field by its code, without its NUL.
     pub fn field(&self, code: u8) -> Option<&[u8]> {
         self.fields()

@@ -206,6 +206,11 @@ impl Connection {
         }
     }
 
+    /// Whether sending has failed: the reason is told when nothing better is read.
+    pub fn is_send_broken(&self) -> bool {
+        self.send_failed.is_some()
+    }
+
     /// Receives once, at most `most` bytes: how many came, 0 when nothing has arrived, `None` when the transport is gone.
     fn receive(&mut self, most: usize) -> Option<usize> {
         let room = self.engine.room()?;
@@ -232,18 +237,17 @@ impl Connection {
         }
     }
 
-    /// Receives what has arrived, without parsing it and even while finished items wait to be taken; true when something
-    /// came, and when the transport is found to be gone.
-    pub fn consume_input(&mut self) -> bool {
+    /// Receives what has arrived, without parsing it and even while finished items wait to be taken: how many bytes came.
+    /// That the transport is gone is seen in [`Engine::loss`].
+    pub fn consume_input(&mut self) -> usize {
         let mut left = BUDGET;
         while left > 0 && self.engine.is_linked() {
             match self.receive(left) {
-                Some(0) => break,
+                Some(0) | None => break,
                 Some(count) => left -= count.min(left),
-                None => return true,
             }
         }
-        left < BUDGET
+        BUDGET - left
     }
 
     /// Runs the protocol on what has been received, without I/O.

@@ -426,6 +426,13 @@ impl Engine {
         self.state_mut().trace = trace.map(Box::new);
     }
 
+    /// The same; gives the trace there was, to be gone on with after a reset.
+    pub fn replace_trace(&mut self, trace: Option<Trace>) -> Option<Trace> {
+        let old = self.state_mut().trace.take();
+        self.set_trace(trace);
+        old.map(|old| *old)
+    }
+
     /// The trace, while there is one.
     pub fn trace(&mut self) -> Option<&mut Trace> {
         self.state_mut().trace.as_deref_mut()

@@ -1,0 +1,117 @@
+//! PQtrace: lines from the engine to the program's FILE, after each step.
+
+use std::ffi::{c_char, c_int};
+use std::ptr;
+
+use libc::FILE;
+use pgpoll::engine::Trace;
+
+use crate::conn::PGconn;
+
+/// Writes the lines that the last step left to the FILE.
+///
+/// # Safety
+/// `conn` is a connection; its FILE is open.
+pub(crate) unsafe fn write(conn: *mut PGconn) {
+    // SAFETY: the caller's promise.
+    let conn = unsafe { &mut *conn };
+    if conn.trace_file.is_null() {
+        return;
+    }
+    if let Some(trace) = conn.link.engine_mut().trace() {
+        let lines = trace.take();
+        // SAFETY: the bytes live through the call; the FILE is the program's.
+        unsafe { libc::fwrite(lines.as_ptr().cast(), 1, lines.len(), conn.trace_file) };
+    }
+}
+
+impl PGconn {
+    /// Tells the trace what time it is; before each step.
+    pub(crate) fn stamp(&mut self) {
+        if self.trace_file.is_null() {
+            return;
+        }
+        if let Some(trace) = self.link.engine_mut().trace()
+            && trace.wants_time()
+        {
+            trace.set_time(&local_time());
+        }
+    }
+}
+
+/// The local time with microseconds, as libpq prints it.
+fn local_time() -> Vec<u8> {
+    let mut now = libc::timeval {
+        tv_sec: 0,
+        tv_usec: 0,
+    };
+    let mut text = [0_u8; 64];
+    // SAFETY: each call writes only to what it is given, within its size; all zeroes are a valid tm.
+    let len = unsafe {
+        libc::gettimeofday(&raw mut now, ptr::null_mut());
+        let mut broken_down: libc::tm = std::mem::zeroed();
+        libc::localtime_r(&raw const now.tv_sec, &raw mut broken_down);
+        let format: *const c_char = c"%Y-%m-%d %H:%M:%S".as_ptr();
+        libc::strftime(
+            text.as_mut_ptr().cast(),
+            text.len(),
+            format,
+            &raw const broken_down,
+        )
+    };
+    let mut text = text.get(..len).unwrap_or_default().to_vec();
+    text.extend_from_slice(format!(".{:06}", now.tv_usec).as_bytes());
+    text
+}
+
+/// Begins to trace the messages of a connection into `file`, which the program keeps open until [`PQuntrace`].
+///
+/// # Safety
+/// `conn` is NULL or a connection; `file` is NULL or open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PQtrace(conn: *mut PGconn, file: *mut FILE) {
+    // SAFETY: NULL or valid.
+    let Some(conn) = (unsafe { conn.as_mut() }) else {
+        return;
+    };
+    end(conn);
+    if !file.is_null() {
+        conn.trace_file = file;
+        conn.link.engine_mut().set_trace(Some(Trace::new(0)));
+    }
+}
+
+/// Ends the trace.
+///
+/// # Safety
+/// `conn` is NULL or a connection whose trace file is open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PQuntrace(conn: *mut PGconn) {
+    // SAFETY: NULL or valid.
+    if let Some(conn) = unsafe { conn.as_mut() } {
+        end(conn);
+    }
+}
+
+/// Sets what the trace leaves out: `PQTRACE_SUPPRESS_TIMESTAMPS` (1), `PQTRACE_REGRESS_MODE` (2).
+///
+/// # Safety
+/// `conn` is NULL or a connection.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PQsetTraceFlags(conn: *mut PGconn, flags: c_int) {
+    // SAFETY: NULL or valid.
+    if let Some(conn) = unsafe { conn.as_mut() }
+        && let Some(trace) = conn.link.engine_mut().trace()
+    {
+        trace.set_flags(flags as u32);
+    }
+}
+
+fn end(conn: &mut PGconn) {
+    if !conn.trace_file.is_null() {
+        // SAFETY: the program keeps the FILE open until the trace ends.
+        unsafe { libc::fflush(conn.trace_file) };
+    }
+    conn.trace_file = ptr::null_mut();
+    conn.link.engine_mut().set_trace(None);
+}
