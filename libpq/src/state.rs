@@ -356,6 +356,7 @@ impl PGconn {
         let state = self.consumer.state;
         if state == Async::PipelineIdle {
             self.next_command();
+            return None;
         }
         let result = self.consumer.result.take()?;
         if result.status == FATAL_ERROR {
