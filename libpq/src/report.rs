@@ -264,17 +264,16 @@ mod tests {
         let lines: Vec<&str> = shown.lines().collect();
         assert!(lines[1].starts_with("LINE 2: aaa") && lines[1].ends_with("..."));
         assert_eq!(lines[1].len(), "LINE 2: ".len() + DISPLAY + "...".len());
-        let wide = super::pointer_of("select '\u{4e2d}\u{4e2d}' x", 13);
+        let wide = pointer_of("select '\u{4e2d}\u{4e2d}' x", 13);
         assert_eq!(
             wide.lines().nth(1).map(str::len),
             Some("LINE 1: ".len() + 15)
         );
     }
-}
 
-#[cfg(test)]
-fn pointer_of(query: &str, position: usize) -> String {
-    let mut out = Vec::new();
-    pointer(&mut out, query.as_bytes(), position, true);
-    String::from_utf8(out).unwrap_or_default()
+    fn pointer_of(query: &str, position: usize) -> String {
+        let mut out = Vec::new();
+        pointer(&mut out, query.as_bytes(), position, true);
+        String::from_utf8(out).unwrap_or_default()
+    }
 }
