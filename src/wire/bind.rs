@@ -34,15 +34,14 @@ impl<'a> Bind<'a> {
     }
 
     fn write(&self, writer: &mut Writer<'_>) -> Result<(), Error> {
-        let values = self.values.iter();
-        layout(
-            writer,
-            self.portal,
-            self.statement,
-            self.formats.iter(),
-            values,
-            self.result_formats,
-        )
+        writer.cstr(self.portal, "portal name")?;
+        writer.cstr(self.statement, "statement name")?;
+        self.formats
+            .write_counted(writer, "parameter format count", "parameter format")?;
+        self.values
+            .write_counted(writer, "parameter count", "parameter value")?;
+        self.result_formats
+            .write_counted(writer, "result format count", "result format")
     }
 }
 
@@ -129,39 +128,28 @@ pub fn encode_bind(
     result_formats: &[i16],
 ) -> Result<(), Error> {
     let count = parameters.len();
-    let formats = if parameters.has_formats() { count } else { 0 };
     message(out, Bind::TAG, "Bind", |writer| {
-        let formats = (0..formats).map(|index| parameters.format(index));
-        let values = (0..count).map(|index| parameters.value(index));
-        layout(
-            writer,
-            portal,
-            statement,
-            formats,
-            values,
-            result_formats.into(),
-        )
+        writer.cstr(portal, "portal name")?;
+        writer.cstr(statement, "statement name")?;
+        if parameters.has_formats() {
+            writer.count(count, "parameter format count")?;
+            for index in 0..count {
+                writer.i16(parameters.format(index), "parameter format")?;
+            }
+            writer.count(count, "parameter count")?;
+        } else {
+            writer.counts(0, count, "parameter count")?;
+        }
+        for index in 0..count {
+            writer.value(parameters.value(index), "parameter value")?;
+        }
+        match result_formats {
+            [format] => writer.counts(1, usize::from(*format as u16), "result format"),
+            _ => List::from(result_formats).write_counted(
+                writer,
+                "result format count",
+                "result format",
+            ),
+        }
     })
-}
-
-#[inline]
-fn layout<'v>(
-    writer: &mut Writer<'_>,
-    portal: &[u8],
-    statement: &[u8],
-    formats: impl ExactSizeIterator<Item = i16>,
-    values: impl ExactSizeIterator<Item = Option<&'v [u8]>>,
-    result_formats: List<'_, i16>,
-) -> Result<(), Error> {
-    writer.cstr(portal, "portal name")?;
-    writer.cstr(statement, "statement name")?;
-    writer.count(formats.len(), "parameter format count")?;
-    for format in formats {
-        writer.i16(format, "parameter format")?;
-    }
-    writer.count(values.len(), "parameter count")?;
-    for value in values {
-        writer.value(value, "parameter value")?;
-    }
-    result_formats.write_counted(writer, "result format count", "result format")
 }

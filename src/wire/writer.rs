@@ -16,7 +16,7 @@ pub struct Writer<'o> {
 }
 
 /// Appends a message: its tag, the length word, and what `body` writes. After an error `out` is as it was.
-#[inline]
+#[inline(always)]
 pub(super) fn message(
     out: &mut Vec<u8>,
     tag: u8,
@@ -35,7 +35,7 @@ pub(super) fn untagged(
     append(out, None, name, body)
 }
 
-#[inline]
+#[inline(always)]
 fn append(
     out: &mut Vec<u8>,
     tag: Option<u8>,
@@ -60,7 +60,7 @@ fn append(
 }
 
 impl Writer<'_> {
-    #[inline]
+    #[inline(always)]
     fn open(&mut self, tag: Option<u8>) -> Result<(), Error> {
         match tag {
             Some(tag) => self.bytes(&[tag, 0, 0, 0, 0], "length"),
@@ -68,7 +68,7 @@ impl Writer<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn close(&mut self) -> Result<(), Error> {
         let length = self.length();
         if length > MAX_LENGTH {
@@ -81,7 +81,7 @@ impl Writer<'_> {
     }
 
     /// The error that this message's `field` has this `problem`.
-    #[cold]
+    #[inline(always)]
     pub(super) fn error(&self, field: &'static str, problem: Problem) -> Error {
         Error {
             message: self.message,
@@ -100,39 +100,20 @@ impl Writer<'_> {
         self.out.get(self.start + position).copied()
     }
 
-    /// Whether `n` bytes fit without growing. It is the check that `Vec` would make, and replaces it.
-    #[inline]
-    fn fits(&self, n: usize) -> bool {
-        n <= self.out.capacity() - self.out.len()
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn grow(&mut self, n: usize, field: &'static str) -> Result<(), Error> {
-        if n > MAX_LENGTH {
-            return Err(self.error(field, Problem::TooLong(n)));
-        }
-        if self.out.try_reserve(n).is_err() {
-            return Err(self.error(field, Problem::OutOfMemory));
+    /// Makes room for `n` more bytes. It is the check that `Vec` would make, and replaces it where the compiler sees both.
+    #[inline(always)]
+    fn reserve(&mut self, n: usize, field: &'static str) -> Result<(), Error> {
+        if n > self.out.capacity() - self.out.len() {
+            return grow(self.out, n, self.message, field);
         }
         Ok(())
     }
 
-    /// Appends bytes as they are. Always inlined, as are the two that use it on the way of every query: the compiler
-    /// would rather call them, and a fifth of a Bind message's cost is that.
+    /// Appends bytes as they are. Always inlined, as are those that use it on the way of every query: the compiler would
+    /// rather call them, and a fifth of a Bind message's cost is that.
     #[inline(always)]
     pub(super) fn bytes(&mut self, bytes: &[u8], field: &'static str) -> Result<(), Error> {
-        if !self.fits(bytes.len()) {
-            return self.bytes_growing(bytes, field);
-        }
-        self.out.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn bytes_growing(&mut self, bytes: &[u8], field: &'static str) -> Result<(), Error> {
-        self.grow(bytes.len(), field)?;
+        self.reserve(bytes.len(), field)?;
         self.out.extend_from_slice(bytes);
         Ok(())
     }
@@ -166,14 +147,33 @@ impl Writer<'_> {
         }
     }
 
+    /// Appends two Int16 that follow each other, as one word.
+    #[inline(always)]
+    pub(super) fn counts(
+        &mut self,
+        first: u16,
+        second: usize,
+        field: &'static str,
+    ) -> Result<(), Error> {
+        match u16::try_from(second) {
+            Ok(second) => self.u32(u32::from(first) << 16 | u32::from(second), field),
+            Err(_) => Err(self.error(field, Problem::TooLong(second))),
+        }
+    }
+
     /// Appends a String and its NUL.
     #[inline(always)]
     pub(super) fn cstr(&mut self, string: &[u8], field: &'static str) -> Result<(), Error> {
-        if nul::position(string).is_some() {
+        if string.is_empty() {
+            return self.u8(0, field);
+        }
+        if nul::is_in(string) {
             return Err(self.error(field, Problem::HasNul));
         }
-        self.bytes(string, field)?;
-        self.u8(0, field)
+        self.reserve(string.len() + 1, field)?;
+        self.out.extend_from_slice(string);
+        self.out.push(0);
+        Ok(())
     }
 
     /// Appends a value: its length as Int32, -1 for NULL, and its bytes.
@@ -186,6 +186,29 @@ impl Writer<'_> {
         self.u32(value.len() as u32, field)?;
         self.bytes(value, field)
     }
+}
+
+/// Makes room in earnest. Takes nothing of the writer, which stays in registers for that.
+#[cold]
+#[inline(never)]
+fn grow(
+    out: &mut Vec<u8>,
+    n: usize,
+    message: &'static str,
+    field: &'static str,
+) -> Result<(), Error> {
+    let problem = if n > MAX_LENGTH {
+        Problem::TooLong(n)
+    } else if out.try_reserve(n).is_err() {
+        Problem::OutOfMemory
+    } else {
+        return Ok(());
+    };
+    Err(Error {
+        message,
+        field,
+        problem,
+    })
 }
 
 #[cfg(test)]
