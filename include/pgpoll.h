@@ -294,14 +294,23 @@ int conn_socket(const struct Conn *conn);
 // Returns milliseconds from now, rounded up; 0 when the time has come; -1 when there is no limit, and for NULL.
 int64_t conn_deadline_ms(const struct Conn *conn);
 
-// Polls and waits until there is news: a result, a notice or a notification to take, the connection has become idle since
-// you were last told, or is over. For programs without an event loop; the only call that waits.
+// Polls and waits until there is a result to take, the connection is over, or there is news since you were last told: a
+// notice, a notification, or that the connection is idle. For programs without an event loop; the only call that waits.
 //
 // conn: the connection. timeout_ms: how long at most; -1 is for ever, 0 does not wait.
 // Returns what the last conn_poll in it returned: without news the time is over.
-// Next: take what is there. On an idle connection it waits for notifications.
+// Next: take what is there. On an idle connection it waits for notifications. Notices that you leave there are no news.
 uint32_t conn_wait(struct Conn *conn,
                    int timeout_ms);
+
+// Whether an idle connection is still good, for a pool that is about to hand it out: looks at what has arrived, such as
+// the goodbye of a server, and asks the server nothing. Never waits.
+//
+// conn: the connection.
+// Returns 1 when it is up, idle and in no transaction block; else 0, also when it is refused. A server that vanished
+//   without a word is not noticed.
+// Next: conn_error(conn) says why it is over, if it is.
+int conn_check(struct Conn *conn);
 
 // Starts a simple query: one or several statements in one string, results as text.
 //

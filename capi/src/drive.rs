@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pgpoll::conn::Readiness;
 use pgpoll::net::clock;
+use pgpoll::wire::TransactionStatus;
 
 use crate::border::{Handle, Inner, NO_DEADLINE, handle, inside};
 use crate::open::Conn;
@@ -135,12 +136,12 @@ pub unsafe extern "C" fn conn_deadline_ms(conn: *const Conn) -> i64 {
     }
 }
 
-/// Polls and waits until there is news: a result, a notice or a notification to take, the connection has become idle since
-/// you were last told, or is over. For programs without an event loop; the only call that waits.
+/// Polls and waits until there is a result to take, the connection is over, or there is news since you were last told: a
+/// notice, a notification, or that the connection is idle. For programs without an event loop; the only call that waits.
 ///
 /// conn: the connection. timeout_ms: how long at most; -1 is for ever, 0 does not wait.
 /// Returns what the last conn_poll in it returned: without news the time is over.
-/// Next: take what is there. On an idle connection it waits for notifications.
+/// Next: take what is there. On an idle connection it waits for notifications. Notices that you leave there are no news.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_wait(conn: *mut Conn, timeout_ms: c_int) -> u32 {
     // SAFETY: the caller's promise.
@@ -148,13 +149,29 @@ pub unsafe extern "C" fn conn_wait(conn: *mut Conn, timeout_ms: c_int) -> u32 {
         inside(conn, CONN_MISUSE, |inner, handle| {
             inner.refused = None;
             let timeout = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
-            let mut news = CONN_RESULT | CONN_NOTIFY | CONN_NOTICE | CONN_FAILED;
-            if inner.bits & CONN_IDLE == 0 {
-                news |= CONN_IDLE;
-            }
+            let news = inner.news();
             inner.bits = inner.connection.wait_for(news, timeout).bits();
             handle.publish(&inner.connection);
             Some(inner.bits)
+        })
+    }
+}
+
+/// Whether an idle connection is still good, for a pool that is about to hand it out: looks at what has arrived, such as
+/// the goodbye of a server, and asks the server nothing. Never waits.
+///
+/// conn: the connection.
+/// Returns 1 when it is up, idle and in no transaction block; else 0, also when it is refused. A server that vanished
+///   without a word is not noticed.
+/// Next: conn_error(conn) says why it is over, if it is.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_check(conn: *mut Conn) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, 0, |inner, handle| {
+            let idle = poll(inner, handle) & CONN_IDLE != 0;
+            let outside = inner.connection.facts().transaction() == Some(TransactionStatus::Idle);
+            Some((idle && outside).into())
         })
     }
 }
@@ -170,6 +187,15 @@ fn poll(inner: &mut Inner, handle: &Handle) -> u32 {
 }
 
 impl Inner {
+    /// What ends a wait: what the caller was told and has left as it is would end it at once, again and again.
+    fn news(&self) -> u32 {
+        let (notice, notification) = self.connection.engine().has_mail();
+        let left = |bit: u32, is_there: bool| if is_there { self.bits & bit } else { 0 };
+        let told =
+            left(CONN_IDLE, true) | left(CONN_NOTICE, notice) | left(CONN_NOTIFY, notification);
+        (CONN_RESULT | CONN_FAILED | CONN_NOTIFY | CONN_NOTICE | CONN_IDLE) & !told
+    }
+
     #[inline]
     fn state(&self) -> ConnState {
         let connection = &self.connection;

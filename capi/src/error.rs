@@ -27,7 +27,7 @@ pub struct ConnError {
     kind: i32,
     error: Error,
     /// The message with its NUL, where the server's own field is not it.
-    message: Option<CString>,
+    message: Option<Cow<'static, CStr>>,
     /// The whole text, once somebody has asked.
     text: OnceLock<CString>,
 }
@@ -39,7 +39,7 @@ impl ConnError {
             String::from_utf8_lossy(server.message()) == error.message()
                 && server.field_with_nul(b'M').is_some()
         });
-        let message = (!is_field).then(|| text::owned(error.message().as_bytes()));
+        let message = (!is_field).then(|| Cow::Owned(text::owned(error.message().as_bytes())));
         Self {
             kind: family(&error),
             error,
@@ -108,8 +108,12 @@ impl ConnError {
 }
 
 /// What is said when there is no memory left to say it with.
-static NO_MEMORY: LazyLock<ConnError> =
-    LazyLock::new(|| ConnError::new(Error::transport("out of memory: the result is lost")));
+static NO_MEMORY: LazyLock<ConnError> = LazyLock::new(|| ConnError {
+    kind: CONN_ERROR_TRANSPORT,
+    error: Error::transport("out of memory: the result is lost"),
+    message: Some(Cow::Borrowed(c"out of memory: the result is lost")),
+    text: OnceLock::new(),
+});
 
 /// Makes [`no_memory`] before it is needed.
 pub(crate) fn prepare_for_no_memory() {

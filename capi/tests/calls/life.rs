@@ -212,6 +212,36 @@ fn a_reset_connects_anew_with_the_same_options() {
 }
 
 #[test]
+fn a_check_sees_what_a_pool_must_know() {
+    let (session, killer) = (Session::open(), Session::open());
+    // SAFETY: open connections.
+    unsafe {
+        assert_eq!(conn_check(session.0), 1);
+        session.query("begin");
+        assert_eq!(conn_check(session.0), 0, "in a transaction block");
+        session.query("rollback");
+        assert_eq!(conn_check(session.0), 1);
+        let running = session.start("select 1");
+        assert_eq!(conn_check(session.0), 0, "something is outstanding");
+        session.finish(running);
+        let pid = conn_backend_pid(session.0);
+        killer.query(&format!("select pg_terminate_backend({pid}, 5000)"));
+        assert_eq!(conn_check(session.0), 0);
+        assert!(
+            session
+                .error()
+                .unwrap()
+                .1
+                .contains("terminating connection")
+        );
+        assert_eq!(conn_check(ptr::null_mut()), 0);
+    }
+    let connecting = Session::begin(&shared().conninfo());
+    // SAFETY: an open connection.
+    assert_eq!(unsafe { conn_check(connecting.0) }, 0);
+}
+
+#[test]
 fn a_backend_is_gone_soon_after_the_close() {
     let session = Session::open();
     // SAFETY: an open connection.

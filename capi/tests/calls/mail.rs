@@ -65,6 +65,33 @@ fn notifications_arrive_on_an_idle_connection() {
 }
 
 #[test]
+fn a_wait_ends_once_for_a_notice_that_nobody_takes() {
+    let session = Session::open();
+    let operation = session.start("do $$ begin raise notice 'hm'; perform pg_sleep(0.1); end $$");
+    let mut waits = 0;
+    loop {
+        // SAFETY: an open connection.
+        let bits = unsafe { conn_wait(session.0, 10_000) };
+        waits += 1;
+        assert!(waits <= 3, "the notice ends every wait");
+        if bits & CONN_RESULT != 0 {
+            break;
+        }
+    }
+    session.finish(operation);
+    session.query("do $$ begin raise notice 'hm'; end $$");
+    // SAFETY: an open connection, and notices that are freed once.
+    unsafe {
+        for _ in 0..2 {
+            let notice = conn_get_notice(session.0);
+            assert!(!notice.is_null());
+            conn_error_free(notice);
+        }
+        assert!(conn_get_notice(session.0).is_null());
+    }
+}
+
+#[test]
 fn nothing_is_known_of_no_notification() {
     let none = std::ptr::null();
     // SAFETY: NULL is allowed.
