@@ -158,12 +158,12 @@ pub(super) fn message() -> impl Future<Output = Result<u8, Stop>> + Send {
 /// Messages, one after the other, and room for the items that come of them: `handle` gets the tag of each and the state
 /// to read it from, and says whether more is expected or what the replies have come to.
 #[track_caller]
-pub(super) fn replies<T, E: From<Stop>>(
+pub(super) fn replies<T, E>(
     mut handle: impl FnMut(&mut State, u8) -> Result<ControlFlow<T>, E> + Send + Unpin,
 ) -> impl Future<Output = Result<T, E>> + Send
 where
     T: Send,
-    E: Send,
+    E: From<Stop> + Send,
 {
     Wait {
         ready: move |state: &mut State| {
