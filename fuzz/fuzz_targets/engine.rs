@@ -1,0 +1,421 @@
+//! A caller that does anything in any order, and a server that says anything: no panic, no endless loop, no item without an
+//! operation, and exactly one done for each operation when the connection has ended.
+#![no_main]
+
+#[path = "../../tests/memory/mod.rs"]
+mod memory;
+
+use std::collections::VecDeque;
+
+use libfuzzer_sys::fuzz_target;
+
+use pgpoll::engine::{Command, End, Engine, Item, Reply, Room, Trace};
+use pgpoll::error::Error;
+use pgpoll::link::{Answer, Ask, LinkError, LinkErrorKind, Peer};
+use pgpoll::rows::Limits;
+
+fuzz_target!(|data: &[u8]| {
+    let mut run = Run::new(Bytes(data));
+    while !run.bytes.0.is_empty() {
+        run.step();
+        run.collect_garbage();
+    }
+    run.end();
+});
+
+/// What is left of the input; zeroes behind its end.
+struct Bytes<'d>(&'d [u8]);
+
+impl<'d> Bytes<'d> {
+    fn next(&mut self) -> u8 {
+        let Some((&first, rest)) = self.0.split_first() else {
+            return 0;
+        };
+        self.0 = rest;
+        first
+    }
+
+    fn take(&mut self, len: usize) -> &'d [u8] {
+        let (taken, rest) = self.0.split_at(len.min(self.0.len()));
+        self.0 = rest;
+        taken
+    }
+
+    fn short(&mut self) -> &'d [u8] {
+        let len = self.next();
+        self.take(usize::from(len % 32))
+    }
+}
+
+struct Run<'d> {
+    bytes: Bytes<'d>,
+    engine: Engine,
+    now: u64,
+    /// Operations without a done, in order.
+    open: VecDeque<u64>,
+    /// The last batches, which must outlive all that follows.
+    kept: VecDeque<Item>,
+}
+
+impl<'d> Run<'d> {
+    fn new(mut bytes: Bytes<'d>) -> Self {
+        let how = bytes.next();
+        let small = Room {
+            items: 1 + usize::from(bytes.next() % 8),
+            bytes: 1 + usize::from(bytes.next()) * 8,
+            inbox: 1 + usize::from(bytes.next()),
+        };
+        let room = if how & 1 == 0 { memory::VAST } else { small };
+        let mut engine = match how >> 1 & 3 {
+            0 => memory::fresh(room),
+            1 => memory::dialled(room),
+            _ => memory::up(room),
+        };
+        if how & 8 != 0 {
+            engine.set_trace(Some(Trace::default()));
+        }
+        if how & 16 != 0 {
+            engine.allow_query_in_group();
+        }
+        Self {
+            bytes,
+            engine,
+            now: 10,
+            open: VecDeque::new(),
+            kept: VecDeque::new(),
+        }
+    }
+
+    fn step(&mut self) {
+        match self.bytes.next() % 24 {
+            0 => {
+                let raw = self.bytes.short();
+                self.receive(raw);
+            }
+            1..10 => self.message(),
+            10..16 => self.start(),
+            16 => self.advance(),
+            17 => {
+                self.take();
+            }
+            18 => while self.take() {},
+            19 => self.mail(),
+            20 => self.output(),
+            21 => self.settings(),
+            22 => self.answer(),
+            _ => self.rare(),
+        }
+    }
+
+    /// A message with a true length, and as body whatever is there.
+    fn message(&mut self) {
+        const TAGS: &[u8] = b"RSKZTDDDCEN12n3tsIAGHWdcvVz";
+        let tag = TAGS[usize::from(self.bytes.next()) % TAGS.len()];
+        let mut out = vec![tag, 0, 0, 0, 0];
+        match (tag, self.bytes.next() & 7) {
+            (b'1' | b'2' | b'3' | b'n' | b's' | b'I' | b'c', 1..) => {}
+            (b'Z', 1..) => out.push(b"ITE"[usize::from(self.bytes.next() % 3)]),
+            (b'R', 1..4) => out.extend_from_slice(&[0; 4]),
+            (b'R', 4..) => {
+                out.extend_from_slice(&[0, 0, 0, self.bytes.next() % 14]);
+                out.extend_from_slice(self.bytes.short());
+            }
+            (b'C', 1..) => {
+                let tags: &[&[u8]] = &[b"SELECT 1\0", b"DISCARD ALL\0", b"COPY 3\0", b"BEGIN\0"];
+                out.extend_from_slice(tags[usize::from(self.bytes.next() % 4)]);
+            }
+            (b'E' | b'N', 1..) => {
+                let codes: &[&[u8]] = &[
+                    b"SERROR\0C22012\0Mno\0\0",
+                    b"SERROR\0C26000\0\0",
+                    b"SFATAL\0VFATAL\0C57P01\0Mbye\0\0",
+                    b"SWARNING\0\0",
+                ];
+                out.extend_from_slice(codes[usize::from(self.bytes.next() % 4)]);
+            }
+            (b'T', 1..) => {
+                let columns = self.bytes.next() % 4;
+                out.extend_from_slice(&[0, columns]);
+                for _ in 0..columns {
+                    out.extend_from_slice(b"c\0");
+                    out.extend_from_slice(&[0; 18]);
+                }
+            }
+            (b'D', 1..) => {
+                let columns = self.bytes.next() % 4;
+                out.extend_from_slice(&[0, columns]);
+                for _ in 0..columns {
+                    let value = self.bytes.short();
+                    if value.len() == 31 {
+                        out.extend_from_slice(&[0xFF; 4]);
+                        continue;
+                    }
+                    let times = if value.len() == 30 { 700 } else { 1 };
+                    let value = value.repeat(times);
+                    out.extend_from_slice(&(value.len() as u32).to_be_bytes());
+                    out.extend_from_slice(&value);
+                }
+            }
+            (b'G' | b'H' | b'W', 1..) => out.extend_from_slice(&[0, 0, 0]),
+            (b't', 1..) => out.extend_from_slice(&[0, 1, 0, 0, 0, 23]),
+            (b'A', 1..) => out.extend_from_slice(b"\0\0\0\x01channel\0payload\0"),
+            (b'S', 1..) => out.extend_from_slice(b"TimeZone\0UTC\0"),
+            _ => out.extend_from_slice(self.bytes.short()),
+        }
+        let len = (out.len() - 1) as u32;
+        out[1..5].copy_from_slice(&len.to_be_bytes());
+        self.receive(&out);
+    }
+
+    /// As much of it as there is room for.
+    fn receive(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() && self.engine.need().read {
+            let Some(room) = self.engine.room() else {
+                return;
+            };
+            assert!(!room.is_empty(), "room is never empty");
+            let count = bytes.len().min(room.len());
+            room[..count].copy_from_slice(&bytes[..count]);
+            self.engine.received(count);
+            bytes = &bytes[count..];
+            self.advance_by(usize::MAX);
+        }
+    }
+
+    fn start(&mut self) {
+        let name = [&b"s"[..], b"t", b"", b"a\0b"][usize::from(self.bytes.next() % 4)];
+        let flags = self.bytes.next();
+        let value = self.bytes.short();
+        let params: [Option<&[u8]>; 1] = [Some(value)];
+        let max_rows = if flags & 1 == 0 {
+            0
+        } else {
+            u32::from(flags >> 4)
+        };
+        let end = if flags & 2 == 0 { End::Sync } else { End::More };
+        let format = i16::from(flags & 4 != 0);
+        let describe = flags & 8 != 0;
+        let (sql, types) = (value, &[23, 25][..]);
+        let command = match self.bytes.next() % 10 {
+            0 | 1 => Command::Query { sql },
+            2 => Command::Params {
+                sql,
+                types,
+                params: &params,
+                format,
+                max_rows,
+            },
+            3 => Command::Prepare {
+                name,
+                sql,
+                types,
+                describe,
+            },
+            4 | 5 => Command::Prepared {
+                name,
+                params: &params,
+                format,
+                max_rows,
+                describe,
+            },
+            6 => Command::DescribeStatement { name },
+            7 => Command::DescribePortal { name },
+            8 if flags & 16 == 0 => Command::CloseStatement { name },
+            8 => Command::ClosePortal { name },
+            _ => Command::Sync,
+        };
+        let before = self.engine.output().len();
+        match self.engine.start(command, end) {
+            Ok(operation) => {
+                assert!(self.open.back().is_none_or(|last| *last < operation));
+                self.open.push_back(operation);
+            }
+            Err(_) => assert_eq!(self.engine.output().len(), before, "nothing has changed"),
+        }
+    }
+
+    fn advance(&mut self) {
+        let budget = usize::from(self.bytes.next()) * 4;
+        self.now += u64::from(self.bytes.next()) << 24;
+        self.advance_by(budget);
+    }
+
+    fn advance_by(&mut self, budget: usize) {
+        // What is said to be no news must not be any.
+        let news = self.engine.has_news(self.now) || self.engine.need() == Default::default();
+        let seen = |engine: &Engine| {
+            (
+                engine.queued(),
+                engine.output().len(),
+                engine.error().is_some(),
+                engine.peek().map(|item| item.operation),
+            )
+        };
+        let (before, unread) = (seen(&self.engine), unread(&self.engine, self.now));
+        self.engine.advance(self.now, budget);
+        if !news && unread == 0 && before.0 == 0 {
+            assert_eq!(seen(&self.engine), before);
+        }
+        let _ = self.engine.awaiting();
+        self.engine.inspect(self.now);
+    }
+
+    fn take(&mut self) -> bool {
+        let Some(item) = self.engine.take() else {
+            return false;
+        };
+        assert_eq!(Some(&item.operation), self.open.front(), "{:?}", item.reply);
+        match &item.reply {
+            Reply::Done(_) => {
+                self.open.pop_front();
+            }
+            Reply::Rows(batch) => read_all(batch),
+            _ => {}
+        }
+        self.kept.push_back(item);
+        true
+    }
+
+    fn collect_garbage(&mut self) {
+        while self.kept.len() > 20 {
+            if let Some(Item {
+                reply: Reply::Rows(batch),
+                ..
+            }) = self.kept.pop_front()
+            {
+                read_all(&batch);
+            }
+        }
+    }
+
+    fn mail(&mut self) {
+        self.engine.sort_mail();
+        while let Some(notice) = self.engine.notice() {
+            let _ = notice.message();
+        }
+        while let Some(notification) = self.engine.notification() {
+            assert_eq!(notification.channel_with_nul().last(), Some(&0));
+            assert_eq!(notification.payload_with_nul().last(), Some(&0));
+        }
+    }
+
+    fn output(&mut self) {
+        let count = usize::from(self.bytes.next());
+        self.engine.sent(count.min(self.engine.output().len()));
+        if let Some(trace) = self.engine.trace() {
+            trace.take();
+        }
+    }
+
+    fn settings(&mut self) {
+        let limits = Limits {
+            rows: 1 + usize::from(self.bytes.next() % 8),
+            bytes: 1 + usize::from(self.bytes.next()),
+        };
+        if self.bytes.next() & 1 == 0 {
+            self.engine.set_limits(limits);
+        } else {
+            self.engine.set_head_limits(limits);
+        }
+    }
+
+    fn answer(&mut self) {
+        let what = self.bytes.next();
+        if let Some((id, ask)) = self.engine.ask() {
+            let late = u64::from(what & 1);
+            let answer = match (ask, what >> 1 & 3) {
+                (Ask::Hangup, _) => return,
+                (_, 0) => Answer::Failed(lost(LinkErrorKind::Dial)),
+                (_, 1) => Answer::Resolved(vec![([127, 0, 0, 1], 5432).into()]),
+                _ => Answer::Dialled(Peer::default()),
+            };
+            self.engine.answer(id - late, answer.clone());
+            self.engine.answer(id, answer);
+        }
+        self.advance_by(usize::MAX);
+    }
+
+    fn rare(&mut self) {
+        match self.bytes.next() % 8 {
+            0 => self.engine.lost(lost(LinkErrorKind::Closed)),
+            1 => self.engine.lost(lost(LinkErrorKind::Send)),
+            2 => self.engine.terminate(),
+            3 | 4 => {
+                let _ = self
+                    .engine
+                    .continue_portal(u32::from(self.bytes.next() % 4));
+            }
+            5 => {
+                let _ = self.engine.flush_open_group();
+            }
+            6 => {
+                let _ = self.engine.flush_request();
+            }
+            _ => self.now += 1 << 40,
+        }
+    }
+
+    /// The transport ends, and with it the connection: soon, and with a done for each operation.
+    fn end(mut self) {
+        for turn in 0.. {
+            assert!(turn < 10_000, "no end: {}", self.engine.inspect(self.now));
+            self.engine.lost(lost(LinkErrorKind::Closed));
+            if let Some((id, ask)) = self.engine.ask()
+                && ask != Ask::Hangup
+            {
+                self.engine
+                    .answer(id, Answer::Failed(lost(LinkErrorKind::Dial)));
+            }
+            self.mail();
+            while self.take() {}
+            if self.engine.error().is_some() {
+                break;
+            }
+            self.engine.advance(self.now, 100_000);
+        }
+        while self.take() {}
+        assert!(
+            self.open.is_empty(),
+            "operations without a done: {:?}",
+            self.open
+        );
+        assert_eq!(self.engine.queued(), 0);
+        assert!(self.engine.start(Command::Sync, End::Sync).is_err());
+        assert_eq!(self.engine.need(), Default::default());
+        let said = self.engine.error().map_or("", Error::message);
+        assert!(!said.contains("internal error"), "{said}");
+        while let Some(Item { reply, .. }) = self.kept.pop_front() {
+            if let Reply::Rows(batch) = reply {
+                read_all(&batch);
+            }
+        }
+    }
+}
+
+fn unread(engine: &Engine, now: u64) -> usize {
+    let line = engine.inspect(now);
+    let after = line.split("\"bytes_unread\":").nth(1).unwrap_or("0");
+    let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or(0)
+}
+
+fn read_all(batch: &pgpoll::rows::Batch) {
+    for row in 0..=batch.rows() {
+        for column in 0..=batch.columns().len() {
+            let value = batch.value(row, column);
+            let with_nul = batch.value_with_nul(row, column);
+            assert_eq!(
+                with_nul.map(|value| value.split_last()),
+                value.map(|value| Some((&0, value)))
+            );
+        }
+    }
+}
+
+fn lost(kind: LinkErrorKind) -> LinkError {
+    LinkError {
+        kind,
+        errno: 0,
+        text: String::from("gone"),
+    }
+}
