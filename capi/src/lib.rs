@@ -4,6 +4,7 @@
 //! nothing that is decided here is about PostgreSQL.
 #![allow(clippy::missing_safety_doc)] // each function's comment is its contract with C: valid pointers, and which may be NULL
 
+mod arguments;
 mod border;
 mod text;
 
@@ -21,6 +22,8 @@ mod cells;
 
 mod error;
 
+mod fields;
+
 mod notice;
 
 mod facts;
@@ -29,6 +32,7 @@ pub use cells::*;
 pub use drive::*;
 pub use error::*;
 pub use facts::*;
+pub use fields::*;
 pub use item::*;
 pub use notice::*;
 pub use open::*;

@@ -1,6 +1,6 @@
-//! Starting operations: checks what C hands in and gives it to the connection, in place.
+//! Starting operations: the starters, and what continues and ends what they have started.
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{c_char, c_int};
 
 use pgpoll::engine::{Command, End};
 use pgpoll::wire::Parameters;
@@ -66,7 +66,7 @@ pub unsafe extern "C" fn conn_start_query_params(
             let params = inner.values(n, values, lengths, formats)?;
             let command = Command::Params {
                 sql,
-                types: text::array(types, params.values.len()),
+                types: text::array(types, params.len()),
                 params: &params,
                 format: inner.format(result_format)?,
                 max_rows: inner.rows(max_rows)?,
@@ -267,9 +267,6 @@ pub unsafe extern "C" fn conn_flush_request(conn: *mut Conn) -> c_int {
 
 const NAME: &str = "name is NULL: pass \"\" for the unnamed one";
 
-/// The most parameters that a Bind message can carry.
-const MOST_PARAMETERS: usize = 65_535;
-
 /// # Safety
 /// `conn` as for [`inside`]; `name` is NULL or a C string.
 unsafe fn named(
@@ -303,120 +300,5 @@ impl Inner {
             Ok(operation) => Some(operation),
             Err(error) => self.refuse(error),
         }
-    }
-
-    /// # Safety
-    /// `text` is NULL or a C string that lives for `'a`.
-    #[inline]
-    unsafe fn text<'a>(&mut self, text: *const c_char, missing: &'static str) -> Option<&'a [u8]> {
-        // SAFETY: the caller's promise.
-        match unsafe { text::bytes(text) } {
-            Some(text) => Some(text),
-            None => self.misuse(missing),
-        }
-    }
-
-    #[inline]
-    fn count(&mut self, n: c_int) -> Option<usize> {
-        match usize::try_from(n) {
-            Ok(count) if count <= MOST_PARAMETERS => Some(count),
-            Ok(_) => self.misuse("n is too large: a statement has at most 65535 parameters"),
-            Err(_) => self.misuse("n is negative: pass the number of parameters"),
-        }
-    }
-
-    #[inline]
-    fn rows(&mut self, max_rows: c_int) -> Option<u32> {
-        match u32::try_from(max_rows) {
-            Ok(rows) => Some(rows),
-            Err(_) => self.misuse("max_rows is negative: pass 0 for all rows"),
-        }
-    }
-
-    #[inline]
-    fn format(&mut self, format: c_int) -> Option<i16> {
-        match format {
-            CONN_TEXT => Some(0),
-            CONN_BINARY => Some(1),
-            _ => self.misuse("a format is neither CONN_TEXT (0) nor CONN_BINARY (1)"),
-        }
-    }
-
-    /// The parameters where the caller has them, checked.
-    ///
-    /// # Safety
-    /// The arrays are NULL or have `n` elements; text values are C strings, binary ones are as long as `lengths` says; all of
-    /// it lives for `'a`.
-    #[inline]
-    unsafe fn values<'a>(
-        &mut self,
-        n: c_int,
-        values: *const *const c_char,
-        lengths: *const c_int,
-        formats: *const c_int,
-    ) -> Option<Values<'a>> {
-        let count = self.count(n)?;
-        if count > 0 && values.is_null() {
-            return self.misuse("values is NULL while n is not 0: pass n values");
-        }
-        // SAFETY: the caller's promise.
-        let values = unsafe {
-            Values {
-                values: text::array(values, count),
-                lengths: text::array(lengths, count),
-                formats: text::array(formats, count),
-            }
-        };
-        for (index, &format) in values.formats.iter().enumerate() {
-            if self.format(format)? == 0 || values.values.get(index).is_some_and(|v| v.is_null()) {
-                continue;
-            }
-            match values.lengths.get(index) {
-                Some(0..) => {}
-                Some(_) => return self.misuse("the length of a binary value is negative"),
-                None => return self.misuse("a value is binary: pass lengths"),
-            }
-        }
-        Some(values)
-    }
-}
-
-/// Parameters in the caller's arrays. Made by [`Inner::values`] alone, which checks them.
-#[derive(Clone, Copy)]
-struct Values<'a> {
-    values: &'a [*const c_char],
-    lengths: &'a [c_int],
-    formats: &'a [c_int],
-}
-
-impl Parameters for Values<'_> {
-    #[inline]
-    fn len(&self) -> usize {
-        self.values.len()
-    }
-
-    #[inline]
-    fn value(&self, index: usize) -> Option<&[u8]> {
-        let value = *self.values.get(index)?;
-        if value.is_null() {
-            return None;
-        }
-        if self.format(index) == 0 {
-            // SAFETY: a text value, which is a C string.
-            return Some(unsafe { CStr::from_ptr(value) }.to_bytes());
-        }
-        let length = self.lengths.get(index).copied().unwrap_or(0);
-        // SAFETY: a binary value of `length` bytes, which is not negative.
-        Some(unsafe { std::slice::from_raw_parts(value.cast(), length as usize) })
-    }
-
-    #[inline]
-    fn format(&self, index: usize) -> i16 {
-        self.formats.get(index).copied().unwrap_or(0) as i16
-    }
-
-    #[inline]
-    fn has_formats(&self) -> bool {
-        !self.formats.is_empty()
     }
 }

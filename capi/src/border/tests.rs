@@ -1,0 +1,78 @@
+//! Panics and second entries.
+
+use super::*;
+use crate::drive::{CONN_FAILED, CONN_MISUSE, conn_poll, conn_socket};
+use crate::error::{CONN_ERROR_MISUSE, CONN_ERROR_TRANSPORT, conn_error};
+use crate::fields::{conn_error_kind, conn_error_message};
+use crate::open::{conn_close, conn_open};
+use crate::start::conn_start_query;
+
+/// The connection's last error: its kind and message.
+fn last_error(conn: *const Conn) -> (i32, String) {
+    // SAFETY: NULL or a connection of these tests.
+    unsafe {
+        let error = conn_error(conn);
+        let message = std::ffi::CStr::from_ptr(conn_error_message(error));
+        (
+            conn_error_kind(error),
+            message.to_string_lossy().into_owned(),
+        )
+    }
+}
+
+#[test]
+#[allow(clippy::panic)]
+fn a_panic_ends_the_connection_and_nothing_else() {
+    // SAFETY: the connection is alive up to the last line.
+    unsafe {
+        let conn = conn_open(c"host=/nowhere".as_ptr());
+        let fallback = inside(conn, 7, |_, _| panic!("this message is expected"));
+        assert_eq!(fallback, 7);
+        for _ in 0..3 {
+            assert_eq!(conn_poll(conn), CONN_FAILED);
+            let (kind, message) = last_error(conn);
+            assert_eq!(kind, CONN_ERROR_TRANSPORT);
+            assert!(message.starts_with("internal error: the library panicked"));
+            assert_eq!(conn_start_query(conn, c"select 1".as_ptr()), 0);
+            assert_eq!(last_error(conn).0, CONN_ERROR_MISUSE);
+            assert_eq!(conn_socket(conn), -1);
+        }
+        conn_close(conn);
+    }
+    assert_eq!(guard(7, || panic!("this message is expected")), 7);
+}
+
+#[test]
+fn a_second_entry_is_refused() {
+    // SAFETY: the connection is alive up to the last line.
+    unsafe {
+        let conn = conn_open(c"host=/nowhere".as_ptr());
+        let seen = inside(conn, None, |_, _| {
+            conn_close(conn);
+            Some(Some((conn_poll(conn), last_error(conn), conn_socket(conn))))
+        });
+        let (bits, (kind, message), socket) = seen.unwrap_or_default();
+        assert_eq!((bits, kind, socket), (CONN_MISUSE, CONN_ERROR_MISUSE, -1));
+        assert!(message.starts_with("another call is inside this connection"));
+        assert_ne!(conn_poll(conn), CONN_MISUSE, "the first has left");
+        conn_close(conn);
+    }
+}
+
+#[test]
+fn panics_print_nothing_in_the_library_that_is_shipped() {
+    // The hook is the process's: it is set in a process of its own, which runs this test and sees the variable.
+    if std::env::var_os("PGPOLL_SILENCED").is_some() {
+        silence_now();
+        assert_eq!(guard(7, || [7][std::hint::black_box(1)]), 7);
+        return;
+    }
+    let program = std::env::current_exe().unwrap_or_default();
+    let name = "border::tests::panics_print_nothing_in_the_library_that_is_shipped";
+    let said = std::process::Command::new(program)
+        .args(["--exact", name, "--nocapture"])
+        .env("PGPOLL_SILENCED", "1")
+        .output();
+    let said = said.map(|said| (said.status.success(), said.stderr));
+    assert_eq!(said.ok(), Some((true, Vec::new())));
+}
