@@ -7,7 +7,7 @@ use super::command::Steps;
 use super::item::{CommandTag, Reply};
 use super::serve::{Halt, failed, unexpected};
 use super::state::State;
-use super::wait::{Stop, portal, replies, with};
+use super::wait::{Portal, Stop, portal, replies, with};
 use crate::error::Error;
 use crate::rows::{Columns, ReadError};
 use crate::wire::{
@@ -157,12 +157,15 @@ async fn execute() -> Result<(), Halt> {
         match executed.await? {
             Executed::Complete => return Ok(()),
             Executed::Copy => refuse_copy().await?,
-            Executed::Suspended => {
-                if !portal().await? {
+            Executed::Suspended => match portal().await? {
+                Portal::Continued => {}
+                Portal::Ended => {
                     with(|state| state.portal_over());
                     return Ok(());
                 }
-            }
+                Portal::Message(ErrorResponse::TAG) => return with(failed),
+                Portal::Message(tag) => return Err(unexpected(tag, "a suspended portal").into()),
+            },
         }
     }
 }

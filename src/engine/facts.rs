@@ -132,11 +132,13 @@ impl Facts {
         self.server_version
     }
 
-    pub(super) fn set_parameter(&mut self, name: &[u8], value: &[u8]) {
+    /// Keeps a parameter that the server reported. The work of it grows with the bytes of all, which are returned.
+    pub(super) fn set_parameter(&mut self, name: &[u8], value: &[u8]) -> usize {
         if name == b"server_version" {
             self.server_version = version_number(value);
         }
         self.parameters.set(name, value);
+        self.parameters.0.len()
     }
 
     /// Forgets what one server said before another one is tried.
@@ -155,8 +157,8 @@ impl Facts {
 #[derive(Debug, Default)]
 pub(super) struct Parameters(Vec<u8>);
 
-/// More than this many bytes of parameters are refused: no server has them.
-const MOST_PARAMETER_BYTES: usize = 256 * 1024;
+/// More than this many bytes of parameters are not kept: a server reports some five hundred.
+const MOST_PARAMETER_BYTES: usize = 32 * 1024;
 
 impl Parameters {
     fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
@@ -176,16 +178,19 @@ impl Parameters {
     }
 
     fn set(&mut self, name: &[u8], value: &[u8]) {
-        let mut all = Vec::with_capacity(self.0.len() + name.len() + value.len() + 2);
-        let others = self.iter().filter(|(other, _)| *other != name);
-        for (name, value) in others.chain(std::iter::once((name, value))) {
-            all.extend_from_slice(name);
-            all.push(0);
-            all.extend_from_slice(value);
-            all.push(0);
+        let old = self.find(name).map(|old| {
+            let at = old.as_ptr().addr() - self.0.as_ptr().addr();
+            at - name.len() - 1..at + old.len() + 1
+        });
+        let old = old.unwrap_or_default();
+        let more = name.len() + value.len() + 2;
+        if self.0.len() - old.len() + more > MOST_PARAMETER_BYTES {
+            return;
         }
-        if all.len() <= MOST_PARAMETER_BYTES {
-            self.0 = all;
+        self.0.drain(old);
+        self.0.reserve_exact(more);
+        for part in [name, b"\0", value, b"\0"] {
+            self.0.extend_from_slice(part);
         }
     }
 }

@@ -16,6 +16,12 @@ pub(super) async fn simple() -> Result<(), Halt> {
     loop {
         let ended = replies(|state: &mut State, tag| {
             match tag {
+                // A result ends with CommandComplete: its rows do not get lost without a word.
+                RowDescription::TAG | EmptyQueryResponse::TAG | ReadyForQuery::TAG
+                    if state.gather.is_open() =>
+                {
+                    return Err(unexpected(tag, "the rows of a result").into());
+                }
                 RowDescription::TAG => begin(state)?,
                 DataRow::TAG => state.rows()?,
                 CommandComplete::TAG => complete(state)?,

@@ -138,6 +138,11 @@ impl State {
             Outcome::Ok if head.failed => Outcome::Failed,
             outcome => outcome,
         };
+        // After a FATAL error the end of the connection is on its way.
+        let verdict = match self.fatal {
+            Some(_) => Verdict::Lost,
+            None => verdict,
+        };
         self.items.push_back(Item {
             operation: head.operation,
             reply: Reply::Done(Done {

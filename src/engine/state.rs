@@ -139,6 +139,9 @@ pub(super) struct State {
     pub chatter: Option<usize>,
 }
 
+/// What a notice or a notification costs beyond its bytes.
+const MAIL: usize = 64;
+
 impl State {
     /// Whether another item may be finished.
     #[inline]
@@ -197,12 +200,12 @@ impl State {
         match tag {
             wire::NoticeResponse::TAG => {
                 wire::NoticeResponse::decode(body)?;
-                self.inbox += body.len();
+                self.inbox += body.len() + MAIL;
                 self.notices.push_back(Notice::new(body));
             }
             wire::NotificationResponse::TAG => {
                 let message = wire::NotificationResponse::decode(body)?;
-                self.inbox += body.len();
+                self.inbox += body.len() + MAIL;
                 self.notifications.push_back(Notification::new(
                     message.process_id as u32,
                     message.channel,
@@ -211,7 +214,8 @@ impl State {
             }
             _ => {
                 let message = wire::ParameterStatus::decode(body)?;
-                self.facts.set_parameter(message.name, message.value);
+                let work = self.facts.set_parameter(message.name, message.value);
+                self.budget = self.budget.saturating_sub(work);
             }
         }
         self.input.consume();
@@ -267,9 +271,12 @@ impl State {
         self.items.push_back(Item { operation, reply });
     }
 
-    /// Says that the operation at the head has failed.
+    /// Says that the operation at the head has failed. The first error is the reason: no second one is given.
     pub(super) fn fail(&mut self, error: Error) {
         self.gather.abandon();
+        if self.queue.front().is_some_and(|head| head.failed) {
+            return;
+        }
         self.push(Reply::Error(Box::new(error)));
         if let Some(head) = self.queue.front_mut() {
             head.failed = true;

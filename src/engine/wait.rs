@@ -196,6 +196,10 @@ pub(super) fn command() -> impl Future<Output = Result<Option<u8>, Stop>> + Send
             if !state.queue.is_empty() {
                 return Ok(Some(None));
             }
+            if state.inbox >= state.room.inbox {
+                state.starved = true;
+                return Ok(None);
+            }
             match state.next_message() {
                 0 => Ok(None),
                 tag => Ok(Some(Some(tag))),
@@ -208,17 +212,34 @@ pub(super) fn command() -> impl Future<Output = Result<Option<u8>, Stop>> + Send
     }
 }
 
-/// A suspended portal to be continued (true) or its group to be ended (false).
+/// What becomes of a suspended portal.
+pub(super) enum Portal {
+    /// It is asked for more rows.
+    Continued,
+    /// Its group is ended.
+    Ended,
+    /// A message comes of the server's own accord.
+    Message(u8),
+}
+
+/// A suspended portal to be continued, or its group to be ended; the server may say goodbye meanwhile.
 #[track_caller]
-pub(super) fn portal() -> impl Future<Output = Result<bool, Stop>> + Send {
+pub(super) fn portal() -> impl Future<Output = Result<Portal, Stop>> + Send {
     Wait {
         ready: |state: &mut State| {
             if !state.portal_suspended {
-                Ok(Some(true))
-            } else if state.queue.len() > 1 {
-                Ok(Some(false))
-            } else {
-                Ok(None)
+                return Ok(Some(Portal::Continued));
+            }
+            if state.queue.len() > 1 {
+                return Ok(Some(Portal::Ended));
+            }
+            if !state.has_room() {
+                state.starved = true;
+                return Ok(None);
+            }
+            match state.next_message() {
+                0 => Ok(None),
+                tag => Ok(Some(Portal::Message(tag))),
             }
         },
         what: "the portal to be continued or its group to be ended",

@@ -23,7 +23,7 @@ pub const MAX_LONG: usize = 0x3FFF_FFFF;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// The length is impossible, or not to be believed for a message of this type.
-    #[error("lost synchronization with server: got message type \"{}\", length {length}", char::from(*.tag))]
+    #[error("lost synchronization with server: got message type \"{}\", length {length}", Shown(*.tag))]
     LostSync {
         /// The message type.
         tag: u8,
@@ -31,7 +31,7 @@ pub enum FrameError {
         length: i32,
     },
     /// Before authentication is done, something other than Authentication*, NegotiateProtocolVersion or ErrorResponse.
-    #[error("expected authentication request from server, but received {}", char::from(*.0))]
+    #[error("expected authentication request from server, but received {}", Shown(*.0))]
     NotAuthentication(u8),
     /// An Authentication* message of an impossible length.
     #[error("received invalid authentication request")]
@@ -47,11 +47,24 @@ pub enum FrameError {
     #[error("received an error message of protocol 2")]
     OldError,
     /// An answer to SSLRequest other than `S`, `N` or `E`.
-    #[error("received invalid response to SSL negotiation: {}", char::from(*.0))]
+    #[error("received invalid response to SSL negotiation: {}", Shown(*.0))]
     InvalidSslAnswer(u8),
     /// An answer to GSSENCRequest other than `G`, `N` or `E`.
-    #[error("received invalid response to GSSAPI negotiation: {}", char::from(*.0))]
+    #[error("received invalid response to GSSAPI negotiation: {}", Shown(*.0))]
     InvalidGssAnswer(u8),
+}
+
+/// A type as a character, as libpq shows it; what is none, a NUL above all, as a number.
+struct Shown(u8);
+
+impl std::fmt::Display for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_ascii_graphic() {
+            write!(f, "{}", char::from(self.0))
+        } else {
+            write!(f, "0x{:02x}", self.0)
+        }
+    }
 }
 
 /// Reads the header of a backend message; `None` when fewer than five bytes are there.
