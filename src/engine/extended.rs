@@ -160,7 +160,10 @@ async fn execute() -> Result<(), Halt> {
             Executed::Suspended => match portal().await? {
                 Portal::Continued => {}
                 Portal::Ended => {
-                    with(|state| state.portal_over());
+                    with(|state| {
+                        state.gather.abandon();
+                        state.portal_over();
+                    });
                     return Ok(());
                 }
                 Portal::Message(ErrorResponse::TAG) => return with(failed),

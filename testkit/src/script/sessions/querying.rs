@@ -311,6 +311,10 @@ fn portal_ended() -> Session {
         .send(suspended())
         .sync()
         .send(ready(b'I'))
+        .query("SELECT WHERE false")
+        .send(columns(&[]))
+        .send(complete("SELECT 0"))
+        .send(ready(b'I'))
         .statement(sql, &[], 0, 1)
         .flush()
         .parsed_and_bound()
@@ -321,6 +325,10 @@ fn portal_ended() -> Session {
             "canceling statement due to user request",
         ))
         .sync()
+        .send(ready(b'I'))
+        .query("TABLE people")
+        .send(people())
+        .two_people()
         .send(ready(b'I'));
     Session::new(
         "a portal that is not read to its end",
@@ -329,9 +337,12 @@ fn portal_ended() -> Session {
             Act::Start(params(sql, &[], 0, 1)),
             Act::Start(What::Sync),
             Act::Wait,
+            Act::Start(query("SELECT WHERE false")),
+            Act::Wait,
             Act::Start(params(sql, &[], 0, 1)),
             Act::Wait,
             Act::Start(What::Sync),
+            Act::Start(query("TABLE people")),
             Act::Wait,
         ],
     )
