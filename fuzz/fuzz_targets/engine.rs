@@ -4,6 +4,8 @@
 
 #[path = "../../tests/memory/mod.rs"]
 mod memory;
+#[path = "engine/server.rs"]
+mod server;
 
 use std::collections::VecDeque;
 
@@ -13,6 +15,7 @@ use pgpoll::engine::{Command, End, Engine, Item, Reply, Room, Trace};
 use pgpoll::error::Error;
 use pgpoll::link::{Answer, Ask, LinkError, LinkErrorKind, Peer};
 use pgpoll::rows::Limits;
+use server::Server;
 
 fuzz_target!(|data: &[u8]| {
     let mut run = Run::new(Bytes(data));
@@ -53,6 +56,9 @@ struct Run<'d> {
     now: u64,
     /// Operations without a done, in order.
     open: VecDeque<u64>,
+    server: Server,
+    /// What it said and the engine had no room for.
+    unheard: Vec<u8>,
     /// The last batches, which must outlive all that follows.
     kept: VecDeque<Item>,
 }
@@ -82,6 +88,8 @@ impl<'d> Run<'d> {
             engine,
             now: 10,
             open: VecDeque::new(),
+            server: Server::default(),
+            unheard: Vec::new(),
             kept: VecDeque::new(),
         }
     }
@@ -92,7 +100,8 @@ impl<'d> Run<'d> {
                 let raw = self.bytes.short();
                 self.receive(raw);
             }
-            1..10 => self.message(),
+            1 | 2 => self.message(),
+            3..10 => self.converse(),
             10..16 => self.start(),
             16 => self.advance(),
             17 => {
@@ -105,6 +114,21 @@ impl<'d> Run<'d> {
             22 => self.answer(),
             _ => self.rare(),
         }
+    }
+
+    /// The server hears what was sent, and answers.
+    fn converse(&mut self) {
+        let output = self.engine.output().to_vec();
+        self.engine.sent(output.len());
+        if !self.engine.facts().is_ready() {
+            return self.message();
+        }
+        self.server.hear(&output);
+        let answer = self.server.answer(&mut self.bytes);
+        self.unheard.extend_from_slice(&answer);
+        let said = std::mem::take(&mut self.unheard);
+        let left = self.receive(&said);
+        self.unheard = said[said.len() - left..].to_vec();
     }
 
     /// A message with a true length, and as body whatever is there.
@@ -167,11 +191,11 @@ impl<'d> Run<'d> {
         self.receive(&out);
     }
 
-    /// As much of it as there is room for.
-    fn receive(&mut self, mut bytes: &[u8]) {
+    /// As much of it as there is room for; how much is left.
+    fn receive(&mut self, mut bytes: &[u8]) -> usize {
         while !bytes.is_empty() && self.engine.need().read {
             let Some(room) = self.engine.room() else {
-                return;
+                break;
             };
             assert!(!room.is_empty(), "room is never empty");
             let count = bytes.len().min(room.len());
@@ -180,6 +204,7 @@ impl<'d> Run<'d> {
             bytes = &bytes[count..];
             self.advance_by(usize::MAX);
         }
+        bytes.len()
     }
 
     fn start(&mut self) {
@@ -251,13 +276,13 @@ impl<'d> Run<'d> {
                 engine.peek().map(|item| item.operation),
             )
         };
-        let (before, unread) = (seen(&self.engine), unread(&self.engine, self.now));
+        let quiet = !news && self.engine.queued() == 0 && unread(&self.engine, self.now) == 0;
+        let before = seen(&self.engine);
         self.engine.advance(self.now, budget);
-        if !news && unread == 0 && before.0 == 0 {
+        if quiet {
             assert_eq!(seen(&self.engine), before);
         }
         let _ = self.engine.awaiting();
-        self.engine.inspect(self.now);
     }
 
     fn take(&mut self) -> bool {
@@ -300,8 +325,10 @@ impl<'d> Run<'d> {
     }
 
     fn output(&mut self) {
-        let count = usize::from(self.bytes.next());
-        self.engine.sent(count.min(self.engine.output().len()));
+        let count = usize::from(self.bytes.next()).min(self.engine.output().len());
+        let output = self.engine.output()[..count].to_vec();
+        self.server.hear(&output);
+        self.engine.sent(count);
         if let Some(trace) = self.engine.trace() {
             trace.take();
         }

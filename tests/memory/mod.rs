@@ -2,7 +2,7 @@
 #![allow(dead_code)] // each test uses a part of it
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use pgpoll::conninfo::{Options, Surroundings};
+use pgpoll::conninfo::{Options, Plan, Surroundings};
 use pgpoll::engine::{Engine, Random, Reply, Room};
 use pgpoll::link::{Answer, Ask, Peer};
 use pgpoll::wire::{
@@ -17,13 +17,20 @@ pub(crate) const VAST: Room = Room {
     inbox: usize::MAX,
 };
 
-/// An engine that has not begun to connect.
-pub(crate) fn fresh(room: Room) -> Engine {
+/// What a connection string makes of nothing else.
+fn plan() -> Plan {
     let surroundings = Surroundings::empty().with_account("tester", "/home/tester");
     let mut options = Options::parse(b"host=/nowhere user=tester").unwrap();
     options.fill_defaults(&surroundings).unwrap();
-    let (plan, _) = options.plan(&surroundings).unwrap();
-    Engine::new(plan, Random::new([7; 32]), room)
+    options.plan(&surroundings).unwrap().0
+}
+
+/// An engine that has not begun to connect.
+pub(crate) fn fresh(room: Room) -> Engine {
+    thread_local! {
+        static PLAN: Plan = plan();
+    }
+    Engine::new(PLAN.with(Plan::clone), Random::new([7; 32]), room)
 }
 
 /// An engine that waits for the answer to its startup packet.
