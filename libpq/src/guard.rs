@@ -83,10 +83,19 @@ pub(crate) unsafe fn look<T>(
     fallback: T,
     work: impl FnOnce(&PGconn) -> T,
 ) -> T {
+    // SAFETY: the caller's promise.
+    unsafe { look_at(conn, fallback, work) }
+}
+
+/// The same for any object of C's.
+///
+/// # Safety
+/// `object` is NULL or valid.
+pub(crate) unsafe fn look_at<O, T>(object: *const O, fallback: T, work: impl FnOnce(&O) -> T) -> T {
     // SAFETY: NULL or valid, as the caller promises.
-    match unsafe { conn.as_ref() } {
+    match unsafe { object.as_ref() } {
         None => fallback,
-        Some(conn) => guard(|| work(conn)).unwrap_or(fallback),
+        Some(object) => guard(|| work(object)).unwrap_or(fallback),
     }
 }
 

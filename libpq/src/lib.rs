@@ -6,6 +6,7 @@
 #![allow(non_snake_case)]
 
 pub mod accessors;
+pub mod cancel;
 pub mod conn;
 pub mod exec;
 pub mod facts;
@@ -16,6 +17,7 @@ pub mod pipeline;
 pub mod receive;
 pub mod result;
 pub mod send;
+pub mod signal;
 pub mod trace;
 
 mod arguments;

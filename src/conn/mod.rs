@@ -1,5 +1,6 @@
 //! A connection: the engine coupled with a real transport. Both faces stand on it; it knows no C.
 
+mod cancel;
 mod place;
 mod readiness;
 mod start;
@@ -7,6 +8,7 @@ mod start;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
+pub use cancel::{Cancel, CancelPoll};
 pub use readiness::{Readiness, State};
 
 use crate::conninfo::{Options, Plan, Surroundings};

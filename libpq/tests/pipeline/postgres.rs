@@ -18,7 +18,7 @@ const TRACED: &[&str] = &[
     "prepared",
     "transaction",
 ];
-const UNTRACED: &[&str] = &["pipelined_insert", "protocol_version", "uniqviol"];
+const UNTRACED: &[&str] = &["cancel", "pipelined_insert", "protocol_version", "uniqviol"];
 
 #[test]
 fn postgresqls_own_program_passes_with_its_own_traces() {
