@@ -30,8 +30,8 @@ impl PGcancel {
         if !conn.link.facts().is_ready() {
             return None;
         }
-        // SAFETY: all zeroes are a valid sockaddr_storage.
         let mut cancel = Self {
+            // SAFETY: all zeroes are a valid sockaddr_storage.
             addr: unsafe { mem::zeroed() },
             len: 0,
             packet: Box::default(),
