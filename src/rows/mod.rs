@@ -29,3 +29,6 @@ impl From<std::collections::TryReserveError> for OutOfMemory {
         Self
     }
 }
+
+#[cfg(test)]
+mod tests;
