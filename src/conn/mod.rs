@@ -160,6 +160,7 @@ impl Connection {
             news = false;
             need = self.engine.advance(now, BUDGET);
         }
+        self.engine.release();
         need.runnable |= need.read && left == 0 && !drained;
         need.write &= !self.engine.output().is_empty();
         self.check_for_stall(need);

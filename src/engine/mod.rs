@@ -145,6 +145,13 @@ impl Engine {
         Err(OutOfMemory)
     }
 
+    /// Gives the room back when nothing lies in it: to be called when nothing more is received for now.
+    #[inline]
+    pub fn release(&mut self) {
+        let state = self.state_mut();
+        state.input.release(state.gather.in_chunk() > 0);
+    }
+
     /// Says that `count` bytes of the room were filled.
     #[inline]
     pub fn received(&mut self, count: usize) {
@@ -213,9 +220,7 @@ impl Engine {
         self.state = state;
         match polled {
             Ok(Poll::Pending) => {
-                let state = self.state_mut();
-                let rows = state.gather.in_chunk() > 0;
-                state.input.release(rows);
+                self.release();
                 self.need()
             }
             Ok(Poll::Ready(error)) => {
