@@ -93,10 +93,7 @@ impl Memory {
         let sent = self.engine.output().len();
         self.engine.sent(sent);
         while !answer.is_empty() {
-            let room = self.engine.room().unwrap();
-            let count = room.len().min(answer.len());
-            room[..count].copy_from_slice(&answer[..count]);
-            self.engine.received(count);
+            let count = self.engine.feed(answer);
             answer = &answer[count..];
         }
         self.advance();

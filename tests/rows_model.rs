@@ -283,11 +283,9 @@ fn receive(engine: &mut Engine, mut stream: &[u8], dice: &mut Dice) -> Vec<Vec<B
     while !stream.is_empty() || engine.queued() > 0 || engine.peek().is_some() {
         let need = engine.advance(3, 1 + dice.below(100_000));
         if need.read && !stream.is_empty() {
-            let room = engine.room().unwrap();
-            assert!(!room.is_empty(), "room is never empty");
-            let count = (1 + dice.below(most)).min(stream.len()).min(room.len());
-            room[..count].copy_from_slice(&stream[..count]);
-            engine.received(count);
+            let count = (1 + dice.below(most)).min(stream.len());
+            let count = engine.feed(&stream[..count]);
+            assert!(count > 0, "room is never empty");
             stream = &stream[count..];
         } else {
             assert!(

@@ -217,8 +217,8 @@ impl Connection {
     /// Receives once, at most `most` bytes: how many came, 0 when nothing has arrived, `None` when the transport is gone.
     fn receive(&mut self, most: usize) -> Option<usize> {
         let room = self.engine.room()?;
-        let end = room.len().min(most);
-        match self.net.receive(&mut room[..end]) {
+        let most = most.min(room.most);
+        match self.net.receive_behind(room.chunk, most) {
             Received::Bytes(count) => {
                 self.engine.received(count);
                 Some(count)

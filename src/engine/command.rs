@@ -231,24 +231,18 @@ impl State {
     }
 
     /// Operations were started: their time counts from now, when the caller turns to them.
-    #[cold]
+    #[inline]
     pub(super) fn stamp(&mut self) {
-        let unstamped = self
-            .queue
-            .iter_mut()
-            .rev()
-            .take_while(|expect| expect.since == 0);
-        let mut count = 0;
-        for expect in unstamped {
-            expect.since = self.now;
-            count += 1;
-        }
-        if count == self.queue.len() {
-            // The coroutine learns of them with the first reply.
-            self.awaiting.what = "a reply from the server";
-            self.awaiting.since = self.now;
-        }
         self.unstamped = false;
+        for expect in self.queue.iter_mut().rev() {
+            if expect.since != 0 {
+                return;
+            }
+            expect.since = self.now;
+        }
+        // All are new: the coroutine learns of the first with its reply.
+        self.awaiting.what = "a reply from the server";
+        self.awaiting.since = self.now;
     }
 
     fn check_may_start(&self, command: &Command<'_>) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use crate::rows::{CHUNK, Gather, OutOfMemory, give, take};
+use crate::rows::{CHUNK, Gather, OutOfMemory, give_empty, take_empty};
 use crate::wire::frame::{self, FrameError, Header};
 
 /// The largest chunk that a result grows to by itself; only a single message that is larger grows it further.
@@ -11,12 +11,10 @@ const LARGEST: usize = 256 * 1024;
 /// Received bytes, message by message.
 #[derive(Debug, Default)]
 pub(super) struct Input {
-    /// Initialised throughout; empty while there is nothing to hold.
+    /// The bytes received; without capacity while there is nothing to hold.
     chunk: Vec<u8>,
     /// Where the next message begins; it is looked at once.
     at: usize,
-    /// Behind the last received byte.
-    filled: usize,
     /// The tag of the message at `at`, once its header is complete; 0 before. The tag's byte in the chunk is 0 from then
     /// on: it ends the value before it.
     tag: u8,
@@ -34,24 +32,26 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// Where received bytes go; never empty. One byte of the chunk is always kept back, to end its last value.
-    pub(super) fn room(&mut self, gather: &mut Gather) -> Result<&mut [u8], OutOfMemory> {
-        if self.chunk.is_empty() {
-            self.chunk = take()?;
-        } else if self.filled + 1 >= self.chunk.len() {
+    /// Where received bytes go: at least one, behind those that are there. One byte of the chunk is always kept back, to
+    /// end its last value.
+    #[inline]
+    pub(super) fn room(&mut self, gather: &mut Gather) -> Result<Spare<'_>, OutOfMemory> {
+        if self.chunk.len() + 1 >= self.chunk.capacity() {
             self.make_room(gather)?;
         }
-        let end = self.chunk.len() - 1;
-        Ok(&mut self.chunk[self.filled..end])
+        let most = self.chunk.capacity() - self.chunk.len() - 1;
+        Ok(Spare {
+            chunk: &mut self.chunk,
+            most,
+        })
     }
 
     /// Says that `count` bytes of the room were filled.
     #[inline]
     pub(super) fn received(&mut self, count: usize) {
         self.received += count as u64;
-        self.filled = (self.filled + count).min(self.chunk.len().saturating_sub(1));
         if self.skip > 0 {
-            let skipped = self.skip.min(self.filled - self.at);
+            let skipped = self.skip.min(self.chunk.len() - self.at);
             self.skip -= skipped;
             self.at += skipped;
             self.careful = self.startup || self.skip > 0;
@@ -65,7 +65,7 @@ impl Input {
         if self.tag == 0 && !self.read_usual_head() && !self.read_head() {
             return 0;
         }
-        if self.filled - self.at < Header::SIZE + self.len {
+        if self.chunk.len() - self.at < Header::SIZE + self.len {
             return 0;
         }
         self.tag
@@ -80,7 +80,7 @@ impl Input {
     /// Reads the header of a message of usual length.
     #[inline(always)]
     fn read_usual_head(&mut self) -> bool {
-        if self.careful || self.filled - self.at < Header::SIZE {
+        if self.careful || self.chunk.len() - self.at < Header::SIZE {
             return false;
         }
         let Some(&mut [ref mut tag, a, b, c, d]) = self.chunk[self.at..].first_chunk_mut() else {
@@ -99,7 +99,7 @@ impl Input {
     /// Reads any other header; false when it is not there, or is none.
     #[cold]
     pub(super) fn read_head(&mut self) -> bool {
-        let bytes = self.chunk.get(self.at..self.filled).unwrap_or_default();
+        let bytes = self.chunk.get(self.at..).unwrap_or_default();
         if self.tag != 0 || self.skip > 0 || self.broken.is_some() {
             return self.tag != 0;
         }
@@ -177,7 +177,7 @@ impl Input {
     /// Goes past a message of which only the beginning is here.
     pub(super) fn skip_message(&mut self) {
         let whole = Header::SIZE + self.len;
-        let here = whole.min(self.filled - self.at);
+        let here = whole.min(self.chunk.len() - self.at);
         self.at += here;
         self.skip = whole - here;
         self.careful = self.startup || self.skip > 0;
@@ -188,7 +188,7 @@ impl Input {
     /// Drops everything: the bytes were another server's, or nobody will read them.
     pub(super) fn clear(&mut self) {
         self.at = 0;
-        self.filled = 0;
+        self.chunk.clear();
         self.tag = 0;
         self.len = 0;
         self.skip = 0;
@@ -199,68 +199,88 @@ impl Input {
 
     /// The bytes received and not consumed.
     pub(super) fn rest(&self) -> &[u8] {
-        &self.chunk[self.at..self.filled]
+        &self.chunk[self.at..]
     }
 
     /// Bytes received and not consumed.
     pub(super) fn unread(&self) -> usize {
-        self.filled - self.at
+        self.chunk.len() - self.at
     }
 
     /// Gives the chunk back when nothing lies in it. `rows`: rows of an unfinished result do.
+    #[inline]
     pub(super) fn release(&mut self, rows: bool) {
-        if self.at == self.filled && !rows && !self.chunk.is_empty() {
-            give(mem::take(&mut self.chunk));
+        if self.at == self.chunk.len() && !rows && self.chunk.capacity() > 0 {
+            give_empty(mem::take(&mut self.chunk));
             self.at = 0;
-            self.filled = 0;
         }
+    }
+
+    /// Whether the rows gathered so far are most of the chunk: then it is not worth copying them out of it.
+    #[inline]
+    pub(super) fn is_mostly(&self, gather: &Gather) -> bool {
+        gather.in_chunk() * 2 > self.chunk.capacity()
     }
 
     /// Cuts the rows gathered so far off the chunk: takes the chunk over when they are most of it, else copies them.
     pub(super) fn settle(&mut self, gather: &mut Gather) -> Result<(), OutOfMemory> {
-        if gather.in_chunk() * 2 > self.chunk.len() {
+        if self.is_mostly(gather) {
             self.hand_over(gather)
         } else {
             gather.copy(&self.chunk)
         }
     }
 
-    /// The chunk is full and more bytes come.
+    /// There is no chunk, or it is full and more bytes come.
     #[cold]
     fn make_room(&mut self, gather: &mut Gather) -> Result<(), OutOfMemory> {
+        if self.chunk.capacity() == 0 {
+            self.chunk = take_empty();
+            return if self.chunk.capacity() > 1 {
+                Ok(())
+            } else {
+                Err(OutOfMemory)
+            };
+        }
         if gather.in_chunk() > 0 {
             self.settle(gather)?;
         }
         if self.at > 0 {
-            self.chunk.copy_within(self.at..self.filled, 0);
-            self.filled -= self.at;
+            self.chunk.drain(..self.at);
             self.at = 0;
         }
         // A message larger than the chunk: grow by what has arrived, not by what its length claims.
-        if self.filled + 1 >= self.chunk.len() - self.chunk.len() / 8 {
-            let more = self.chunk.len();
-            self.chunk.try_reserve_exact(more)?;
-            self.chunk.resize(self.chunk.len() + more, 0);
+        let capacity = self.chunk.capacity();
+        if self.chunk.len() + 1 >= capacity - capacity / 8 {
+            self.chunk
+                .try_reserve_exact(2 * capacity - self.chunk.len())?;
         }
         Ok(())
     }
 
     /// Gives the chunk to the rows in it and goes on in a new one, which is larger: more rows are likely.
     fn hand_over(&mut self, gather: &mut Gather) -> Result<(), OutOfMemory> {
-        let unread = self.filled - self.at;
-        let mut size = CHUNK.max((self.chunk.len() * 4).min(LARGEST));
-        while size < unread + unread / 4 {
+        let rest = &self.chunk[self.at..];
+        let mut size = CHUNK.max((self.chunk.capacity() * 4).min(LARGEST));
+        while size < rest.len() + rest.len() / 4 {
             size *= 2;
         }
         let mut next = Vec::new();
         next.try_reserve_exact(size)?;
-        next.extend_from_slice(&self.chunk[self.at..self.filled]);
-        next.resize(size, 0);
+        next.extend_from_slice(rest);
         let full = mem::replace(&mut self.chunk, next);
         self.at = 0;
-        self.filled = unread;
         gather.keep(full)
     }
+}
+
+/// Room for received bytes, behind those that are there.
+#[derive(Debug)]
+pub struct Spare<'a> {
+    /// The bytes that are there; append to them, and change nothing else.
+    pub chunk: &'a mut Vec<u8>,
+    /// How many may be appended; there is capacity for them.
+    pub most: usize,
 }
 
 impl Drop for Input {

@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn an_item_is_small_enough_to_be_moved_about() {
-        assert!(size_of::<Item>() <= 88, "{}", size_of::<Item>());
+        assert!(size_of::<Item>() <= 96, "{}", size_of::<Item>());
     }
 
     #[test]

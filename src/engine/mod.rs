@@ -32,6 +32,7 @@ use std::task::{Context, Poll, Waker};
 
 pub use command::{Command, End};
 pub use facts::{Facts, Phase};
+pub use input::Spare;
 pub use item::{CommandTag, Done, Item, Outcome, Reply, Verdict};
 pub use random::Random;
 pub use state::{Notice, Notification, Room};
@@ -124,7 +125,7 @@ impl Engine {
 
     /// Where received bytes go; say how many with [`Engine::received`]. `None` without memory: the connection is over then.
     #[inline]
-    pub fn room(&mut self) -> Option<&mut [u8]> {
+    pub fn room(&mut self) -> Option<Spare<'_>> {
         if self.make_room().is_err() {
             self.end(Error::out_of_memory("a message of the server"));
             return None;
@@ -150,6 +151,17 @@ impl Engine {
     pub fn release(&mut self) {
         let state = self.state_mut();
         state.input.release(state.gather.in_chunk() > 0);
+    }
+
+    /// Receives bytes that are in memory: how many there was room for, which is at least one.
+    pub fn feed(&mut self, bytes: &[u8]) -> usize {
+        let Some(room) = self.room() else {
+            return bytes.len();
+        };
+        let count = room.most.min(bytes.len());
+        room.chunk.extend_from_slice(&bytes[..count]);
+        self.received(count);
+        count
     }
 
     /// Says that `count` bytes of the room were filled.

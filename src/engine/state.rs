@@ -349,11 +349,9 @@ impl State {
     }
 
     fn batch(&mut self) -> Result<Option<Batch>, OutOfMemory> {
-        if self.gather.in_chunk() > 0 {
-            // Nothing to decide for the usual small result: it is copied out with its index in one piece.
-            if self.gather.in_chunk() * 2 > self.input.chunk().len() {
-                self.input.settle(&mut self.gather)?;
-            }
+        // The usual small result is copied out with its index in one piece.
+        if self.input.is_mostly(&self.gather) {
+            self.input.settle(&mut self.gather)?;
         }
         self.gather.batch(self.input.chunk())
     }

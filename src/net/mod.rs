@@ -194,15 +194,19 @@ impl Net {
         if into.is_empty() {
             return Received::Bytes(0); // or it would look like the end
         }
-        loop {
-            match sys::recv(socket.as_fd(), into) {
-                Ok(0) => return Received::Failed(closed()),
-                Ok(n) => return Received::Bytes(n),
-                Err(libc::EAGAIN) => return Received::Wait,
-                Err(libc::EINTR) => {}
-                Err(errno) => return Received::Failed(failed(LinkErrorKind::Receive, errno)),
-            }
+        received(|| sys::recv(socket.as_fd(), into))
+    }
+
+    /// The same, at most `most` bytes, appended to `into` without making it grow: what there is room for.
+    #[inline]
+    pub fn receive_behind(&mut self, into: &mut Vec<u8>, most: usize) -> Received {
+        let Some(socket) = self.ready() else {
+            return self.not_ready().map_or(Received::Wait, Received::Failed);
+        };
+        if most == 0 || into.len() == into.capacity() {
+            return Received::Bytes(0); // or it would look like the end
         }
+        received(|| sys::recv_behind(socket.as_fd(), into, most))
     }
 
     /// Sends as much as the kernel takes, in one system call. Never raises SIGPIPE.
@@ -292,6 +296,19 @@ impl Drop for Net {
     /// A close alone would not reach the peer while a forked child holds a copy.
     fn drop(&mut self) {
         self.say_goodbye();
+    }
+}
+
+#[inline]
+fn received(mut receive: impl FnMut() -> Result<usize, Errno>) -> Received {
+    loop {
+        match receive() {
+            Ok(0) => return Received::Failed(closed()),
+            Ok(n) => return Received::Bytes(n),
+            Err(libc::EAGAIN) => return Received::Wait,
+            Err(libc::EINTR) => {}
+            Err(errno) => return Received::Failed(failed(LinkErrorKind::Receive, errno)),
+        }
     }
 }
 

@@ -46,6 +46,24 @@ pub(super) fn recv(fd: BorrowedFd<'_>, into: &mut [u8]) -> Result<usize, Errno> 
     recv_with(fd, into, libc::MSG_DONTWAIT)
 }
 
+/// The same into the room that a vector has behind its bytes, at most `most` of it.
+#[inline]
+pub(super) fn recv_behind(
+    fd: BorrowedFd<'_>,
+    into: &mut Vec<u8>,
+    most: usize,
+) -> Result<usize, Errno> {
+    let spare = into.spare_capacity_mut();
+    let most = most.min(spare.len());
+    let start = spare.as_mut_ptr().cast();
+    // SAFETY: the kernel writes at most `most` bytes to the spare capacity, which is borrowed for the call.
+    let n = unsafe { libc::recv(fd.as_raw_fd(), start, most, libc::MSG_DONTWAIT) };
+    let n = usize::try_from(n).map_err(|_| errno())?;
+    // SAFETY: the kernel has written so many bytes behind the vector's own.
+    unsafe { into.set_len(into.len() + n.min(most)) };
+    Ok(n)
+}
+
 /// The same, leaving the bytes where they are.
 pub(super) fn peek(fd: BorrowedFd<'_>, into: &mut [u8]) -> Result<usize, Errno> {
     recv_with(fd, into, libc::MSG_DONTWAIT | libc::MSG_PEEK)

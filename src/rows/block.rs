@@ -17,7 +17,7 @@ pub(super) const FIRST: usize = 6;
 #[derive(Debug, Default)]
 pub struct Block {
     /// The bytes; in a block made by copying the index follows at `index_at`: one allocation for both.
-    data: Box<[u8]>,
+    data: Vec<u8>,
     large: Option<Box<Large>>,
     index_at: u32,
     rows: u32,
@@ -67,7 +67,7 @@ impl Block {
         kept.try_reserve_exact(index.len())?;
         kept.extend_from_slice(index);
         Ok(Self {
-            data: data.into_boxed_slice(),
+            data,
             large: Some(Box::new(Large {
                 index: kept.into_boxed_slice(),
                 aside: aside.into_boxed_slice(),
@@ -104,7 +104,7 @@ impl Block {
             }
         }
         Ok(Self {
-            data: data.into_boxed_slice(),
+            data,
             large: (!aside.is_empty()).then(|| {
                 Box::new(Large {
                     index: Box::default(),
@@ -129,7 +129,7 @@ impl Block {
         let large = self.large.as_ref().map_or(0, |large| {
             large.index.len() + size_of_val(&*large.aside) + size_of::<Large>()
         });
-        self.data.len() + large
+        self.data.capacity() + large
     }
 
     /// The parts, for readers that address cells by themselves.

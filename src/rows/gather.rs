@@ -178,8 +178,12 @@ impl Gather {
 
     /// Takes over the chunk that the rows lie in. The caller has copied what follows them elsewhere.
     pub fn keep(&mut self, mut chunk: Vec<u8>) -> Result<(), OutOfMemory> {
-        if let Some(end) = chunk.get_mut(self.to) {
-            *end = 0;
+        match chunk.get_mut(self.to) {
+            Some(end) => *end = 0,
+            None => {
+                chunk.try_reserve(1)?;
+                chunk.push(0);
+            }
         }
         let aside = mem::take(&mut self.aside);
         let index = &self.index[..self.used];

@@ -227,9 +227,7 @@ impl Bench {
 
     /// The server says something that its script does not know of.
     pub fn inject(&mut self, bytes: &[u8]) {
-        let room = self.engine.room().unwrap();
-        room[..bytes.len()].copy_from_slice(bytes);
-        self.engine.received(bytes.len());
+        assert_eq!(self.engine.feed(bytes), bytes.len());
     }
 
     /// Where everything stands, for the message of a test that fails.
@@ -330,16 +328,11 @@ impl Bench {
         let Some(player) = &mut self.player else {
             return false;
         };
-        let Some(room) = self.engine.room() else {
-            return true;
-        };
-        count = count.min(room.len());
-        room[..count].copy_from_slice(&player.said()[..count]);
+        count = self.engine.feed(&player.said()[..count]);
         if self.pace.record {
             self.stream.extend_from_slice(&player.said()[..count]);
         }
         player.took(count);
-        self.engine.received(count);
         self.received += count;
         true
     }

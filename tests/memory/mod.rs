@@ -126,11 +126,9 @@ pub(crate) fn feed_split(
     mut split: impl FnMut(usize) -> usize,
 ) {
     while !bytes.is_empty() {
-        let room = engine.room().unwrap();
-        assert!(!room.is_empty(), "room is never empty");
-        let count = split(bytes.len()).clamp(1, bytes.len()).min(room.len());
-        room[..count].copy_from_slice(&bytes[..count]);
-        engine.received(count);
+        let count = split(bytes.len()).clamp(1, bytes.len());
+        let count = engine.feed(&bytes[..count]);
+        assert!(count > 0, "room is never empty");
         bytes = &bytes[count..];
         engine.advance(3, usize::MAX);
     }
