@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::ffi::c_int;
 
-use pgpoll::engine::{Done, Item, Outcome, Reply};
+use pgpoll::engine::{Done, Item, Outcome, Reply, Verdict};
 use pgpoll::error::{Error, ServerError};
 use pgpoll::rows::{Batch, Limits};
 
@@ -251,6 +251,10 @@ impl PGconn {
 
     /// The end of an operation.
     fn done(&mut self, operation: u64, done: Done) {
+        // The end of the connection has a result of its own.
+        if done.verdict == Verdict::Lost {
+            return;
+        }
         let consumer = &mut self.consumer;
         let head = consumer
             .queue
@@ -301,6 +305,8 @@ impl PGconn {
             (None, None) => return,
         };
         self.message.line(&text);
+        // The socket goes with the connection.
+        self.link.converse();
     }
 
     /// The text of an error or notice of the server.
