@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use super::state::State;
@@ -209,7 +210,12 @@ impl State {
             failed: false,
             since: 0,
         };
-        let encoded = self.encode(command, &mut expect);
+        // The values come from the caller's own code: a panic in it must not leave half of a message behind.
+        let encoded = catch_unwind(AssertUnwindSafe(|| self.encode(command, &mut expect)));
+        let encoded = encoded.unwrap_or_else(|panic| {
+            self.output.buffer().truncate(before);
+            resume_unwind(panic)
+        });
         if encoded.is_err() || self.queue.try_reserve(1).is_err() {
             self.output.buffer().truncate(before);
             return Err(Error::misuse(match encoded {
