@@ -140,6 +140,35 @@ fn nobody_answers() {
     assert!((2000..20_000).contains(&took), "{took} ms");
 }
 
+/// A listener whose queue is full: the connection is not even made.
+#[test]
+fn nobody_takes_the_connection() {
+    let full = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = full.local_addr().unwrap();
+    // SAFETY: the call changes the length of the queue, and nothing else.
+    unsafe { libc::listen(std::os::fd::AsRawFd::as_raw_fd(&full), 0) };
+    let wait = std::time::Duration::from_millis(300);
+    let mut queued = Vec::new();
+    while let Ok(stream) = std::net::TcpStream::connect_timeout(&addr, wait) {
+        queued.push(stream);
+        if queued.len() > 600 {
+            eprintln!("SKIPPED: this machine's queues have no end");
+            return;
+        }
+    }
+    let begun = Instant::now();
+    let port = addr.port();
+    let error = refused(&format!(
+        "host=127.0.0.1 port={port} user=x connect_timeout=2"
+    ));
+    assert_eq!(
+        error.message(),
+        format!("connection to server at \"127.0.0.1\", port {port} failed: timeout expired")
+    );
+    let took = begun.elapsed().as_millis();
+    assert!((2000..20_000).contains(&took), "{took} ms");
+}
+
 #[test]
 fn somebody_else_answers() {
     for (answer, text) in [

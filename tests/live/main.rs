@@ -3,6 +3,8 @@
 
 mod connecting;
 mod copy;
+#[cfg(target_os = "linux")] // epoll
+mod edges;
 mod endings;
 mod errors;
 mod extended;
