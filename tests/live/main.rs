@@ -11,6 +11,9 @@ mod extended;
 mod failing;
 mod groups;
 mod mail;
+#[path = "../memory/mod.rs"]
+mod memory;
+mod mixed;
 mod pipelines;
 mod portals;
 mod prepared;
