@@ -260,7 +260,7 @@ fn invariant_9_nothing_is_allocated_for_a_promise() {
     ));
     bench.poll();
     assert!(bench.engine.error().is_none());
-    assert!(bench.engine.room().unwrap().len() <= 256 * 1024);
+    assert!(bench.engine.room().unwrap().most <= 256 * 1024);
     bench.engine.lost(closed());
     bench.poll();
     assert!(bench.engine.error().is_some());
