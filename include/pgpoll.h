@@ -180,6 +180,10 @@
 // A connection. One call at a time; it may move between threads.
 typedef struct Conn Conn;
 
+// A request to stop what a connection's backend is doing. Independent of the connection once it is made; one call at a
+// time, from whichever thread.
+typedef struct ConnCancel ConnCancel;
+
 // An error or a notice, with everything that is known of it. Never changes; may be read from several threads.
 typedef struct ConnError ConnError;
 
@@ -682,6 +686,48 @@ int conn_notification_pid(const struct ConnNotification *notification);
 //
 // notification: the notification, or NULL.
 void conn_notification_free(struct ConnNotification *notification);
+
+// Begins to ask the server to stop what it does for a connection. Nothing waits: conn_cancel_poll does the work, on a
+// connection of its own, to the same server.
+//
+// conn: a connection that is up.
+// Returns the request; NULL when it is refused, and conn_error(conn) says why.
+// Yours until conn_cancel_close.
+// Next: conn_cancel_poll until it says CONN_IDLE or CONN_FAILED.
+struct ConnCancel *conn_cancel_open(const struct Conn *conn);
+
+// Goes on with the request, and says what to wait for. Never waits.
+//
+// cancel: the request.
+// Returns CONN_WANT_READ, CONN_WANT_WRITE, CONN_SOCKET_CHANGED as conn_poll does; CONN_IDLE when the server has the
+//   request; CONN_FAILED when it could not be told, and conn_cancel_error says why; CONN_MISUSE as conn_poll does.
+// Next: wait for conn_cancel_socket. Whether anything was stopped is seen on the connection: its operation fails with
+//   SQLSTATE 57014, or was done before. Take its CONN_ITEM_DONE before you start another one.
+uint32_t conn_cancel_poll(struct ConnCancel *cancel);
+
+// The descriptor to wait for; not yours to close, read or write.
+//
+// cancel: the request.
+// Returns the descriptor; -1 when there is none now, and when it is refused.
+int conn_cancel_socket(struct ConnCancel *cancel);
+
+// How long to wait at most before the next conn_cancel_poll: connect_timeout is for all of it.
+//
+// cancel: the request.
+// Returns milliseconds from now, rounded up; 0 when the time has come; -1 when there is no limit, and when it is refused.
+int64_t conn_cancel_deadline_ms(struct ConnCancel *cancel);
+
+// Why the server could not be told.
+//
+// cancel: the request.
+// Returns the error; NULL when there is none, and when it is refused.
+// Borrowed from the request; do not free it.
+const struct ConnError *conn_cancel_error(struct ConnCancel *cancel);
+
+// Closes the request's own connection and frees it. Never waits. Closed before CONN_IDLE it may or may not have an effect.
+//
+// cancel: the request, or NULL.
+void conn_cancel_close(struct ConnCancel *cancel);
 
 // Where the connection is in its life.
 //

@@ -26,8 +26,11 @@ mod fields;
 
 mod notice;
 
+mod cancel;
+
 mod facts;
 
+pub use cancel::*;
 pub use cells::*;
 pub use drive::*;
 pub use error::*;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod allocations;
+mod cancel;
 mod errors;
 mod groups;
 mod life;
