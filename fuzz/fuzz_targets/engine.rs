@@ -194,13 +194,8 @@ impl<'d> Run<'d> {
     /// As much of it as there is room for; how much is left.
     fn receive(&mut self, mut bytes: &[u8]) -> usize {
         while !bytes.is_empty() && self.engine.need().read {
-            let Some(room) = self.engine.room() else {
-                break;
-            };
-            assert!(!room.is_empty(), "room is never empty");
-            let count = bytes.len().min(room.len());
-            room[..count].copy_from_slice(&bytes[..count]);
-            self.engine.received(count);
+            let count = self.engine.feed(bytes);
+            assert!(count > 0, "room is never empty");
             bytes = &bytes[count..];
             self.advance_by(usize::MAX);
         }
