@@ -144,7 +144,9 @@ impl Connection {
         let mut need = self.engine.need();
         let mut news = self.engine.has_news(now);
         loop {
-            news |= self.converse();
+            if need.answer || self.engine.asks() {
+                news |= self.converse();
+            }
             if need.write && !self.write_blocked {
                 self.flush();
             }
@@ -163,8 +165,11 @@ impl Connection {
         self.engine.release();
         need.runnable |= need.read && left == 0 && !drained;
         need.write &= !self.engine.output().is_empty();
-        self.check_for_stall(need);
-        self.readiness(need)
+        let ready = self.readiness(need);
+        if ready.is_stalled() && self.engine.deadline().is_none() {
+            return self.stalled();
+        }
+        ready
     }
 
     /// Carries questions and answers between the engine and the net; true when there was one.
@@ -250,12 +255,15 @@ impl Connection {
                 Some(count) => left -= count.min(left),
             }
         }
+        self.engine.release();
         BUDGET - left
     }
 
     /// Runs the protocol on what has been received, without I/O.
     pub fn advance(&mut self) -> Need {
-        self.engine.advance(clock::now_ns(), usize::MAX)
+        let need = self.engine.advance(clock::now_ns(), usize::MAX);
+        self.engine.release();
+        need
     }
 
     /// Polls, and waits for what it names, until there is something to take or do, or `timeout` is over (`None`: no
@@ -416,21 +424,17 @@ impl Connection {
         ready.set(Readiness::RESULT, has_item);
         ready.set(Readiness::NOTICE, notice);
         ready.set(Readiness::NOTIFY, notification);
-        if self.engine.error().is_some() {
-            ready.set(Readiness::FAILED, !has_item);
-        } else {
+        ready.set(Readiness::WANT_READ, need.read);
+        ready.set(Readiness::WANT_WRITE, need.write);
+        ready.set(Readiness::RUNNABLE, need.runnable);
+        if !self.facts().is_ready() {
             let pending = self.net.pending();
-            ready.set(
-                Readiness::WANT_READ,
-                need.read || pending == Some(Interest::Read),
-            );
-            ready.set(
-                Readiness::WANT_WRITE,
-                need.write || pending == Some(Interest::Write),
-            );
-            ready.set(Readiness::RUNNABLE, need.runnable);
-            let idle = self.facts().is_ready() && self.engine.queued() == 0 && !has_item;
-            ready.set(Readiness::IDLE, idle);
+            ready.set(Readiness::WANT_READ, pending == Some(Interest::Read));
+            ready.set(Readiness::WANT_WRITE, pending == Some(Interest::Write));
+            let failed = self.engine.error().is_some() && !has_item;
+            ready.set(Readiness::FAILED, failed);
+        } else if self.engine.queued() == 0 && !has_item {
+            ready.set(Readiness::IDLE, true);
         }
         ready.set(
             Readiness::SOCKET_CHANGED,
@@ -441,19 +445,15 @@ impl Connection {
     }
 
     /// Neither interest nor deadline nor anything to do would be a hang: it is an error that names the await.
-    fn check_for_stall(&mut self, need: Need) {
-        let (notice, notification) = self.engine.has_mail();
-        let waits = need.read || need.write || need.runnable || self.net.pending().is_some();
-        let has = self.engine.peek().is_some() || notice || notification;
-        if waits || has || self.engine.error().is_some() || self.engine.deadline().is_some() {
-            return;
-        }
+    #[cold]
+    fn stalled(&mut self) -> Readiness {
         let awaiting = self.engine.awaiting();
         self.engine.end(Error::transport(format!(
             "internal error: stalled while waiting for {} ({})",
             awaiting.what, awaiting.at
         )));
         self.converse();
+        self.readiness(Need::default())
     }
 
     /// Tells the server that the connection ends, if that can be said at once.

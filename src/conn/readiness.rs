@@ -76,6 +76,12 @@ impl Readiness {
         self.has(Self::FAILED)
     }
 
+    /// Whether there is nothing to wait for, nothing to take and nothing to do.
+    #[inline]
+    pub(super) fn is_stalled(self) -> bool {
+        self.0 & !(Self::SOCKET_CHANGED | Self::IDLE) == 0
+    }
+
     /// Whether there is something to take or to know before waiting makes sense.
     pub fn is_something(self) -> bool {
         self.has(Self::SOMETHING)

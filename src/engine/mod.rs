@@ -188,6 +188,12 @@ impl Engine {
         self.state_mut().ask.take()
     }
 
+    /// Whether there is something to be done.
+    #[inline]
+    pub fn asks(&self) -> bool {
+        self.state().ask.is_some()
+    }
+
     /// What came of it; an answer to an older ask is dropped.
     pub fn answer(&mut self, id: AskId, answer: Answer) {
         let state = self.state_mut();
@@ -231,10 +237,7 @@ impl Engine {
         let (state, polled) = wait::lend(state, poll);
         self.state = state;
         match polled {
-            Ok(Poll::Pending) => {
-                self.release();
-                self.need()
-            }
+            Ok(Poll::Pending) => self.need(),
             Ok(Poll::Ready(error)) => {
                 self.end(*error);
                 Need::default()
