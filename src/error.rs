@@ -129,6 +129,12 @@ impl From<LinkError> for Error {
     fn from(error: LinkError) -> Self {
         let message = match error.kind {
             LinkErrorKind::Closed => Cow::Borrowed(CLOSED),
+            // The server is gone before it has read everything that was sent: the same to the caller.
+            LinkErrorKind::Receive | LinkErrorKind::Send
+                if matches!(error.errno, libc::ECONNRESET | libc::EPIPE) =>
+            {
+                Cow::Borrowed(CLOSED)
+            }
             LinkErrorKind::Receive => Cow::Owned(format!(
                 "could not receive data from server: {}",
                 error.text

@@ -78,10 +78,21 @@ impl PGconn {
         conn
     }
 
-    /// Takes the first step of a connection attempt, so that there is a socket to wait for.
+    /// Begins to connect, up to a socket to wait for: programs wait until it is writable before they poll. Nothing is sent
+    /// yet.
     fn begin(&mut self) {
         self.link.engine_mut().allow_query_in_group();
-        self.poll_connect();
+        self.stamp();
+        loop {
+            self.link.advance();
+            let answered = self.link.converse();
+            if self.link.error().is_some() {
+                return self.tell_failure();
+            }
+            if self.link.socket().is_some() || !answered {
+                return;
+            }
+        }
     }
 
     /// Closes the connection and begins to connect anew.

@@ -7,6 +7,7 @@ use super::serve::unexpected;
 use super::startup::refused;
 use super::state::State;
 use super::wait::{Stop, breathe, message, with};
+use crate::auth::sasl::Mechanism;
 use crate::auth::scram::{Binding, Client, Credentials, SLICE};
 use crate::auth::{self, Request, sasl};
 use crate::conninfo::{Host, Plan};
@@ -21,7 +22,7 @@ enum Asked {
     Ok,
     Cleartext,
     Md5([u8; 4]),
-    Sasl(Box<Client>),
+    Sasl(Box<Client>, Mechanism),
     SaslContinue(Vec<u8>),
     SaslFinal(Vec<u8>),
 }
@@ -64,10 +65,20 @@ pub(super) async fn authenticate(
                 })?;
                 password_sent = true;
             }
-            Asked::Sasl(client) => {
+            Asked::Sasl(client, mechanism) => {
                 if scram.is_some() {
                     return Err(failed("duplicate SASL authentication request"));
                 }
+                with(|state| {
+                    let before = state.output.buffer().len();
+                    SASLInitialResponse {
+                        mechanism: mechanism.name().as_bytes(),
+                        response: Some(client.first()),
+                    }
+                    .encode(state.output.secret_buffer())?;
+                    state.trace_authentication(before, "SASLInitialResponse");
+                    Ok::<(), Stop>(())
+                })?;
                 scram = Some(client);
             }
             Asked::SaslContinue(data) => {
@@ -158,15 +169,7 @@ impl State {
                     _ => Credentials::Password(self.password(host)?),
                 };
                 let client = Client::new(credentials, nonce, Binding::None);
-                let before = self.output.buffer().len();
-                SASLInitialResponse {
-                    mechanism: mechanism.name().as_bytes(),
-                    response: Some(client.first()),
-                }
-                .encode(self.output.secret_buffer())
-                .map_err(Stop::from)?;
-                self.trace_authentication(before, "SASLInitialResponse");
-                Asked::Sasl(Box::new(client))
+                Asked::Sasl(Box::new(client), mechanism)
             }
             Authentication::SASLContinue { data } => Asked::SaslContinue(data.to_vec()),
             Authentication::SASLFinal { data } => Asked::SaslFinal(data.to_vec()),
