@@ -141,6 +141,14 @@ impl State {
                 complete: password_sent || verified,
                 bound: scram.is_some_and(Client::is_bound),
             },
+            // A server that has not proved itself in the exchange that it began does not get the password another way.
+            Authentication::CleartextPassword | Authentication::MD5Password { .. }
+                if scram.is_some() =>
+            {
+                return Err(failed(
+                    "server asked for a password in the middle of the SCRAM exchange",
+                ));
+            }
             Authentication::CleartextPassword => Request::Password,
             Authentication::MD5Password { .. } => Request::Md5,
             Authentication::GSS | Authentication::GSSContinue { .. } => Request::Gss,

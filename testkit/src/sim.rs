@@ -72,6 +72,8 @@ pub struct Pace {
     pub seed: u64,
     /// What the servers say is kept.
     pub record: bool,
+    /// So many advances too many after each one.
+    pub spurious: usize,
 }
 
 impl Default for Pace {
@@ -87,6 +89,7 @@ impl Default for Pace {
             lazy: false,
             seed: 0,
             record: false,
+            spurious: 0,
         }
     }
 }
@@ -208,7 +211,10 @@ impl Bench {
 
     /// One advance, and what it asks for. Whether anything happened.
     pub fn turn(&mut self) -> (Need, bool) {
-        let need = self.engine.advance(self.now, self.pace.budget);
+        let mut need = self.engine.advance(self.now, self.pace.budget);
+        for _ in 0..self.pace.spurious {
+            need = self.engine.advance(self.now, self.pace.budget);
+        }
         self.check(need);
         let mut progress = need.runnable;
         while let Some((id, ask)) = self.engine.ask() {

@@ -1,8 +1,8 @@
 //! What can be wrong in the replies to a query.
 
 use testkit::script::{
-    Script, auth_ok, bind_complete, columns, complete, copy_data, error, framed, no_data, oid,
-    parse_complete, ready, row, suspended, with_length,
+    Script, auth_ok, bind_complete, columns, complete, copy_data, copy_in, error, framed, no_data,
+    oid, parse_complete, ready, row, suspended, with_length,
 };
 use testkit::sim::{Act, Session, What};
 
@@ -377,6 +377,35 @@ fn extended_replies_out_of_order() {
     assert_eq!(
         seen.error.unwrap().message(),
         "malformed message: the reply to Parse has 4 bytes too many"
+    );
+}
+
+/// A COPY that a query cannot run: with something queued behind it, or in both directions, it cannot be refused either.
+#[test]
+fn copies_that_cannot_be_refused() {
+    let in_both = framed(b'W', &[0, 0, 0]);
+    let copy = |behind: bool, bytes: &[u8]| {
+        let sql = "COPY a FROM STDIN";
+        let mut acts = vec![Act::Start(What::Query(sql.to_owned()))];
+        let mut script = Script::trusting().query(sql);
+        if behind {
+            acts.push(Act::Start(What::Query(String::from("SELECT 1"))));
+            script = script.query("SELECT 1");
+        }
+        acts.push(Act::Wait);
+        let seen = seen(&Session::new("copy", script.send(bytes), acts));
+        assert_eq!(seen.items[1], "1 done Failed Idle Lost");
+        assert_eq!(seen.items.len(), if behind { 3 } else { 2 });
+        seen.error.unwrap().message().to_owned()
+    };
+    assert_eq!(
+        copy(true, &copy_in(1)),
+        "the statement is a COPY FROM STDIN with other operations queued behind it: the server takes their messages for \
+         its data"
+    );
+    assert_eq!(
+        copy(false, &in_both),
+        "the statement begins a COPY in both directions, which this call cannot run"
     );
 }
 

@@ -1,7 +1,7 @@
 //! The transport is lost after every byte: one error, one done for each operation, nothing that was not there before.
 
 use testkit::script::sessions;
-use testkit::sim::{Pace, Transcript};
+use testkit::sim::{Chunks, Pace, Transcript};
 
 use super::{positions, whole};
 
@@ -65,4 +65,40 @@ fn every_session_cut_at_every_byte() {
         }
     }
     println!("cut at every byte: {cases} cases");
+}
+
+/// Pieces, budgets, calls too many and a loss, all chosen by a seed, which is printed and replays exactly.
+#[test]
+fn every_session_cut_at_random() {
+    let mut cases = 0;
+    for session in sessions::all() {
+        let whole = whole(&session);
+        for seed in 0..60 {
+            let position = session
+                .bench(Pace {
+                    seed,
+                    ..Pace::default()
+                })
+                .random(whole.received);
+            let pace = Pace {
+                inbound: Chunks::Random,
+                outbound: Chunks::Random,
+                cut: Some(position),
+                budget: [1, 100, 512 * 1024][seed as usize % 3],
+                lazy: seed % 2 == 0,
+                spurious: seed as usize % 2,
+                seed,
+                ..Pace::default()
+            };
+            let seen = session.replay(pace);
+            check(
+                &format!("{} seed {seed}", session.name),
+                position,
+                &whole,
+                &seen,
+            );
+            cases += 1;
+        }
+    }
+    println!("cut at random: {cases} cases");
 }
