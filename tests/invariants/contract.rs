@@ -5,7 +5,7 @@ use std::time::Duration;
 use pgpoll::conn::{Connection, Readiness};
 use pgpoll::engine::{Command, End};
 use pgpoll::error::Family;
-use pgpoll::link::{Ask, LinkError, LinkErrorKind};
+use pgpoll::link::{Answer, Ask, LinkError, LinkErrorKind, Peer};
 use pgpoll::wire::Parameters;
 use testkit::script::{
     Script, Scripted, columns, complete, error, framed, notification, oid, ready, row, with_length,
@@ -130,6 +130,24 @@ fn invariant_6_numeric_addresses_ask_nobody() {
             "{host}: {ask:?}"
         );
     }
+}
+
+/// Asks are numbered: a socket that is connected after its deadline, when another one was asked for, is nobody's.
+#[test]
+fn invariant_6_an_answer_to_an_old_ask_is_dropped() {
+    let conninfo = "host=127.0.0.1,127.0.0.2 user=tester connect_timeout=3";
+    let servers = [Server::IsSilent, Server::IsSilent];
+    let mut bench = Bench::with(conninfo, servers, Pace::default());
+    bench.poll();
+    bench.now = bench.engine.deadline().unwrap();
+    bench.poll();
+    assert_eq!(bench.dialled, 2);
+    bench.engine.answer(1, Answer::Dialled(Peer::default()));
+    let need = bench.poll();
+    assert!(need.answer && !need.write, "{need:?}");
+    bench.engine.answer(2, Answer::Dialled(Peer::default()));
+    bench.engine.advance(bench.now, 1000);
+    assert!(bench.engine.need().write, "{}", bench.place());
 }
 
 /// The loss of the transport is seen only after the last whole message is consumed: sending has failed, but the server's

@@ -1,5 +1,6 @@
 //! However the bytes travel, the client sees the same.
 
+use pgpoll::engine::Room;
 use testkit::script::{Script, columns, complete, oid, ready, row_of, sessions};
 use testkit::sim::{Act, Chunks, Pace, Session, What};
 
@@ -59,6 +60,36 @@ fn every_session_in_pieces() {
         }
     }
     println!("in pieces: {cases} cases");
+}
+
+/// Room for a single item and a single notice: the client takes each before the next one is made.
+#[test]
+fn every_session_in_the_smallest_room() {
+    let mut cases = 0;
+    for mut session in sessions::all() {
+        let whole = whole(&session);
+        session.room = Room {
+            items: 1,
+            bytes: 1,
+            inbox: 1,
+        };
+        for (inbound, lazy) in [
+            (Chunks::All, false),
+            (Chunks::All, true),
+            (Chunks::Of(5), true),
+            (Chunks::Of(11), false),
+        ] {
+            let pace = Pace {
+                inbound,
+                lazy,
+                ..Pace::default()
+            };
+            let seen = session.replay(pace.clone());
+            assert_eq!(seen.seen(), whole.seen(), "{} at {pace:?}", session.name);
+            cases += 1;
+        }
+    }
+    println!("in the smallest room: {cases} cases");
 }
 
 /// A seed that fails is printed and replays exactly.
