@@ -1,6 +1,7 @@
 //! Connections to real, throw-away servers of each major version that is installed. Knows what PostgreSQL does.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod cancelling;
 mod connecting;
 mod copy;
 #[cfg(target_os = "linux")] // epoll

@@ -9,7 +9,7 @@ mod tracer;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use pgpoll::conn::{Connection, Readiness};
+use pgpoll::conn::{Cancel, CancelPoll, Connection, Readiness};
 use pgpoll::engine::{Outcome, Reply};
 use testkit::{Cluster, ClusterOptions, PASSWORD};
 
@@ -22,6 +22,7 @@ const PHASES: &[&str] = &[
     "pipeline of 20 MB each way",
     "result of 100 MB, whole",
     "result of 100 MB, in batches",
+    "cancel",
     "SCRAM with 200,000 iterations",
     "wrong password",
     "requirepeer",
@@ -129,6 +130,34 @@ impl Caller {
     }
 }
 
+impl Caller {
+    /// Cancels what runs, until it is seen to have failed.
+    fn cancel(&self, conn: &mut Connection) {
+        let mut done = false;
+        while !done {
+            let mut cancel = self.call(|| Cancel::of(conn).unwrap());
+            while !matches!(
+                self.call(|| cancel.poll()),
+                CancelPoll::Done | CancelPoll::Failed
+            ) {
+                // SAFETY: no arguments.
+                unsafe { libc::sched_yield() };
+            }
+            assert!(cancel.error().is_none(), "{:?}", cancel.error());
+            // One that comes before the statement begins stops nothing: then another is sent.
+            for _ in 0..10_000 {
+                self.poll(conn);
+                while let Some(item) = self.call(|| conn.take()) {
+                    done |= matches!(item.reply, Reply::Done(_));
+                }
+                if done {
+                    break;
+                }
+            }
+        }
+    }
+}
+
 /// Each kind of call that the filter should see, done in a way that does not wait.
 fn self_test() {
     let mut word = 1_u32;
@@ -220,6 +249,13 @@ fn program(caller: &Caller, places: &Places) {
     conn.set_batch(1000, 100_000);
     caller.call(|| conn.start_query(sql).unwrap());
     assert_eq!(caller.drive(&mut conn, 1), 100_000_000);
+
+    caller.phase("cancel");
+    caller.call(|| conn.start_query("select pg_sleep(600)").unwrap());
+    for _ in 0..100 {
+        caller.poll(&mut conn);
+    }
+    caller.cancel(&mut conn);
 
     caller.phase("SCRAM with 200,000 iterations");
     assert!(caller.connect(&mut other), "{:?}", other.error());
