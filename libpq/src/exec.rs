@@ -4,10 +4,11 @@ use std::ffi::{c_char, c_int};
 use std::ptr;
 
 use crate::arguments::text;
+use crate::command::{Call, Target};
 use crate::conn::{BAD, PGconn};
 use crate::guard::{drive, enter};
 use crate::result::PGresult;
-use crate::send::{Call, Target, submit};
+use crate::send::submit;
 
 /// Drops results that were not taken, sends, and waits for the last result.
 ///

@@ -7,11 +7,13 @@
 
 pub mod accessors;
 pub mod cancel;
+pub mod columns;
 pub mod conn;
 pub mod exec;
 pub mod facts;
 pub mod free;
 pub mod notice;
+pub mod notify;
 pub mod options;
 pub mod pipeline;
 pub mod receive;
@@ -21,7 +23,9 @@ pub mod signal;
 pub mod trace;
 
 mod arguments;
+mod command;
 mod guard;
+mod parse;
 mod report;
 mod state;
 mod text;

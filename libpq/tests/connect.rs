@@ -14,8 +14,10 @@ use pq::cancel::{
 use pq::conn::{PGconn, PQconnectPoll, PQconnectStart, PQconnectdb, PQfinish, PQreset};
 use pq::exec::PQexec;
 use pq::facts::{PQbackendPID, PQsocket, PQstatus, PQtransactionStatus};
+use pq::free::PQfreemem;
 use pq::notice::{PQerrorMessage, PQsetNoticeProcessor};
-use pq::receive::PQgetResult;
+use pq::notify::PQnotifies;
+use pq::receive::{PQconsumeInput, PQgetResult};
 use pq::result::PQclear;
 use pq::send::PQsendQuery;
 use pq::signal::{PQcancel, PQfreeCancel, PQgetCancel, PQrequestCancel};
@@ -311,6 +313,40 @@ fn notices_come_while_a_call_waits_and_may_call_in_again() {
     }
     assert_eq!(called.messages, ["NOTICE:  one\n", "NOTICE:  two\n"]);
     assert!(called.at[1] - called.at[0] > Duration::from_millis(300));
+}
+
+#[test]
+fn notifications_are_seen_in_every_state() {
+    let conn = open(&testkit::shared().conninfo());
+    // SAFETY: the connection is not used after PQfinish; each notification is freed once.
+    unsafe {
+        PQclear(PQexec(conn, c"listen \"a b\"".as_ptr()));
+        assert!(PQnotifies(conn).is_null());
+        testkit::shared().psql("notify \"a b\", 'idle'");
+        pgpoll::net::wait(
+            Some(PQsocket(conn)),
+            true,
+            false,
+            Some(Duration::from_secs(10)),
+        );
+        assert_eq!(PQconsumeInput(conn), 1);
+        let idle = PQnotifies(conn);
+        assert_eq!(
+            (text((*idle).relname), text((*idle).extra)),
+            ("a b".into(), "idle".into())
+        );
+        assert_ne!((*idle).be_pid, PQbackendPID(conn));
+        PQfreemem(idle.cast());
+        PQclear(PQexec(conn, c"notify \"a b\"".as_ptr()));
+        let own = PQnotifies(conn);
+        assert_eq!(
+            (text((*own).extra), (*own).be_pid),
+            (String::new(), PQbackendPID(conn))
+        );
+        PQfreemem(own.cast());
+        assert!(PQnotifies(conn).is_null());
+        PQfinish(conn);
+    }
 }
 
 #[test]
