@@ -92,7 +92,7 @@ fn a_fatal_error_followed_by_a_reset_while_we_write() {
     }
 }
 
-/// The same without words: the error says what the system said.
+/// The same without words: the server is gone, and the number that the system gave is kept.
 #[test]
 fn a_reset_without_words() {
     let script = Script::trusting().query("SELECT 1").reset();
@@ -103,9 +103,11 @@ fn a_reset_without_words() {
         while connection.take().is_some() {}
     }
     let error = connection.error().unwrap();
-    assert_eq!(
-        error.message(),
-        "could not receive data from server: Connection reset by peer"
+    assert!(
+        error
+            .message()
+            .starts_with("server closed the connection unexpectedly\n"),
+        "{error}"
     );
     assert_eq!(error.errno(), libc::ECONNRESET);
 }

@@ -154,10 +154,10 @@ fn invariant_6_an_answer_to_an_old_ask_is_dropped() {
 /// words were there. Three families of errors, and whether it is safe to try again.
 #[test]
 fn invariant_7_the_servers_last_words_are_reported_and_not_the_broken_pipe() {
-    let broken_pipe = || LinkError {
+    let not_sent = || LinkError {
         kind: LinkErrorKind::Send,
-        errno: libc::EPIPE,
-        text: String::from("Broken pipe"),
+        errno: libc::EHOSTUNREACH,
+        text: String::from("No route to host"),
     };
     let fatal = error("FATAL", "57P01", "terminating connection");
     for (bytes, text, family) in [
@@ -169,14 +169,14 @@ fn invariant_7_the_servers_last_words_are_reported_and_not_the_broken_pipe() {
         ),
         (
             fatal[..fatal.len() - 1].to_vec(),
-            "could not send data to server: Broken pipe",
+            "could not send data to server: No route to host",
             Family::Transport,
         ),
     ] {
         let mut bench = Bench::connected(&Script::trusting());
         start(&mut bench, "SELECT 1");
         bench.inject(&bytes);
-        bench.engine.lost(broken_pipe());
+        bench.engine.lost(not_sent());
         bench.poll();
         let error = bench.engine.error().unwrap();
         assert_eq!((error.message(), error.family()), (text, family));
