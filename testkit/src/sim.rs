@@ -3,7 +3,10 @@
 //! [`Bench`] carries bytes and answers at a [`Pace`]; [`Session`] is a client's program, [`Session::replay`] runs it and
 //! writes down what the client sees.
 
+mod act;
+mod run;
 mod session;
+mod shown;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -15,7 +18,9 @@ use pgpoll::link::{Answer, Ask, AskId, LinkError, LinkErrorKind, Peer};
 
 use crate::script::{Ending, Player, Script};
 
-pub use session::{Act, Session, Transcript, What, shown};
+pub use act::{Act, What};
+pub use session::{Session, Transcript};
+pub use shown::shown;
 
 /// Where the simulated clock begins.
 pub const START: u64 = 1_000_000_000;

@@ -1,19 +1,42 @@
 //! Recorded sessions: what a client asks and what PostgreSQL answers, from the startup on. Data only.
 
 mod connecting;
-mod querying;
+mod copies;
+mod extended;
+mod rows;
+mod simple;
 
 use super::{
     Script, bind_complete, columns, complete, notice, notification, oid, parameter, parse_complete,
     row,
 };
-use crate::sim::{Session, What};
+use crate::sim::{Server, Session, What};
 
-/// All sessions, the short ones first.
+/// All sessions, the short ones first; those of simple and extended queries once more, of a server that talks between any
+/// two messages.
 pub fn all() -> Vec<Session> {
-    let mut all = connecting::all();
-    all.extend(querying::all());
-    all
+    let queries = [simple::all(), extended::all()].concat();
+    let interrupted = queries.iter().map(with_interludes).collect();
+    [
+        connecting::all(),
+        queries.clone(),
+        copies::all(),
+        rows::all(),
+        interrupted,
+    ]
+    .concat()
+}
+
+/// The same session of a server that talks between any two messages.
+fn with_interludes(session: &Session) -> Session {
+    let mut session = session.clone();
+    session.name.push_str(", interrupted");
+    for server in &mut session.servers {
+        if let Server::Plays(script) = server {
+            *script = script.with_interludes(&interlude());
+        }
+    }
+    session
 }
 
 /// The session of that name.

@@ -1,0 +1,122 @@
+//! What a client does: operations with values of their own, in the order of its program.
+
+use pgpoll::engine::{Command, End, Engine};
+use pgpoll::error::Error;
+use pgpoll::rows::Limits;
+
+/// An operation, with values of its own.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub enum What {
+    Query(String),
+    Params {
+        sql: String,
+        types: Vec<u32>,
+        params: Vec<Option<Vec<u8>>>,
+        format: i16,
+        max_rows: u32,
+    },
+    Prepare {
+        name: String,
+        sql: String,
+    },
+    Prepared {
+        name: String,
+        params: Vec<Option<Vec<u8>>>,
+        format: i16,
+    },
+    DescribeStatement(String),
+    DescribePortal(String),
+    CloseStatement(String),
+    ClosePortal(String),
+    Sync,
+}
+
+/// One thing that the client does.
+#[derive(Debug, Clone)]
+pub enum Act {
+    /// Starts an operation that ends with its own Sync.
+    Start(What),
+    /// Starts one that more of the same group follow.
+    More(What),
+    /// Waits for the portal to be suspended and asks for so many rows more.
+    Continue(u32),
+    /// Takes everything until all operations are done.
+    Wait,
+    /// Cuts the rows of the operations that follow.
+    Limits(Limits),
+}
+
+impl What {
+    /// Starts it.
+    pub fn start(&self, engine: &mut Engine, end: End) -> Result<u64, Error> {
+        match self {
+            Self::Query(sql) => {
+                let sql = sql.as_bytes();
+                engine.start(Command::Query { sql }, end)
+            }
+            Self::Params {
+                sql,
+                types,
+                params,
+                format,
+                max_rows,
+            } => {
+                let params = borrowed(params);
+                let command = Command::Params {
+                    sql: sql.as_bytes(),
+                    types,
+                    params: &&params[..],
+                    format: *format,
+                    max_rows: *max_rows,
+                };
+                engine.start(command, end)
+            }
+            Self::Prepare { name, sql } => {
+                let command = Command::Prepare {
+                    name: name.as_bytes(),
+                    sql: sql.as_bytes(),
+                    types: &[],
+                    describe: true,
+                };
+                engine.start(command, end)
+            }
+            Self::Prepared {
+                name,
+                params,
+                format,
+            } => {
+                let params = borrowed(params);
+                let command = Command::Prepared {
+                    name: name.as_bytes(),
+                    params: &&params[..],
+                    format: *format,
+                    max_rows: 0,
+                    describe: false,
+                };
+                engine.start(command, end)
+            }
+            Self::DescribeStatement(name) => {
+                let name = name.as_bytes();
+                engine.start(Command::DescribeStatement { name }, end)
+            }
+            Self::DescribePortal(name) => {
+                let name = name.as_bytes();
+                engine.start(Command::DescribePortal { name }, end)
+            }
+            Self::CloseStatement(name) => {
+                let name = name.as_bytes();
+                engine.start(Command::CloseStatement { name }, end)
+            }
+            Self::ClosePortal(name) => {
+                let name = name.as_bytes();
+                engine.start(Command::ClosePortal { name }, end)
+            }
+            Self::Sync => engine.start(Command::Sync, end),
+        }
+    }
+}
+
+fn borrowed(params: &[Option<Vec<u8>>]) -> Vec<Option<&[u8]>> {
+    params.iter().map(Option::as_deref).collect()
+}
