@@ -42,11 +42,11 @@ pub(crate) unsafe fn column(result: *const PGresult, number: c_int) -> Option<us
     }
 }
 
-/// The row and column number as indexes.
+/// The row and column number as indexes; a notice and `None` when there is no such cell.
 ///
 /// # Safety
 /// As for [`read`].
-#[inline]
+#[cold]
 unsafe fn cell(result: *const PGresult, row: c_int, number: c_int) -> Option<(usize, usize)> {
     // SAFETY: the caller's promise.
     let (rows, columns) = unsafe {
@@ -231,14 +231,11 @@ pub unsafe extern "C-unwind" fn PQgetvalue(
 ) -> *mut c_char {
     // SAFETY: the caller's promise.
     unsafe {
-        let Some((row, column)) = cell(result, row, number) else {
-            return std::ptr::null_mut();
-        };
-        read(result, EMPTY, |result| {
-            let rows = result.rows.as_ref();
-            let value = rows.and_then(|rows| rows.value_with_nul(row, column));
-            value.map_or(EMPTY, |value| value.as_ptr().cast_mut().cast())
-        })
+        match value(result, row, number) {
+            Some(value) => value.as_ptr().cast_mut().cast(),
+            None if cell(result, row, number).is_some() => EMPTY,
+            None => std::ptr::null_mut(),
+        }
     }
 }
 
@@ -254,14 +251,13 @@ pub unsafe extern "C-unwind" fn PQgetlength(
 ) -> c_int {
     // SAFETY: the caller's promise.
     unsafe {
-        let Some((row, column)) = cell(result, row, number) else {
-            return 0;
-        };
-        read(result, 0, |result| {
-            let rows = result.rows.as_ref();
-            let value = rows.and_then(|rows| rows.value(row, column));
-            value.map_or(0, |value| value.len() as c_int)
-        })
+        match value(result, row, number) {
+            Some(value) => value.len() as c_int - 1,
+            None => {
+                cell(result, row, number);
+                0
+            }
+        }
     }
 }
 
@@ -277,14 +273,24 @@ pub unsafe extern "C-unwind" fn PQgetisnull(
 ) -> c_int {
     // SAFETY: the caller's promise.
     unsafe {
-        let Some((row, column)) = cell(result, row, number) else {
-            return 1;
-        };
-        read(result, 1, |result| {
-            let rows = result.rows.as_ref();
-            c_int::from(rows.and_then(|rows| rows.value(row, column)).is_none())
-        })
+        if value(result, row, number).is_some() {
+            return 0;
+        }
+        cell(result, row, number);
+        1
     }
+}
+
+/// The value of a cell with its NUL. Numbers below 0 become too large ones: whoever gets `None` finds out with [`cell`]
+/// whether there is such a cell.
+///
+/// # Safety
+/// As for [`read`].
+#[inline]
+unsafe fn value<'a>(result: *const PGresult, row: c_int, number: c_int) -> Option<&'a [u8]> {
+    // SAFETY: the caller's promise.
+    let rows = unsafe { result.as_ref() }?.rows.as_ref()?;
+    rows.value_with_nul(row as usize, number as usize)
 }
 
 #[cfg(test)]
