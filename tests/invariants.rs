@@ -8,6 +8,10 @@ mod contract;
 mod loops;
 #[path = "invariants/traps.rs"]
 mod traps;
+#[path = "invariants/traps_in_memory.rs"]
+mod traps_in_memory;
+#[path = "invariants/trust.rs"]
+mod trust;
 
 use std::time::Duration;
 
