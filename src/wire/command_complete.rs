@@ -31,19 +31,22 @@ impl<'a> CommandComplete<'a> {
     /// How many rows were retrieved or affected, for the commands that say so. By the rules of libpq's `PQcmdTuples`.
     #[must_use]
     pub fn rows(&self) -> Option<u64> {
-        let mut words = self.tag.splitn(2, |&byte| byte == b' ');
-        let command = words.next()?;
-        let numbers = words.next()?;
-        let digits = match command {
+        let tag = self.tag;
+        match *tag {
             // The object ID stands first, and has been 0 since PostgreSQL 12.
-            b"INSERT" => numbers.splitn(2, |&byte| byte == b' ').nth(1)?,
-            b"SELECT" | b"DELETE" | b"UPDATE" | b"FETCH" | b"MERGE" | b"MOVE" | b"COPY" => numbers,
-            _ => return None,
-        };
-        if !is_number(digits) {
-            return None;
+            [b'I', b'N', b'S', b'E', b'R', b'T', b' ', ref numbers @ ..] => {
+                let space = numbers.iter().position(|&byte| byte == b' ')?;
+                number(numbers.get(space + 1..)?)
+            }
+            [b'S', b'E', b'L', b'E', b'C', b'T', b' ', ref digits @ ..]
+            | [b'D', b'E', b'L', b'E', b'T', b'E', b' ', ref digits @ ..]
+            | [b'U', b'P', b'D', b'A', b'T', b'E', b' ', ref digits @ ..]
+            | [b'F', b'E', b'T', b'C', b'H', b' ', ref digits @ ..]
+            | [b'M', b'E', b'R', b'G', b'E', b' ', ref digits @ ..]
+            | [b'M', b'O', b'V', b'E', b' ', ref digits @ ..]
+            | [b'C', b'O', b'P', b'Y', b' ', ref digits @ ..] => number(digits),
+            _ => None,
         }
-        std::str::from_utf8(digits).ok()?.parse().ok()
     }
 
     fn read(cursor: &mut Cursor<'a>) -> Result<Self, Error> {
@@ -59,6 +62,19 @@ impl<'a> CommandComplete<'a> {
 
 fn is_number(word: &[u8]) -> bool {
     !word.is_empty() && word.iter().all(u8::is_ascii_digit)
+}
+
+/// A number that fits; `None` for anything else.
+fn number(digits: &[u8]) -> Option<u64> {
+    let mut number = 0_u64;
+    for digit in digits {
+        let value = digit.wrapping_sub(b'0');
+        if value > 9 {
+            return None;
+        }
+        number = number.checked_mul(10)?.checked_add(u64::from(value))?;
+    }
+    (!digits.is_empty()).then_some(number)
 }
 
 #[cfg(test)]
