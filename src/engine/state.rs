@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::command::Expect;
+use super::command::{Expect, Steps};
 use super::facts::Facts;
 use super::input::Input;
 use super::item::{Item, Reply};
@@ -313,18 +313,37 @@ impl State {
                 match self.gather.row(chunk, start, len) {
                     Ok(()) => {}
                     Err(RowError::Memory(_)) => return self.row_without_memory(),
-                    Err(RowError::Wire(error)) => return Err(error.into()),
+                    Err(RowError::Wire(error)) => return self.row_not_understood(error),
                 }
             }
             self.input.consume();
             self.budget = self.budget.saturating_sub(len + 16);
             if self.gather.is_full(limits) {
                 self.cut()?;
-                if !self.has_room() {
+                if !self.has_room() || !self.gather.is_open() {
                     return Ok(());
                 }
             }
         }
+    }
+
+    /// A row that does not have the columns of its result. Where they were remembered they may be another statement's, which
+    /// costs the operation; else the server is at fault.
+    #[cold]
+    fn row_not_understood(&mut self, error: wire::Error) -> Result<(), Stop> {
+        let steps = self.queue.front().map(|head| head.steps);
+        let remembered = steps
+            .is_some_and(|steps| steps.has(Steps::EXECUTE) && !steps.has(Steps::DESCRIBE_PORTAL));
+        if !remembered || error.field != "cell count" {
+            return Err(error.into());
+        }
+        self.input.consume();
+        self.statements.clear();
+        self.fail(Error::misuse(
+            "the statement has other columns than when it was described: SQL that was started before it and not yet \
+             answered has prepared it anew; start it after that is done",
+        ));
+        Ok(())
     }
 
     fn row_without_memory(&mut self) -> Result<(), Stop> {

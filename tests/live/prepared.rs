@@ -175,6 +175,28 @@ fn a_name_that_is_made_anew_while_its_replies_are_under_way() {
     }
 }
 
+/// What SQL does with statements is known only when it has been done.
+#[test]
+fn a_name_that_sql_makes_anew_behind_our_back() {
+    for server in servers() {
+        let mut session = Session::open(&server.conninfo());
+        session.prepare("s", "select 1 as a");
+        let conn = &mut session.conn;
+        let anew = conn.start_query("deallocate s; prepare s as select 1 as b, 2 as c");
+        let execute = conn.start_prepared("s", &(), 0).unwrap();
+        let next = conn.start_query("select 3 as d").unwrap();
+        assert_eq!(session.finish(anew.unwrap()), ["DEALLOCATE", "PREPARE", OK]);
+        let replies = session.finish(execute);
+        assert!(
+            replies[0].starts_with("misuse: the statement has other columns"),
+            "{replies:?}"
+        );
+        assert_eq!(replies[1..], [FAILED]);
+        assert_eq!(session.finish(next), ["d: 3", "SELECT 1", OK]);
+        assert_eq!(session.prepared("s", &()), ["b,c: 1|2", "SELECT 1", OK]);
+    }
+}
+
 #[test]
 fn the_unnamed_statement_is_never_remembered() {
     for server in servers() {
