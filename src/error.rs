@@ -1,7 +1,7 @@
 //! The errors of the library: the server said no, the transport failed, or the caller misused the API.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::{fmt, io};
 
 use crate::link::{LinkError, LinkErrorKind};
 use crate::wire;
@@ -130,9 +130,7 @@ impl From<LinkError> for Error {
         let message = match error.kind {
             LinkErrorKind::Closed => Cow::Borrowed(CLOSED),
             // The server is gone before it has read everything that was sent: the same to the caller.
-            LinkErrorKind::Receive | LinkErrorKind::Send
-                if matches!(error.errno, libc::ECONNRESET | libc::EPIPE) =>
-            {
+            LinkErrorKind::Receive | LinkErrorKind::Send if is_reset(error.errno) => {
                 Cow::Borrowed(CLOSED)
             }
             LinkErrorKind::Receive => Cow::Owned(format!(
@@ -152,6 +150,14 @@ impl From<wire::Error> for Error {
     fn from(error: wire::Error) -> Self {
         Self::transport(error.to_string())
     }
+}
+
+/// Whether a system call failed because the peer is gone.
+fn is_reset(errno: i32) -> bool {
+    matches!(
+        io::Error::from_raw_os_error(errno).kind(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    )
 }
 
 /// libpq's words for an end of file that no message explains.
