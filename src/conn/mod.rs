@@ -44,6 +44,8 @@ pub struct Connection {
     /// Sending has failed: what the server said before is read first.
     send_failed: Option<crate::link::LinkError>,
     write_blocked: bool,
+    /// The last receiving got less than there was room for: nothing more had arrived then.
+    all_received: bool,
     /// There are no options to connect with.
     hopeless: bool,
 }
@@ -110,6 +112,7 @@ impl Connection {
             told: 0,
             send_failed: None,
             write_blocked: false,
+            all_received: false,
             hopeless: false,
         }
     }
@@ -139,6 +142,7 @@ impl Connection {
         }
         let now = clock::now_ns();
         self.write_blocked = false;
+        self.all_received = false;
         let mut left = BUDGET;
         let mut drained = false;
         let mut need = self.engine.need();
@@ -150,7 +154,9 @@ impl Connection {
             if need.write && !self.write_blocked {
                 self.flush();
             }
-            if need.read && !drained && left > 0 {
+            // With all of it received and something to take, the caller polls again before it waits: that poll sees the rest.
+            let enough = self.all_received && self.engine.peek().is_some();
+            if need.read && !drained && left > 0 && !enough {
                 let received = self.receive(left);
                 left -= received.unwrap_or(0);
                 drained = received.is_none_or(|count| count == 0);
@@ -226,6 +232,7 @@ impl Connection {
         match self.net.receive_behind(room.chunk, most) {
             Received::Bytes(count) => {
                 self.engine.received(count);
+                self.all_received = count < most;
                 Some(count)
             }
             Received::Wait => {
