@@ -2,13 +2,15 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use socket2::SockRef;
 
 use super::{Ending, Player, Script};
 
@@ -27,7 +29,7 @@ enum At {
 }
 
 /// Both kinds of streams alike.
-trait Stream: Read + Write + AsRawFd {
+trait Stream: Read + Write + AsFd {
     fn set_timeout(&self, timeout: Duration);
     fn end(&self);
 }
@@ -169,18 +171,5 @@ fn play(script: &Script, mut stream: Box<dyn Stream>, stopped: &AtomicBool) {
 
 /// Makes the close that follows a reset (TCP).
 fn reset(stream: &dyn Stream) {
-    let linger = libc::linger {
-        l_onoff: 1,
-        l_linger: 0,
-    };
-    // SAFETY: the descriptor is open while `stream` is borrowed; setsockopt reads `linger` and no more than its size.
-    unsafe {
-        libc::setsockopt(
-            stream.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_LINGER,
-            (&raw const linger).cast(),
-            size_of::<libc::linger>() as libc::socklen_t,
-        );
-    }
+    let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
 }
