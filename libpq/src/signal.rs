@@ -49,23 +49,24 @@ impl PGcancel {
 
     fn set_addr(&mut self, addr: &Addr) -> Option<()> {
         match addr {
-            Addr::Tcp(SocketAddr::V4(at)) => self.store(sockaddr_in {
-                sin_family: libc::AF_INET as libc::sa_family_t,
-                sin_port: at.port().to_be(),
-                sin_addr: libc::in_addr {
-                    s_addr: u32::from_ne_bytes(at.ip().octets()),
-                },
-                sin_zero: [0; 8],
-            }),
-            Addr::Tcp(SocketAddr::V6(at)) => self.store(sockaddr_in6 {
-                sin6_family: libc::AF_INET6 as libc::sa_family_t,
-                sin6_port: at.port().to_be(),
-                sin6_flowinfo: at.flowinfo(),
-                sin6_addr: libc::in6_addr {
-                    s6_addr: at.ip().octets(),
-                },
-                sin6_scope_id: at.scope_id(),
-            }),
+            Addr::Tcp(SocketAddr::V4(from)) => {
+                // SAFETY: all zeroes are a valid sockaddr_in. Some systems have a length in it, which only the kernel writes.
+                let mut at: sockaddr_in = unsafe { mem::zeroed() };
+                at.sin_family = libc::AF_INET as libc::sa_family_t;
+                at.sin_port = from.port().to_be();
+                at.sin_addr.s_addr = u32::from_ne_bytes(from.ip().octets());
+                self.store(at);
+            }
+            Addr::Tcp(SocketAddr::V6(from)) => {
+                // SAFETY: all zeroes are a valid sockaddr_in6.
+                let mut at: sockaddr_in6 = unsafe { mem::zeroed() };
+                at.sin6_family = libc::AF_INET6 as libc::sa_family_t;
+                at.sin6_port = from.port().to_be();
+                at.sin6_flowinfo = from.flowinfo();
+                at.sin6_addr.s6_addr = from.ip().octets();
+                at.sin6_scope_id = from.scope_id();
+                self.store(at);
+            }
             Addr::Unix(path) => {
                 // SAFETY: all zeroes are a valid sockaddr_un.
                 let mut at: sockaddr_un = unsafe { mem::zeroed() };
@@ -102,6 +103,7 @@ impl PGcancel {
             let value = conn.link.options().get(keyword)?;
             std::str::from_utf8(value).ok()?.trim().parse().ok()
         };
+        #[cfg(target_os = "linux")]
         let tcp = libc::IPPROTO_TCP;
         #[cfg(target_os = "linux")]
         if let Some(value) = number("tcp_user_timeout") {
@@ -251,6 +253,12 @@ pub unsafe extern "C" fn PQcancel(
     cancelled
 }
 
+/// A stream socket, close-on-exec where that can be said in one call: it lives for the length of one.
+#[cfg(target_os = "linux")]
+const STREAM: c_int = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+#[cfg(not(target_os = "linux"))]
+const STREAM: c_int = libc::SOCK_STREAM;
+
 /// # Safety
 /// `buffer` is NULL or has `size` bytes.
 unsafe fn cancel_now(cancel: Option<&PGcancel>, buffer: *mut c_char, size: c_int) -> c_int {
@@ -260,7 +268,7 @@ unsafe fn cancel_now(cancel: Option<&PGcancel>, buffer: *mut c_char, size: c_int
         Some(cancel) => {
             let family = c_int::from(cancel.addr.ss_family);
             // SAFETY: no pointers.
-            let socket = unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) };
+            let socket = unsafe { libc::socket(family, STREAM, 0) };
             let said = if socket < 0 {
                 Err(&b"socket"[..])
             } else {
