@@ -6,6 +6,8 @@
 mod contract;
 #[path = "invariants/loops.rs"]
 mod loops;
+#[path = "invariants/orders.rs"]
+mod orders;
 #[path = "invariants/traps.rs"]
 mod traps;
 #[path = "invariants/traps_in_memory.rs"]

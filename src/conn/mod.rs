@@ -46,6 +46,8 @@ pub struct Connection {
     write_blocked: bool,
     /// The last receiving got less than there was room for: nothing more had arrived then.
     all_received: bool,
+    /// Something was received that the protocol has not been run on yet.
+    heard: bool,
     /// There are no options to connect with.
     hopeless: bool,
 }
@@ -113,6 +115,7 @@ impl Connection {
             send_failed: None,
             write_blocked: false,
             all_received: false,
+            heard: false,
             hopeless: false,
         }
     }
@@ -146,7 +149,8 @@ impl Connection {
         let mut left = BUDGET;
         let mut drained = false;
         let mut need = self.engine.need();
-        let mut news = self.engine.has_news(now);
+        let mut news = self.engine.has_news(now) || self.heard;
+        self.heard = false;
         loop {
             if need.answer || self.engine.asks() {
                 news |= self.converse();
@@ -256,6 +260,7 @@ impl Connection {
     /// That the transport is gone is seen in [`Engine::loss`].
     pub fn consume_input(&mut self) -> usize {
         let mut left = BUDGET;
+        self.heard = true;
         while left > 0 && self.engine.is_linked() {
             match self.receive(left) {
                 Some(0) | None => break,

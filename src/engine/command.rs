@@ -192,6 +192,10 @@ fn execute(out: &mut Vec<u8>, steps: &mut Steps, max_rows: u32) -> Result<(), wi
     Ok(())
 }
 
+fn is_over(why: &Error) -> Error {
+    Error::misuse(format!("the connection is over: {why}; open or reset one"))
+}
+
 impl State {
     /// Encodes a command and queues what it expects. On an error nothing has changed.
     pub(super) fn start(&mut self, command: Command<'_>, end: End) -> Result<u64, Error> {
@@ -253,9 +257,7 @@ impl State {
 
     fn check_may_start(&self, command: &Command<'_>) -> Result<(), Error> {
         if let Some(over) = &self.over {
-            return Err(Error::misuse(format!(
-                "the connection is over: {over}; open or reset one"
-            )));
+            return Err(is_over(over));
         }
         if !self.facts.is_ready() {
             return Err(Error::misuse(
@@ -360,7 +362,11 @@ impl State {
 
     /// Asks a suspended portal for more rows.
     pub(super) fn continue_portal(&mut self, max_rows: u32) -> Result<(), Error> {
-        if !self.portal_suspended {
+        if let Some(over) = &self.over {
+            return Err(is_over(over));
+        }
+        // Behind what was started since, a sync above all, there is no such portal any more.
+        if !self.portal_suspended || self.queue.len() > 1 {
             return Err(Error::misuse(
                 "no suspended portal is waiting to be continued: take its suspended item first",
             ));

@@ -41,7 +41,7 @@ pub use wait::Awaiting;
 
 use self::input::Input;
 use self::output::Output;
-use self::state::State;
+use self::state::{MAIL, State};
 use self::statements::Statements;
 use crate::conninfo::Plan;
 use crate::error::Error;
@@ -252,7 +252,8 @@ impl Engine {
     }
 
     /// Whether an [`advance`](Engine::advance) would find anything new besides what is received after this: the work of
-    /// the last one was not done, its deadline has passed, or what it gave up for want of room was taken since.
+    /// the last one was not done, its deadline has passed, what it gave up for want of room was taken since, or an operation
+    /// was started in a group that has failed, of which the server says nothing.
     #[inline]
     pub fn has_news(&mut self, now: u64) -> bool {
         let state = self.state_mut();
@@ -265,6 +266,7 @@ impl Engine {
             || state.answer.is_some()
             || state.facts.phase != Phase::Ready
             || state.portal_open
+            || (state.aborted && !state.queue.is_empty())
             || state.deadline.is_some_and(|deadline| now >= deadline)
     }
 
@@ -394,7 +396,7 @@ impl Engine {
     pub fn notice(&mut self) -> Option<Notice> {
         let state = self.state_mut();
         let notice = state.notices.pop_front()?;
-        state.settle_inbox();
+        state.inbox = state.inbox.saturating_sub(notice.as_bytes().len() + MAIL);
         Some(notice)
     }
 
@@ -402,7 +404,7 @@ impl Engine {
     pub fn notification(&mut self) -> Option<Notification> {
         let state = self.state_mut();
         let notification = state.notifications.pop_front()?;
-        state.settle_inbox();
+        state.inbox = state.inbox.saturating_sub(notification.len() + MAIL);
         Some(notification)
     }
 
@@ -554,16 +556,13 @@ impl State {
         self.output.clear();
         self.input.clear();
         self.facts.phase = Phase::Over;
+        self.group_open = false;
+        self.portal_open = false;
+        self.portal_suspended = false;
         self.deadline = None;
         self.linked = false;
         self.last_ask += 1;
         self.ask = Some((self.last_ask, Ask::Hangup));
         self.over = Some(error);
-    }
-
-    fn settle_inbox(&mut self) {
-        if self.notices.is_empty() && self.notifications.is_empty() {
-            self.inbox = 0;
-        }
     }
 }

@@ -45,6 +45,10 @@ impl Output {
         self.sent = (self.sent + count).min(self.bytes.len());
         if self.sent == self.bytes.len() {
             self.clear();
+        } else if self.sent > self.bytes.len() / 2 {
+            // Whoever always queues more never comes to the end; less is moved than was sent.
+            self.bytes.drain(..self.sent);
+            self.sent = 0;
         }
     }
 
@@ -63,5 +67,23 @@ impl Output {
 impl Drop for Output {
     fn drop(&mut self) {
         self.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_sent_is_given_back_though_more_is_always_queued() {
+        let mut output = Output::default();
+        output.buffer().extend([0; 1000]);
+        for round in 0..100_000_u32 {
+            output.buffer().extend([round as u8; 1000]);
+            output.sent(1000);
+            assert_eq!(output.pending(), [round as u8; 1000]);
+        }
+        let held = output.bytes.capacity();
+        assert!(held < 100 * 1024, "{held} bytes are held for 1000");
     }
 }

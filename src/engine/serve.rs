@@ -4,7 +4,7 @@ use std::ops::ControlFlow::{Break, Continue};
 
 use super::command::Steps;
 use super::item::{Done, Item, Outcome, Reply, Verdict};
-use super::state::State;
+use super::state::{MAIL, State};
 use super::wait::{Stop, command, replies, with};
 use super::{extended, query};
 use crate::error::{Error, ServerError};
@@ -165,7 +165,7 @@ fn unsolicited(tag: u8) -> Result<(), Stop> {
             if error.is_fatal() {
                 return Err(Stop::broken(Error::server(error)));
             }
-            state.inbox += len;
+            state.inbox += len + MAIL;
             state.notices.push_back(error);
             Ok(())
         }),

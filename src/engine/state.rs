@@ -55,6 +55,11 @@ impl Notification {
         }
     }
 
+    /// Bytes of both texts with their NULs.
+    pub(super) fn len(&self) -> usize {
+        self.text.len()
+    }
+
     /// The channel.
     pub fn channel(&self) -> &[u8] {
         &self.text[..self.payload - 1]
@@ -140,7 +145,7 @@ pub(super) struct State {
 }
 
 /// What a notice or a notification costs beyond its bytes.
-const MAIL: usize = 64;
+pub(super) const MAIL: usize = 64;
 
 impl State {
     /// Whether another item may be finished.
@@ -205,12 +210,10 @@ impl State {
             }
             wire::NotificationResponse::TAG => {
                 let message = wire::NotificationResponse::decode(body)?;
-                self.inbox += body.len() + MAIL;
-                self.notifications.push_back(Notification::new(
-                    message.process_id as u32,
-                    message.channel,
-                    message.payload,
-                ));
+                let notification =
+                    Notification::new(message.process_id as u32, message.channel, message.payload);
+                self.inbox += notification.len() + MAIL;
+                self.notifications.push_back(notification);
             }
             _ => {
                 let message = wire::ParameterStatus::decode(body)?;

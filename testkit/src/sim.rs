@@ -118,6 +118,8 @@ pub struct Bench {
     pub stream: Vec<u8>,
     servers: VecDeque<Server>,
     player: Option<Player>,
+    /// Something has come since the last advance.
+    heard: bool,
     random: u64,
 }
 
@@ -187,6 +189,7 @@ impl Bench {
             stream: Vec::new(),
             servers: servers.into(),
             player: None,
+            heard: true,
             random,
         }
     }
@@ -216,7 +219,15 @@ impl Bench {
 
     /// One advance, and what it asks for. Whether anything happened.
     pub fn turn(&mut self) -> (Need, bool) {
+        let heard = std::mem::take(&mut self.heard) || self.engine.loss().is_some();
+        let news = heard || self.engine.has_news(self.now);
+        let before = self.standing();
         let mut need = self.engine.advance(self.now, self.pace.budget);
+        assert!(
+            news || self.standing() == before,
+            "there was news after all: {}",
+            self.place()
+        );
         for _ in 0..self.pace.spurious {
             need = self.engine.advance(self.now, self.pace.budget);
         }
@@ -227,8 +238,8 @@ impl Bench {
             progress = true;
         }
         progress |= need.write && self.send();
-        progress |= need.read && self.receive();
-        (need, progress)
+        self.heard = need.read && self.receive();
+        (need, progress || self.heard)
     }
 
     /// The server that the client is connected to.
@@ -238,6 +249,7 @@ impl Bench {
 
     /// The server says something that its script does not know of.
     pub fn inject(&mut self, bytes: &[u8]) {
+        self.heard = true;
         assert_eq!(self.engine.feed(bytes), bytes.len());
     }
 
@@ -255,6 +267,18 @@ impl Bench {
         self.random ^= self.random >> 27;
         let high = self.random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
         high as usize % end.max(1)
+    }
+
+    /// What an advance without news must not change.
+    fn standing(&self) -> (usize, bool, (bool, bool), usize, bool) {
+        let engine = &self.engine;
+        (
+            engine.queued(),
+            engine.peek().is_some(),
+            engine.has_mail(),
+            engine.output().len(),
+            engine.error().is_some(),
+        )
     }
 
     /// Holds after every advance: there is always something to wait for, to do or to take.
