@@ -1,0 +1,293 @@
+//! The C examples and the program in README.md: they compile strictly, print what they say, and leak nothing.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use testkit::built::{libraries, root, target};
+use testkit::c::{Checker, Face, Program};
+use testkit::{PASSWORD, shared};
+
+const HELLO: &str = "number  roman  square\n1  I  1\n2  II  4\n3  III  9\nSELECT 3\n";
+const POLL_LOOP: &str = "notice: careful\nrow: 3\nerror 22012: division by zero\n\
+    notification on greetings: hello\n";
+const PARAMS: &str = "O'Reilly has 8 letters; its NULL is NULL\n5! = 120\n10! = 3628800\n\
+    20! = 2432902008176640000\n21! is error 22003: bigint out of range\n";
+const EPOLL: &str = "200 connections, 200 answers, 0 failures; the sum of the answers is 20100\n";
+const LIBUV: &str = "answered in a libuv loop\n";
+const README: &str = "1 I\n2 II\n3 III\n";
+
+fn example(name: &str) -> PathBuf {
+    root().join("c_examples").join(name).with_extension("c")
+}
+
+/// What a role with a password connects with, by TCP and through a name: the descriptor changes on the way.
+fn conninfo() -> String {
+    let port = shared().port();
+    let password = PASSWORD.replace('\'', r"\'");
+    format!("host=localhost port={port} user=user_scram dbname=postgres password='{password}'")
+}
+
+/// The C pieces of README.md, word for word: the program, and the function that takes the place of `conn_wait`.
+fn readme() -> (String, String) {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(readme.lines().count() <= 200);
+    let mut pieces = readme
+        .split("```c\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap().to_owned());
+    let program = pieces.next().unwrap();
+    assert!(program.lines().count() <= 25, "{program}");
+    (program, pieces.next().unwrap())
+}
+
+/// The program of README.md as a file.
+fn readme_program() -> PathBuf {
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
+    let write = || written("readme.c", &readme().0);
+    FILE.get_or_init(write).clone()
+}
+
+fn written(name: &str, text: &str) -> PathBuf {
+    let file = target().join(name);
+    std::fs::write(&file, text).unwrap();
+    file
+}
+
+fn is_there(tool: &str) -> bool {
+    let there = Command::new(tool).arg("--version").output().is_ok();
+    if !there {
+        eprintln!("SKIPPED: {tool} is missing; `make setup` installs it");
+    }
+    there
+}
+
+fn pkg_config(packages: &[&str]) -> Option<Vec<String>> {
+    let said = Command::new("pkg-config")
+        .args(["--cflags", "--libs"])
+        .args(packages)
+        .env("PKG_CONFIG_PATH", libraries())
+        .output()
+        .unwrap();
+    let words = String::from_utf8(said.stdout).unwrap();
+    said.status
+        .success()
+        .then(|| words.split_whitespace().map(str::to_owned).collect())
+}
+
+/// Compiles as README.md says, with the flags of pgpoll.pc, and runs.
+fn as_a_user_does(source: &Path, packages: &[&str], compiler: &[&str]) -> Option<String> {
+    let Some(flags) = pkg_config(packages) else {
+        eprintln!("SKIPPED: one of {packages:?} is missing; `make setup` installs it");
+        return None;
+    };
+    let stem = source.file_stem().unwrap().to_string_lossy();
+    let program = target().join(format!("{stem}-as-a-user-{}", compiler.len()));
+    let said = Command::new(compiler[0])
+        .args(&compiler[1..])
+        .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-o"])
+        .arg(&program)
+        .arg(source)
+        .args(flags)
+        .output()
+        .unwrap();
+    assert!(
+        said.status.success(),
+        "{}",
+        String::from_utf8_lossy(&said.stderr)
+    );
+    let said = Command::new("timeout")
+        .arg("60")
+        .arg(&program)
+        .arg(conninfo())
+        .env("LD_LIBRARY_PATH", libraries())
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.success(), "{stem}: {} {error}", said.status);
+    Some(String::from_utf8(said.stdout).unwrap())
+}
+
+fn c99(source: &Path, packages: &[&str]) -> Option<String> {
+    let compiler = ["cc", "-std=c99", "-D_POSIX_C_SOURCE=200809L"];
+    as_a_user_does(source, packages, &compiler)
+}
+
+#[test]
+fn examples_print_what_they_say() {
+    for (name, expected) in [
+        ("02_poll_loop", POLL_LOOP),
+        ("03_params_prepared", PARAMS),
+        ("04_many_epoll", EPOLL),
+    ] {
+        let said = c99(&example(name), &["pgpoll"]).unwrap();
+        assert_eq!(said, expected, "{name}");
+    }
+    let said = c99(&example("01_hello"), &["pgpoll"]).unwrap();
+    let (first, rest) = said.split_once('\n').unwrap();
+    assert!(first.starts_with("connected to PostgreSQL 1"), "{first}");
+    assert_eq!(rest, HELLO);
+}
+
+#[test]
+fn libuv_drives_a_connection() {
+    if let Some(said) = c99(&example("05_libuv"), &["pgpoll", "libuv"]) {
+        assert_eq!(said, LIBUV);
+    }
+}
+
+/// Half a gigabyte of values in an address space of 48 MB.
+#[test]
+fn row_batches_fit_where_the_result_does_not() {
+    let batches = Program::compile(&example("06_row_batches"), Face::Pgpoll, Checker::None, &[]);
+    assert!(
+        batches
+            .prints(&[&conninfo(), "10"], &[])
+            .starts_with("10 rows, 0 MB")
+    );
+    let program = target().join("c_programs/06_row_batches-pgpoll-none");
+    let said = Command::new("/bin/sh")
+        .args(["-c", "ulimit -v 49152 && exec timeout 100 \"$@\"", "sh"])
+        .arg(program)
+        .arg(conninfo())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    let (rows, memory) = said.split_once('\n').unwrap();
+    assert_eq!(rows, "5000000 rows, 533 MB of values");
+    let memory = memory.strip_prefix("memory at most: ").unwrap();
+    let megabytes: u32 = memory
+        .trim_end()
+        .strip_suffix(" MB")
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(megabytes < 20, "{megabytes}");
+}
+
+#[test]
+fn the_program_of_the_readme_runs_word_for_word() {
+    assert_eq!(c99(&readme_program(), &["pgpoll"]).unwrap(), README);
+}
+
+#[test]
+fn the_poll_loop_of_the_readme_takes_the_place_of_conn_wait() {
+    let (program, turn) = readme();
+    let program = program.replace("conn_wait(conn, -1)", "turn(conn)");
+    let program = program.replace("int main", &format!("{turn}\nint main"));
+    let file = written("readme_turn.c", &format!("#include <poll.h>\n{program}"));
+    assert_eq!(c99(&file, &["pgpoll"]).unwrap(), README);
+}
+
+#[test]
+fn programs_may_be_cplusplus() {
+    let compiler = ["c++", "-x", "c++"];
+    for (source, expected) in [
+        (readme_program(), README),
+        (example("02_poll_loop"), POLL_LOOP),
+    ] {
+        let said = as_a_user_does(&source, &["pgpoll"], &compiler);
+        assert_eq!(said.unwrap(), expected);
+    }
+}
+
+/// As README.md says: the static library, and nothing of ours beside it.
+#[test]
+fn a_program_may_be_linked_statically() {
+    let program = target().join("readme-static");
+    let said = Command::new("cc")
+        .args(["-std=c99", "-o"])
+        .arg(&program)
+        .arg(readme_program())
+        .arg("-I")
+        .arg(root().join("include"))
+        .arg(libraries().join("libpgpoll.a"))
+        .args(["-lm", "-lpthread", "-ldl", "-lgcc_s"])
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.success(), "{error}");
+    let said = Command::new(program).arg(conninfo()).output().unwrap();
+    assert_eq!(String::from_utf8(said.stdout).unwrap(), README);
+}
+
+#[test]
+fn the_rust_example_prints_what_it_says() {
+    let said = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--example", "poll_loop", "--"])
+        .arg(conninfo())
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.success(), "{error}");
+    let said = String::from_utf8(said.stdout).unwrap();
+    let (first, rest) = said.split_once('\n').unwrap();
+    assert!(first.starts_with("connected to PostgreSQL 1"), "{first}");
+    assert_eq!(
+        rest,
+        "number=1 roman=I\nnumber=2 roman=II\nnumber=3 roman=III\nSELECT 3\n"
+    );
+}
+
+/// What the examples do with memory is right, and they give all of it back.
+#[test]
+fn examples_pass_under_checkers() {
+    let conninfo = conninfo();
+    for (checker, tool) in [(Checker::Address, "clang"), (Checker::Valgrind, "valgrind")] {
+        if !is_there(tool) {
+            continue;
+        }
+        for (source, expected) in [
+            (readme_program(), README),
+            (example("02_poll_loop"), POLL_LOOP),
+            (example("03_params_prepared"), PARAMS),
+            (example("04_many_epoll"), EPOLL),
+        ] {
+            let program = Program::compile(&source, Face::Pgpoll, checker, &[]);
+            assert_eq!(program.prints(&[&conninfo], &[]), expected, "{checker:?}");
+        }
+        let batches = example("06_row_batches");
+        let program = Program::compile(&batches, Face::Pgpoll, checker, &[]);
+        let said = program.prints(&[&conninfo, "20000"], &[]);
+        assert!(said.starts_with("20000 rows, 2 MB of values\n"), "{said}");
+    }
+}
+
+/// Nothing to connect to is an error in words and a failure, not a hang.
+#[test]
+fn examples_say_why_they_fail() {
+    for name in [
+        "01_hello",
+        "02_poll_loop",
+        "03_params_prepared",
+        "04_many_epoll",
+        "06_row_batches",
+    ] {
+        let program = Program::compile(&example(name), Face::Pgpoll, Checker::None, &[]);
+        let said = program.run(&["host=127.0.0.1 port=1"], &[]);
+        let error = String::from_utf8_lossy(&said.stderr);
+        assert!(!said.status.success(), "{name}");
+        assert!(
+            error.contains("port 1 failed: Connection refused"),
+            "{name}: {error}"
+        );
+    }
+}
+
+#[test]
+fn examples_are_short_and_say_what_they_print() {
+    let files = std::fs::read_dir(root().join("c_examples")).unwrap();
+    let mut count = 0;
+    for file in files {
+        let path = file.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.lines().count() < 80, "{path:?}");
+        let (comment, _) = text.split_once("*/").unwrap();
+        assert!(comment.starts_with("/* "), "{path:?}");
+        assert!(comment.contains("On the screen:"), "{path:?}");
+        count += 1;
+    }
+    assert!(count >= 6);
+}
