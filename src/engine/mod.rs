@@ -139,7 +139,10 @@ impl Engine {
         if state.input.room(&mut state.gather).is_ok() {
             return Ok(());
         }
-        // A row that does not fit costs its result, not the connection.
+        // Rows that do not fit cost their operation, not the connection: those gathered first, then one larger than the rest.
+        if state.drop_rows() && state.input.room(&mut state.gather).is_ok() {
+            return Ok(());
+        }
         if state.skip_huge_row() {
             return state.input.room(&mut state.gather).map(|_| ());
         }

@@ -351,6 +351,7 @@ impl State {
 
     fn row_without_memory(&mut self) -> Result<(), Stop> {
         self.input.consume();
+        self.gather.abandon();
         self.fail(Error::out_of_memory("the rows of the result"));
         Ok(())
     }
@@ -364,6 +365,7 @@ impl State {
             }
             Ok(None) => Ok(()),
             Err(OutOfMemory) => {
+                self.gather.abandon();
                 self.fail(Error::out_of_memory("the rows of the result"));
                 Ok(())
             }
@@ -378,12 +380,24 @@ impl State {
         self.gather.batch(self.input.chunk())
     }
 
+    /// What remains when there is no memory for more rows: those gathered are dropped with their operation.
+    pub(super) fn drop_rows(&mut self) -> bool {
+        if self.gather.rows() == 0 {
+            return false;
+        }
+        // First of all, so that there is memory for the error.
+        self.gather.abandon();
+        self.fail(Error::out_of_memory("the rows of the result"));
+        true
+    }
+
     /// What remains when the whole row does not fit into memory: its operation fails, the connection lives.
     pub(super) fn skip_huge_row(&mut self) -> bool {
         if self.input.head() != wire::DataRow::TAG {
             return false;
         }
         self.input.skip_message();
+        self.gather.abandon();
         if !self.queue.front().is_some_and(|head| head.failed) {
             self.fail(Error::out_of_memory("a row of the result"));
         }

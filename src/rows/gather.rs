@@ -96,6 +96,8 @@ impl Gather {
     /// Drops the result and its rows.
     pub fn abandon(&mut self) {
         self.forget();
+        // A row that found no memory has left its own here.
+        self.aside.clear();
         self.columns = None;
     }
 
