@@ -1,9 +1,11 @@
 //! The errors of the library: the server said no, the transport failed, or the caller misused the API.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::{fmt, io};
 
 use crate::link::{LinkError, LinkErrorKind};
+use crate::rows::OutOfMemory;
 use crate::wire;
 
 /// Whose fault it is.
@@ -34,7 +36,7 @@ impl Error {
         let retry = error.is_transient();
         Self {
             family: Family::Server,
-            message: Cow::Owned(String::from_utf8_lossy(error.message()).into_owned()),
+            message: readable(error.message()),
             server: Some(Box::new(error)),
             errno: 0,
             retry,
@@ -152,6 +154,19 @@ impl From<wire::Error> for Error {
     }
 }
 
+/// A text of the server as a string: a copy, if there is memory for one.
+fn readable(text: &[u8]) -> Cow<'static, str> {
+    let mut copy = Vec::new();
+    if copy.try_reserve(text.len()).is_err() {
+        return Cow::Borrowed("out of memory: the server's message");
+    }
+    copy.extend_from_slice(text);
+    Cow::Owned(match String::from_utf8(copy) {
+        Ok(text) => text,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    })
+}
+
 /// Whether a system call failed because the peer is gone.
 fn is_reset(errno: i32) -> bool {
     matches!(
@@ -171,14 +186,19 @@ pub(crate) const CLOSED: &str = "server closed the connection unexpectedly\n\
 /// `M` message, `D` detail, `H` hint, `P` position, …
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerError {
-    body: Box<[u8]>,
+    body: Arc<Vec<u8>>,
 }
 
 impl ServerError {
     /// Keeps the body of an ErrorResponse or NoticeResponse, which should have been decoded once: of one that is damaged
     /// only the fields before the damage are found.
-    pub fn new(body: &[u8]) -> Self {
-        Self { body: body.into() }
+    pub fn new(body: &[u8]) -> Result<Self, OutOfMemory> {
+        let mut kept = Vec::new();
+        kept.try_reserve_exact(body.len())?;
+        kept.extend_from_slice(body);
+        Ok(Self {
+            body: Arc::new(kept),
+        })
     }
 
     /// The body of the message: code, text and NUL of each field, and a NUL at the end.

@@ -224,6 +224,7 @@ fn is_wide(character: char) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -235,7 +236,8 @@ mod tests {
             query: Some(query.as_bytes()),
             utf8: true,
         };
-        String::from_utf8(message(&ServerError::new(body), &manner)).unwrap_or_default()
+        let error = ServerError::new(body).unwrap();
+        String::from_utf8(message(&error, &manner)).unwrap_or_default()
     }
 
     const BODY: &[u8] =

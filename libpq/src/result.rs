@@ -64,7 +64,7 @@ impl PGresult {
     /// An error or notice of the server, and the text made of it.
     pub(crate) fn report(status: c_int, hooks: Hooks, body: &[u8], message: &[u8]) -> Self {
         Self {
-            fields: Some(ServerError::new(body)),
+            fields: ServerError::new(body).ok(),
             ..Self::error(status, hooks, message)
         }
     }

@@ -1,6 +1,7 @@
 //! Cancel requests (manual, "Canceling Requests in Progress"): a connection of their own, to the same address, polled like
 //! any other. Knows the packet and the net, no operation.
 
+use std::fmt;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
@@ -15,7 +16,6 @@ use crate::wire::CancelRequest;
 ///
 /// [`poll`](Cancel::poll) until it is done: then the server has passed the request on. Whether anything was stopped is seen
 /// on the connection itself: its operation fails with SQLSTATE 57014, or is done already.
-#[derive(Debug)]
 pub struct Cancel {
     net: Net,
     addr: Addr,
@@ -25,6 +25,16 @@ pub struct Cancel {
     stage: Stage,
     asks: AskId,
     deadline: Option<u64>,
+}
+
+/// Without the packet, which carries the key.
+impl fmt::Debug for Cancel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cancel")
+            .field("addr", &self.addr)
+            .field("stage", &self.stage)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]

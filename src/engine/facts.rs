@@ -183,11 +183,12 @@ impl Parameters {
             at - name.len() - 1..at + old.len() + 1
         });
         let old = old.unwrap_or_default();
+        // An old value is worse than none.
+        self.0.drain(old);
         let more = name.len() + value.len() + 2;
-        if self.0.len() - old.len() + more > MOST_PARAMETER_BYTES {
+        if self.0.len() + more > MOST_PARAMETER_BYTES {
             return;
         }
-        self.0.drain(old);
         self.0.reserve_exact(more);
         for part in [name, b"\0", value, b"\0"] {
             self.0.extend_from_slice(part);
@@ -247,6 +248,10 @@ mod tests {
             Some(&b"\0"[..])
         );
         assert_eq!(facts.parameter(b"UTC"), None);
+        // One that is too long to be kept is not known, rather than known as it was.
+        facts.set_parameter(b"search_path", b"public");
+        facts.set_parameter(b"search_path", &[b's'; MOST_PARAMETER_BYTES]);
+        assert_eq!(facts.parameter(b"search_path"), None);
         assert_eq!(facts.parameters().count(), 2);
     }
 }

@@ -149,7 +149,7 @@ impl Input {
         self.chunk.get(start..start + self.len).unwrap_or_default()
     }
 
-    /// Bytes of that body.
+    /// Bytes of that body; also of one that is not here yet, once its header is.
     #[inline]
     pub(super) fn body_len(&self) -> usize {
         self.len

@@ -42,6 +42,21 @@ pub enum Reply {
     Done(Done),
 }
 
+impl Reply {
+    /// Bytes that it holds and that a server decides on.
+    #[inline]
+    pub(super) fn memory(&self) -> usize {
+        match self {
+            Self::Rows(batch) => batch.memory(),
+            Self::Error(error) => error
+                .server_error()
+                .map_or(0, |error| error.as_bytes().len()),
+            Self::Described { parameters, .. } => size_of_val(&**parameters),
+            _ => 0,
+        }
+    }
+}
+
 /// How an operation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Done {

@@ -104,7 +104,7 @@ async fn done(steps: Steps, outcome: Outcome) -> Result<(), Stop> {
 /// Makes an item of the ErrorResponse at the head of the input.
 fn error(state: &mut State) -> Result<(), Stop> {
     ErrorResponse::decode(state.input.body())?;
-    let error = ServerError::new(state.input.body());
+    let error = ServerError::new(state.input.body())?;
     state.consume()?;
     // The server replans or forgets: what is remembered of its statements may be wrong.
     if matches!(error.sqlstate(), Some(b"26000" | b"0A000")) {
@@ -159,7 +159,7 @@ fn unsolicited(tag: u8) -> Result<(), Stop> {
     match tag {
         ErrorResponse::TAG => with(|state| {
             ErrorResponse::decode(state.input.body())?;
-            let error = ServerError::new(state.input.body());
+            let error = ServerError::new(state.input.body())?;
             let len = state.input.body_len();
             state.consume()?;
             if error.is_fatal() {

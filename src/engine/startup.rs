@@ -51,7 +51,7 @@ pub(super) async fn start_up(plan: &Plan, host: &Host, random: &mut Random) -> R
 pub(super) fn refused(host: &Host, password_sent: bool) -> Miss {
     let error = with(|state| {
         ErrorResponse::decode(state.input.body())?;
-        let error = ServerError::new(state.input.body());
+        let error = ServerError::new(state.input.body())?;
         state.consume()?;
         Ok::<_, Stop>(error)
     });

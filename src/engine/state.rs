@@ -22,7 +22,7 @@ use crate::wire::{self, TransactionStatus};
 pub struct Room {
     /// So many items.
     pub items: usize,
-    /// So many bytes of rows.
+    /// So many bytes of rows and of errors.
     pub bytes: usize,
     /// So many bytes of notices and notifications.
     pub inbox: usize,
@@ -46,13 +46,17 @@ pub struct Notification {
 }
 
 impl Notification {
-    pub(super) fn new(pid: u32, channel: &[u8], payload: &[u8]) -> Self {
-        let text = [channel, b"\0", payload, b"\0"].concat();
-        Self {
-            pid,
-            text: text.into(),
-            payload: channel.len() + 1,
+    fn new(pid: u32, channel: &[u8], payload: &[u8]) -> Result<Self, OutOfMemory> {
+        let mut text = Vec::new();
+        text.try_reserve_exact(channel.len() + payload.len() + 2)?;
+        for part in [channel, b"\0", payload, b"\0"] {
+            text.extend_from_slice(part);
         }
+        Ok(Self {
+            pid,
+            text: text.into_boxed_slice(),
+            payload: channel.len() + 1,
+        })
     }
 
     /// Bytes of both texts with their NULs.
@@ -89,7 +93,7 @@ pub(super) struct State {
     pub gather: Gather,
     pub queue: VecDeque<Expect>,
     pub items: VecDeque<Item>,
-    /// Bytes of rows in `items`.
+    /// Bytes of rows and of the server's words in `items`.
     pub item_bytes: usize,
     pub room: Room,
     /// How the rows of operations started from now on are cut.
@@ -206,12 +210,12 @@ impl State {
             wire::NoticeResponse::TAG => {
                 wire::NoticeResponse::decode(body)?;
                 self.inbox += body.len() + MAIL;
-                self.notices.push_back(Notice::new(body));
+                self.notices.push_back(Notice::new(body)?);
             }
             wire::NotificationResponse::TAG => {
                 let message = wire::NotificationResponse::decode(body)?;
                 let notification =
-                    Notification::new(message.process_id as u32, message.channel, message.payload);
+                    Notification::new(message.process_id as u32, message.channel, message.payload)?;
                 self.inbox += notification.len() + MAIL;
                 self.notifications.push_back(notification);
             }
@@ -248,10 +252,16 @@ impl State {
                     *left = rest;
                     Ok(())
                 }
-                None => Err(Stop::broken(Error::transport(
-                    "the server sends messages without end instead of getting ready",
-                ))),
+                None => Err(endless()),
             },
+        }
+    }
+
+    /// While connecting: the message that is arriving is not larger than what the server may still say. It is not waited for.
+    pub(super) fn believes_promise(&self) -> Result<(), Stop> {
+        match self.chatter {
+            Some(left) if self.input.body_len() > left => Err(endless()),
+            _ => Ok(()),
         }
     }
 
@@ -268,9 +278,7 @@ impl State {
 
     pub(super) fn push(&mut self, reply: Reply) {
         let operation = self.queue.front().map_or(0, |head| head.operation);
-        if let Reply::Rows(batch) = &reply {
-            self.item_bytes += batch.memory();
-        }
+        self.item_bytes += reply.memory();
         self.items.push_back(Item { operation, reply });
     }
 
@@ -288,9 +296,7 @@ impl State {
 
     pub(super) fn take(&mut self) -> Option<Item> {
         let item = self.items.pop_front()?;
-        if let Reply::Rows(batch) = &item.reply {
-            self.item_bytes -= batch.memory();
-        }
+        self.item_bytes -= item.reply.memory();
         Some(item)
     }
 
@@ -406,6 +412,19 @@ impl State {
 
     pub(super) fn transaction(&self) -> TransactionStatus {
         self.facts.transaction.unwrap_or(TransactionStatus::Idle)
+    }
+}
+
+#[cold]
+fn endless() -> Stop {
+    Stop::broken(Error::transport(
+        "the server sends messages without end instead of getting ready",
+    ))
+}
+
+impl From<OutOfMemory> for Stop {
+    fn from(_: OutOfMemory) -> Self {
+        Self::broken(Error::out_of_memory("a message of the server"))
     }
 }
 

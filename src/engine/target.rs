@@ -83,7 +83,7 @@ async fn ask(sql: &[u8]) -> Result<Vec<u8>, Miss> {
             ErrorResponse::TAG => {
                 let error = with(|state| {
                     ErrorResponse::decode(state.input.body())?;
-                    let error = ServerError::new(state.input.body());
+                    let error = ServerError::new(state.input.body())?;
                     state.consume()?;
                     Ok::<_, Stop>(error)
                 })?;

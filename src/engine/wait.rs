@@ -145,7 +145,7 @@ where
 pub(super) fn message() -> impl Future<Output = Result<u8, Stop>> + Send {
     Wait {
         ready: |state: &mut State| match state.next_message() {
-            0 => Ok(None),
+            0 => state.believes_promise().map(|()| None),
             tag => Ok(Some(tag)),
         },
         what: "a message from the server",

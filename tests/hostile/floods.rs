@@ -1,7 +1,8 @@
 //! Servers that talk without end: memory and the work of one call stay bounded.
 
 use testkit::script::{
-    Script, auth_cleartext, auth_ok, complete, framed, notice, notification, parameter, ready,
+    Script, auth_cleartext, auth_ok, complete, error, framed, notice, notification, parameter,
+    ready,
 };
 use testkit::sim::{Bench, ROOM};
 
@@ -28,6 +29,10 @@ fn a_server_that_talks_for_ever_before_it_is_ready() {
         assert!(error.message().ends_with(ENDLESS), "{error}");
         assert!(seen.received < (3 << 19) + (1 << 20), "{}", seen.received);
     }
+    // So is one message that never ends: it is not waited for.
+    let promise = testkit::script::with_length(b'N', 0x3fff_0000, b"S");
+    let script = Script::new().startup().send(auth_ok()).send(promise);
+    assert_eq!(refusal("promises", script), ENDLESS);
     // Asking for the password again and again is talking, too.
     let asks = repeated(&auth_cleartext(), 2 << 20);
     let script = Script::new().startup().send(asks);
@@ -161,6 +166,35 @@ fn a_flood_of_results() {
     let taken = std::iter::from_fn(|| bench.engine.take()).count();
     assert_eq!(taken, ROOM.items);
     assert!(bench.poll().read || bench.engine.peek().is_some());
+}
+
+/// Errors are as large as the server likes: those that are not taken are not more than others.
+#[test]
+fn a_flood_of_large_errors() {
+    let large = error("ERROR", "P0001", &"x".repeat(1 << 20));
+    let answer = [large, ready(b'I')].concat();
+    let mut script = Script::trusting();
+    for _ in 0..100 {
+        script = script.query("SELECT 1").send(answer.clone());
+    }
+    let mut bench = Bench::connected(&script);
+    for _ in 0..100 {
+        let sql = b"SELECT 1";
+        let end = pgpoll::engine::End::Sync;
+        bench
+            .engine
+            .start(pgpoll::engine::Command::Query { sql }, end)
+            .unwrap();
+    }
+    let need = bench.poll();
+    assert!(!need.read && bench.engine.peek().is_some());
+    assert!(bench.received < 4 << 20, "{}", bench.received);
+    let mut count = 0;
+    while bench.engine.queued() > 0 || bench.engine.peek().is_some() {
+        count += std::iter::from_fn(|| bench.engine.take()).count();
+        bench.poll();
+    }
+    assert_eq!(count, 200);
 }
 
 /// A message that never ends is no reason to take memory for it before it comes.
