@@ -44,14 +44,16 @@ pub(crate) unsafe fn drive<T: Copy>(
             guard(|| unsafe { poison(&mut *conn) });
         }
         // SAFETY: as above; no reference is alive.
-        unsafe {
+        let called = unsafe {
             trace::write(conn);
-            notice::deliver(conn);
-        }
+            notice::deliver(conn)
+        };
         match said {
             None => return fallback,
             Some(Step::Done(value)) => return value,
             Some(Step::Again) => {}
+            // Who was called may have called in and received what is waited for.
+            Some(Step::Wait { .. }) if called => {}
             Some(Step::Wait { read, write }) => {
                 // SAFETY: as above.
                 let (socket, timeout) = unsafe { ((*conn).link.socket(), (*conn).patience()) };

@@ -48,15 +48,17 @@ unsafe extern "C-unwind" fn default_processor(_: *mut c_void, message: *const c_
     }
 }
 
-/// Gives every queued notice to the receiver.
+/// Gives every queued notice to the receiver; true when there was one.
 ///
 /// # Safety
 /// `conn` is a connection, and no reference to it is alive: the receiver may call in again.
-pub(crate) unsafe fn deliver(conn: *mut PGconn) {
+pub(crate) unsafe fn deliver(conn: *mut PGconn) -> bool {
+    let mut called = false;
     loop {
         // SAFETY: the caller's promise.
         let notice = guard(|| unsafe { (*conn).next_notice() }).flatten();
-        let Some(notice) = notice else { return };
+        let Some(notice) = notice else { return called };
+        called = true;
         // SAFETY: from the box that was just made.
         unsafe { give(Box::into_raw(notice)) };
     }
