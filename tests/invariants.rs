@@ -12,6 +12,8 @@ mod orders;
 mod traps;
 #[path = "invariants/traps_in_memory.rs"]
 mod traps_in_memory;
+#[path = "invariants/traps_of_endings.rs"]
+mod traps_of_endings;
 #[path = "invariants/trust.rs"]
 mod trust;
 

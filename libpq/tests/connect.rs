@@ -296,6 +296,7 @@ unsafe extern "C-unwind" fn processor(argument: *mut c_void, message: *const c_c
     }
 }
 
+/// Trap 11, a user's callback re-enters.
 #[test]
 fn notices_come_while_a_call_waits_and_may_call_in_again() {
     let conn = open(&testkit::shared().conninfo());

@@ -7,6 +7,7 @@ use std::{env, fs};
 
 use testkit::{Cluster, ClusterOptions, Server, built};
 
+/// Trap 33, a drop-in is more than PQ*: what it says is interface, too.
 #[test]
 fn every_call_says_what_libpq_says() {
     let prefix = PathBuf::from(env::var("PG18").unwrap_or_else(|_| "/tmp/pg18".to_owned()));

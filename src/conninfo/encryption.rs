@@ -200,6 +200,7 @@ mod tests {
         decide().map_err(|error: Error| error.to_string())
     }
 
+    /// Trap 26, silent downgrade: TLS that is required and not there is an error, and never plain text.
     #[test]
     fn what_is_required_without_being_there_is_refused() {
         let ssl = |option: &str, value: &str| {

@@ -76,6 +76,7 @@ fn steps(engine: &mut Engine, command: Command<'_>, reply: &[u8], end: &[u8]) ->
     [starting, receiving, taking, ending]
 }
 
+/// Trap 27, a boxed future, channel or Arc for each operation: a query allocates its result alone.
 #[test]
 fn the_engine_allocates_a_result_and_nothing_else() {
     let mut engine = up(VAST);
@@ -146,6 +147,7 @@ fn connect(conninfo: &str) -> Connection {
     conn
 }
 
+/// Trap 27, a boxed future, channel or Arc for each operation: a query allocates its result alone.
 #[test]
 fn a_connection_allocates_a_result_and_nothing_else() {
     let cluster = shared();

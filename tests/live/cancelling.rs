@@ -39,6 +39,7 @@ fn a_cancelled_statement_fails_and_the_connection_is_as_good_as_before() {
     }
 }
 
+/// Trap 13, a cancel hits the next query: it does not, when its end is waited for.
 #[test]
 fn what_is_queued_behind_is_not_stopped() {
     for server in servers() {
@@ -52,6 +53,7 @@ fn what_is_queued_behind_is_not_stopped() {
     }
 }
 
+/// Trap 13, a cancel hits the next query, or is lost: one that comes too late stops nothing later.
 #[test]
 fn a_cancel_that_comes_while_idle_stops_nothing() {
     for server in servers() {

@@ -151,6 +151,7 @@ fn a_table_that_changes_under_its_statement() {
     }
 }
 
+/// Trap 35, the order of Parse and DEALLOCATE in a pipeline: what is remembered of a name is that of its last reply.
 #[test]
 fn a_name_that_is_made_anew_while_its_replies_are_under_way() {
     for server in servers() {

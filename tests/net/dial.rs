@@ -55,7 +55,7 @@ fn ipv6_connects() {
     assert!(matches!(drive(&mut net), (1, Answer::Dialled(_))));
 }
 
-/// Trap 18: a poll before the connection is there finds it pending, not broken.
+/// Trap 18, poll before the connect has finished: a poll before the connection is there finds it pending, not broken.
 #[test]
 fn a_slow_connect_is_pending_until_it_is_there() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -282,7 +282,7 @@ fn tcp_options_are_set_before_dialling() {
     );
 }
 
-/// Trap 16: a descriptor that is closed while the caller's loop has it registered may come back as another file.
+/// Trap 16, a descriptor closed and its number reused: a descriptor that is closed while the caller's loop has it registered may come back as another file.
 #[test]
 fn a_replaced_descriptor_stays_open_until_it_is_released() {
     let (mut net, _server) = connected();

@@ -28,7 +28,7 @@ fn is_forked(answer: Option<(u64, Answer)>) -> bool {
     matches!(answer, Some((_, Answer::Failed(error))) if error.kind == LinkErrorKind::Forked)
 }
 
-/// Trap 21.
+/// Trap 21, fork: descriptors are shared with the child, which may only free.
 #[test]
 fn a_forked_child_may_only_free() {
     let (mut net, mut server) = connected();
@@ -135,7 +135,7 @@ fn a_child_opens_connections_of_its_own() {
     assert_eq!(status, 0);
 }
 
-/// Trap 23, with the disposition that programs in C have.
+/// Trap 23, SIGPIPE, with the disposition that programs in C have.
 #[test]
 fn a_closed_peer_is_an_error_and_no_sigpipe() {
     let status = in_child(|| {

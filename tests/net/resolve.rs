@@ -102,6 +102,7 @@ fn spurious_calls_while_resolving_do_no_harm() {
     assert_eq!(net.answer(), None);
 }
 
+/// Trap 22, the DNS helper thread: it owns what it touches, and nobody waits for it.
 #[test]
 fn a_net_may_go_while_it_resolves() {
     for _ in 0..50 {

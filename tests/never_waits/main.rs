@@ -329,6 +329,7 @@ fn cluster() -> Cluster {
     Cluster::start(options.setup(&slow))
 }
 
+/// Trap 19, a "nonblocking" call that waits inside: every system call of the caller's thread is watched.
 #[test]
 fn no_call_waits() {
     let cluster = cluster();

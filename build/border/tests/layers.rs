@@ -118,6 +118,25 @@ fn unsafe_code_stays_at_the_border() {
     }
 }
 
+/// Trap 6, wakers handed to C, and trap 7, a waker that is used from another thread: there is none. The coroutine is polled in
+/// one place, with the waker that does nothing, and neither leaf nor header knows one.
+#[test]
+fn trap_6_and_trap_7_no_waker_leaves_the_one_poll() {
+    let mut polls = 0;
+    for file in sources(&["src", "capi", "libpq"]) {
+        for sign in [".waker()", ".wake(", "wake_by_ref", "RawWaker", "impl Wake"] {
+            assert!(!file.code.contains(sign), "{} has {sign}", file.name);
+        }
+        let contexts = file.code.matches("Context::from_waker(").count();
+        let noops = file.code.matches("from_waker(Waker::noop())").count();
+        assert_eq!(contexts, noops, "{} polls with a waker", file.name);
+        polls += noops;
+    }
+    assert_eq!(polls, 1);
+    let header = fs::read_to_string(root().join("include/pgpoll.h")).unwrap();
+    assert!(!header.to_lowercase().contains("waker"));
+}
+
 #[test]
 fn c_functions_are_exported_by_the_faces_only() {
     for file in sources(&["src", "testkit", "build/border/src"]) {

@@ -20,6 +20,7 @@ fn last_error(conn: *const Conn) -> (i32, String) {
     }
 }
 
+/// Trap 24, a panic across extern "C": it is caught, and its connection is over.
 #[test]
 #[allow(clippy::panic)]
 fn a_panic_ends_the_connection_and_nothing_else() {

@@ -270,6 +270,7 @@ fn a_simple_query_inside_a_group_is_refused() {
     session.finish(open);
 }
 
+/// Trap 28, thread rules: one call at a time, which is checked.
 #[test]
 fn a_second_thread_is_refused_while_the_first_waits() {
     // A server that accepts and says nothing.

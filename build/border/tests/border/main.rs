@@ -116,6 +116,7 @@ fn libpq_exports_nothing_that_libpq_18_does_not() {
     }
 }
 
+/// Trap 33, a drop-in is more than PQ*: the list is that of the real one, the names without PQ included.
 #[test]
 fn export_list_is_that_of_libpq_18() {
     let theirs = std::env::var_os("PG18").unwrap_or_else(|| "/tmp/pg18".into());
@@ -129,6 +130,7 @@ fn export_list_is_that_of_libpq_18() {
     }
 }
 
+/// Trap 32, two cryptographic libraries in one process: no other library is needed, or loaded.
 #[test]
 fn libraries_need_libc_alone_and_say_who_they_are() {
     for (library, soname) in [
@@ -187,6 +189,7 @@ fn symbols_carry_no_version_as_in_debians_libpq() {
     assert!(!said.contains("Version definition"), "{said}");
 }
 
+/// Trap 32, exported symbols clash: no name is visible but the interface's.
 #[test]
 fn both_static_libraries_fit_into_one_program_in_either_order() {
     let folder = Scratch::new("both");
