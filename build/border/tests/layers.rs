@@ -12,7 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("conninfo", BOTTOM),
     ("rows", BOTTOM),
     ("link", BOTTOM),
-    ("error", &["link", "wire"]),
+    ("error", &["link", "wire", "rows"]),
     (
         "engine",
         &["error", "link", "wire", "auth", "conninfo", "rows"],
