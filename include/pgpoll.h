@@ -111,7 +111,8 @@
 // It failed; an error item came before.
 #define CONN_OUTCOME_FAILED 2
 
-// It was not tried: one before it in its group failed, or the connection was lost.
+// One before it in its group failed, and it was not tried; or the connection was lost before its replies came, and whether
+// it was tried is not known (CONN_VERDICT_LOST).
 #define CONN_OUTCOME_SKIPPED 3
 
 // Not known: the connection has not been up yet.
@@ -132,7 +133,7 @@
 // It is good, inside a transaction block or an open group.
 #define CONN_VERDICT_IN_TRANSACTION 2
 
-// It is over. Whether the operation took effect is not known unless it was skipped.
+// It is over. Whether the operation took effect is not known.
 #define CONN_VERDICT_LOST 3
 
 // Room for a command tag.
@@ -268,7 +269,8 @@ void conn_close(struct Conn *conn);
 //
 // conn: the connection.
 // Returns CONN_* bits: what to wait for, what is there to be taken. CONN_MISUSE alone when it is refused.
-// Next: take what is there; then wait for what the bits name, and call it again. The loop at the top of this file says how.
+// Next: take what is there, and call it again at once if there was a result; else wait for what the bits name before. The
+//   loop at the top of this file says how.
 uint32_t conn_poll(struct Conn *conn);
 
 // conn_poll and conn_state in one call, for those to whom a call is dear.
@@ -303,7 +305,8 @@ int64_t conn_deadline_ms(const struct Conn *conn);
 //
 // conn: the connection. timeout_ms: how long at most; -1 is for ever, 0 does not wait.
 // Returns what the last conn_poll in it returned: without news the time is over.
-// Next: take what is there. On an idle connection it waits for notifications. Notices that you leave there are no news.
+// Next: take what is there. On an idle connection it waits for notifications. Notices that you leave there are no news,
+//   until there are so many that nothing more is received: then it returns at once.
 uint32_t conn_wait(struct Conn *conn,
                    int timeout_ms);
 
@@ -311,8 +314,8 @@ uint32_t conn_wait(struct Conn *conn,
 // the goodbye of a server, and asks the server nothing. Never waits.
 //
 // conn: the connection.
-// Returns 1 when it is up, idle and in no transaction block; else 0, also when it is refused. A server that vanished
-//   without a word is not noticed.
+// Returns 1 when it is up, idle, in no transaction block and no group is open; else 0, also when it is refused. A server
+//   that vanished without a word is not noticed.
 // Next: conn_error(conn) says why it is over, if it is.
 int conn_check(struct Conn *conn);
 
@@ -739,7 +742,7 @@ int32_t conn_status(const struct Conn *conn);
 //
 // conn: the connection. name: the parameter's name, as the server spells it.
 // Returns its value; NULL when the server reported no such parameter, and when it is refused.
-// Borrowed until the next conn_poll, conn_wait, conn_get_result, conn_reset or conn_close.
+// Borrowed until the next conn_poll, conn_poll_state, conn_wait, conn_check, conn_get_result, conn_reset or conn_close.
 const char *conn_parameter(const struct Conn *conn,
                            const char *name);
 

@@ -62,7 +62,8 @@ pub struct ConnState {
 ///
 /// conn: the connection.
 /// Returns CONN_* bits: what to wait for, what is there to be taken. CONN_MISUSE alone when it is refused.
-/// Next: take what is there; then wait for what the bits name, and call it again. The loop at the top of this file says how.
+/// Next: take what is there, and call it again at once if there was a result; else wait for what the bits name before. The
+///   loop at the top of this file says how.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_poll(conn: *mut Conn) -> u32 {
     // SAFETY: the caller's promise.
@@ -141,7 +142,8 @@ pub unsafe extern "C" fn conn_deadline_ms(conn: *const Conn) -> i64 {
 ///
 /// conn: the connection. timeout_ms: how long at most; -1 is for ever, 0 does not wait.
 /// Returns what the last conn_poll in it returned: without news the time is over.
-/// Next: take what is there. On an idle connection it waits for notifications. Notices that you leave there are no news.
+/// Next: take what is there. On an idle connection it waits for notifications. Notices that you leave there are no news,
+///   until there are so many that nothing more is received: then it returns at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_wait(conn: *mut Conn, timeout_ms: c_int) -> u32 {
     // SAFETY: the caller's promise.
@@ -161,8 +163,8 @@ pub unsafe extern "C" fn conn_wait(conn: *mut Conn, timeout_ms: c_int) -> u32 {
 /// the goodbye of a server, and asks the server nothing. Never waits.
 ///
 /// conn: the connection.
-/// Returns 1 when it is up, idle and in no transaction block; else 0, also when it is refused. A server that vanished
-///   without a word is not noticed.
+/// Returns 1 when it is up, idle, in no transaction block and no group is open; else 0, also when it is refused. A server
+///   that vanished without a word is not noticed.
 /// Next: conn_error(conn) says why it is over, if it is.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_check(conn: *mut Conn) -> c_int {
@@ -171,7 +173,8 @@ pub unsafe extern "C" fn conn_check(conn: *mut Conn) -> c_int {
         inside(conn, 0, |inner, handle| {
             let idle = poll(inner, handle) & CONN_IDLE != 0;
             let outside = inner.connection.facts().transaction() == Some(TransactionStatus::Idle);
-            Some((idle && outside).into())
+            let committed = !inner.connection.engine().has_open_group();
+            Some((idle && outside && committed).into())
         })
     }
 }

@@ -59,7 +59,7 @@ pub unsafe extern "C" fn conn_status(conn: *const Conn) -> i32 {
 ///
 /// conn: the connection. name: the parameter's name, as the server spells it.
 /// Returns its value; NULL when the server reported no such parameter, and when it is refused.
-/// Borrowed until the next conn_poll, conn_wait, conn_get_result, conn_reset or conn_close.
+/// Borrowed until the next conn_poll, conn_poll_state, conn_wait, conn_check, conn_get_result, conn_reset or conn_close.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_parameter(conn: *const Conn, name: *const c_char) -> *const c_char {
     // SAFETY: the caller's promise.

@@ -284,12 +284,14 @@ impl Connection {
         self.wait_for(Readiness::SOMETHING, timeout)
     }
 
-    /// The same, until the poll says one of `bits`.
+    /// The same, until the poll says one of `bits`, or nothing more can come before something is taken.
     pub fn wait_for(&mut self, bits: u32, timeout: Option<Duration>) -> Readiness {
         let end = timeout.map(|timeout| clock::now_ns().saturating_add(timeout.as_nanos() as u64));
         loop {
             let ready = self.poll();
-            if ready.has(bits) {
+            let waits = Readiness::WANT_READ | Readiness::WANT_WRITE | Readiness::RUNNABLE;
+            // What is left untaken may have stopped the reading: then there is nothing to wait for.
+            if ready.has(bits) || (ready.is_something() && !ready.has(waits)) {
                 return ready;
             }
             let now = clock::now_ns();

@@ -75,7 +75,8 @@ pub enum Outcome {
     Ok,
     /// It failed; an error item came before.
     Failed,
-    /// It was not tried: an operation before it in its group failed, or the connection was lost.
+    /// An operation before it in its group failed, and it was not tried; or the connection was lost before its replies came,
+    /// and whether it was tried is not known ([`Verdict::Lost`]).
     Skipped,
 }
 
@@ -86,7 +87,7 @@ pub enum Verdict {
     Clean,
     /// Usable, inside a transaction block (or a failed one, or an open group).
     InTransaction,
-    /// Over. Whether the operation took effect is not known unless it was skipped.
+    /// Over. Whether the operation took effect is not known.
     Lost,
 }
 

@@ -424,6 +424,11 @@ impl Engine {
         self.state().queue.len()
     }
 
+    /// Whether operations were started that no sync has ended yet: their work is not committed.
+    pub fn has_open_group(&self) -> bool {
+        self.state().group_open
+    }
+
     /// What is known of the connection.
     #[inline]
     pub fn facts(&self) -> &Facts {

@@ -224,6 +224,11 @@ fn a_check_sees_what_a_pool_must_know() {
         let running = session.start("select 1");
         assert_eq!(conn_check(session.0), 0, "something is outstanding");
         session.finish(running);
+        let open = session.start_params("select 1", &[], 0, 0, CONN_MORE);
+        session.finish(open);
+        assert_eq!(conn_check(session.0), 0, "a group is open");
+        session.finish(conn_sync(session.0));
+        assert_eq!(conn_check(session.0), 1);
         let pid = conn_backend_pid(session.0);
         killer.query(&format!("select pg_terminate_backend({pid}, 5000)"));
         assert_eq!(conn_check(session.0), 0);
