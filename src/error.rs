@@ -1,11 +1,11 @@
 //! The errors of the library: the server said no, the transport failed, or the caller misused the API.
 
 use std::borrow::Cow;
+use std::collections::TryReserveError;
 use std::sync::Arc;
 use std::{fmt, io};
 
 use crate::link::{LinkError, LinkErrorKind};
-use crate::rows::OutOfMemory;
 use crate::wire;
 
 /// Whose fault it is.
@@ -192,7 +192,7 @@ pub struct ServerError {
 impl ServerError {
     /// Keeps the body of an ErrorResponse or NoticeResponse, which should have been decoded once: of one that is damaged
     /// only the fields before the damage are found.
-    pub fn new(body: &[u8]) -> Result<Self, OutOfMemory> {
+    pub fn new(body: &[u8]) -> Result<Self, TryReserveError> {
         let mut kept = Vec::new();
         kept.try_reserve_exact(body.len())?;
         kept.extend_from_slice(body);

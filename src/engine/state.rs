@@ -1,6 +1,6 @@
 //! All that the engine knows, lent to the coroutine while it runs.
 
-use std::collections::VecDeque;
+use std::collections::{TryReserveError, VecDeque};
 use std::sync::Arc;
 
 use super::command::{Expect, Steps};
@@ -46,7 +46,7 @@ pub struct Notification {
 }
 
 impl Notification {
-    fn new(pid: u32, channel: &[u8], payload: &[u8]) -> Result<Self, OutOfMemory> {
+    fn new(pid: u32, channel: &[u8], payload: &[u8]) -> Result<Self, TryReserveError> {
         let mut text = Vec::new();
         text.try_reserve_exact(channel.len() + payload.len() + 2)?;
         for part in [channel, b"\0", payload, b"\0"] {
@@ -422,8 +422,8 @@ fn endless() -> Stop {
     ))
 }
 
-impl From<OutOfMemory> for Stop {
-    fn from(_: OutOfMemory) -> Self {
+impl From<TryReserveError> for Stop {
+    fn from(_: TryReserveError) -> Self {
         Self::broken(Error::out_of_memory("a message of the server"))
     }
 }
