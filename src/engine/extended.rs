@@ -23,7 +23,7 @@ pub(super) async fn extended(steps: Steps) -> Result<(), Halt> {
         with(|state| state.forget_statement());
     }
     if steps.has(Steps::BIND) {
-        acknowledged(BindComplete::TAG, "the reply to Bind").await?;
+        bound().await?;
     }
     if steps.has(Steps::DESCRIBE_STATEMENT) {
         describe_statement().await?;
@@ -32,9 +32,6 @@ pub(super) async fn extended(steps: Steps) -> Result<(), Halt> {
         describe_portal(steps.has(Steps::EXECUTE)).await?;
     }
     if steps.has(Steps::EXECUTE) {
-        if !steps.has(Steps::DESCRIBE_PORTAL) {
-            with(State::begin_remembered);
-        }
         execute().await?;
     }
     if steps.has(Steps::CLOSE) {
@@ -45,22 +42,34 @@ pub(super) async fn extended(steps: Steps) -> Result<(), Halt> {
 }
 
 /// A reply that says no more than that a step is done.
-async fn acknowledged(expected: u8, place: &'static str) -> Result<(), Halt> {
+#[track_caller]
+fn acknowledged(
+    expected: u8,
+    place: &'static str,
+) -> impl Future<Output = Result<(), Halt>> + Send {
     replies(move |state, tag| match tag {
         found if found == expected => {
-            if state.input.body_len() > 0 {
-                return Err(Halt::Stop(Stop::broken(Error::transport(format!(
-                    "malformed message: {place} has {} bytes too many",
-                    state.input.body_len()
-                )))));
-            }
-            state.consume()?;
+            state.acknowledge(place)?;
             Ok(Break(()))
         }
         ErrorResponse::TAG => failed(state),
         found => Err(unexpected(found, place).into()),
     })
-    .await
+}
+
+/// The reply to Bind. Where the columns of the portal are remembered, its result begins here.
+#[track_caller]
+fn bound() -> impl Future<Output = Result<(), Halt>> + Send {
+    const PLACE: &str = "the reply to Bind";
+    replies(|state, tag| match tag {
+        BindComplete::TAG => {
+            state.acknowledge(PLACE)?;
+            state.begin_remembered();
+            Ok(Break(()))
+        }
+        ErrorResponse::TAG => failed(state),
+        tag => Err(unexpected(tag, PLACE).into()),
+    })
 }
 
 async fn describe_statement() -> Result<(), Halt> {
@@ -98,7 +107,8 @@ async fn describe_statement() -> Result<(), Halt> {
 }
 
 /// Describe of a portal: the columns of the Execute that follows, or (`!executes`) all that was asked for.
-async fn describe_portal(executes: bool) -> Result<(), Halt> {
+#[track_caller]
+fn describe_portal(executes: bool) -> impl Future<Output = Result<(), Halt>> + Send {
     replies(move |state, tag| {
         let columns = match tag {
             RowDescription::TAG => Some(read_columns(state)?),
@@ -120,7 +130,6 @@ async fn describe_portal(executes: bool) -> Result<(), Halt> {
         }
         Ok(Break(()))
     })
-    .await
 }
 
 /// What the replies to Execute have come to.
@@ -302,6 +311,17 @@ impl State {
         }
         self.trace_frontend(before);
         Ok(())
+    }
+
+    /// Goes past a reply that has no content.
+    #[inline]
+    fn acknowledge(&mut self, place: &'static str) -> Result<(), Stop> {
+        match self.input.body_len() {
+            0 => self.consume(),
+            more => Err(Stop::broken(Error::transport(format!(
+                "malformed message: {place} has {more} bytes too many"
+            )))),
+        }
     }
 
     /// Begins the result of a statement whose columns are remembered.

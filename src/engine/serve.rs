@@ -5,7 +5,7 @@ use std::ops::ControlFlow::{Break, Continue};
 use super::command::Steps;
 use super::item::{Done, Item, Outcome, Reply, Verdict};
 use super::state::{MAIL, State};
-use super::wait::{Stop, command, replies, with};
+use super::wait::{Next, Stop, command, replies, with};
 use super::{extended, query};
 use crate::error::{Error, ServerError};
 use crate::wire::{self, ErrorResponse, ReadyForQuery, TransactionStatus};
@@ -35,8 +35,12 @@ impl From<Stop> for Halt {
 pub(super) async fn serve() -> Stop {
     loop {
         let result = match command().await {
-            Ok(None) => operation().await,
-            Ok(Some(tag)) => unsolicited(tag),
+            Ok(Next::Operation(steps)) => operation(steps).await,
+            Ok(Next::Skipped(steps)) => {
+                with(|state| state.push(Reply::Skipped));
+                end(steps, Outcome::Skipped).await
+            }
+            Ok(Next::Message(tag)) => unsolicited(tag),
             Err(stop) => Err(stop),
         };
         if let Err(stop) = result {
@@ -46,38 +50,36 @@ pub(super) async fn serve() -> Stop {
 }
 
 /// One operation, from its first reply to its done.
-async fn operation() -> Result<(), Stop> {
-    let (steps, aborted) = with(|state| {
-        let head = state.queue.front().map(|head| head.steps);
-        (head.unwrap_or_default(), state.aborted)
-    });
+async fn operation(steps: Steps) -> Result<(), Stop> {
     let replies = if steps == Steps::SYNC {
         Ok(())
-    } else if aborted {
-        with(|state| state.push(Reply::Skipped));
-        return done(steps, Outcome::Skipped).await;
     } else if steps.has(Steps::QUERY) {
         query::simple().await
     } else {
         extended::extended(steps).await
     };
-    let outcome = match replies {
-        Ok(()) => Outcome::Ok,
-        Err(Halt::Failed) => Outcome::Failed,
-        Err(Halt::Stop(stop)) => return Err(stop),
-    };
-    done(steps, outcome).await
+    match replies {
+        Ok(()) => end(steps, Outcome::Ok).await,
+        Err(Halt::Failed) => end(steps, Outcome::Failed).await,
+        Err(Halt::Stop(stop)) => Err(stop),
+    }
 }
 
 /// The end of an operation: at its ReadyForQuery if it has its own Sync, else now.
-async fn done(steps: Steps, outcome: Outcome) -> Result<(), Stop> {
-    if !steps.has(Steps::SYNC) {
-        with(|state| {
-            state.aborted |= outcome == Outcome::Failed;
-            state.done(outcome, Verdict::InTransaction);
-        });
-        return Ok(());
+async fn end(steps: Steps, outcome: Outcome) -> Result<(), Stop> {
+    if steps.has(Steps::SYNC) {
+        return ready(outcome).await;
     }
+    with(|state| {
+        state.aborted |= outcome == Outcome::Failed;
+        state.done(outcome, Verdict::InTransaction);
+    });
+    Ok(())
+}
+
+/// ReadyForQuery, and the done that is made from it.
+#[track_caller]
+fn ready(outcome: Outcome) -> impl Future<Output = Result<(), Stop>> + Send {
     replies(move |state, tag| match tag {
         ReadyForQuery::TAG => {
             let status = ReadyForQuery::decode(state.input.body())?.status;
@@ -98,7 +100,6 @@ async fn done(steps: Steps, outcome: Outcome) -> Result<(), Stop> {
         }
         tag => Err(unexpected(tag, "the end of an operation")),
     })
-    .await
 }
 
 /// Makes an item of the ErrorResponse at the head of the input.

@@ -8,6 +8,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use super::command::Steps;
 use super::state::State;
 use crate::error::Error;
 use crate::link::{Answer, LinkError};
@@ -188,13 +189,28 @@ where
     }
 }
 
+/// What there is to do for a connection that is up.
+pub(super) enum Next {
+    /// The operation at the head of the queue.
+    Operation(Steps),
+    /// The same, but the server skips it: one before it in its group has failed.
+    Skipped(Steps),
+    /// A message that nobody asked for.
+    Message(u8),
+}
+
 /// A queued operation, or a message that nobody asked for.
 #[track_caller]
-pub(super) fn command() -> impl Future<Output = Result<Option<u8>, Stop>> + Send {
+pub(super) fn command() -> impl Future<Output = Result<Next, Stop>> + Send {
     Wait {
         ready: |state: &mut State| {
-            if !state.queue.is_empty() {
-                return Ok(Some(None));
+            if let Some(head) = state.queue.front() {
+                let steps = head.steps;
+                return Ok(Some(if state.aborted && steps != Steps::SYNC {
+                    Next::Skipped(steps)
+                } else {
+                    Next::Operation(steps)
+                }));
             }
             if state.inbox >= state.room.inbox {
                 state.starved = true;
@@ -202,7 +218,7 @@ pub(super) fn command() -> impl Future<Output = Result<Option<u8>, Stop>> + Send
             }
             match state.next_message() {
                 0 => Ok(None),
-                tag => Ok(Some(Some(tag))),
+                tag => Ok(Some(Next::Message(tag))),
             }
         },
         what: "an operation to be started",
