@@ -1,5 +1,7 @@
 //! What is known of the connection: phase, server, parameters, transaction. Set by the engine, read by everyone.
 
+use std::ops::Range;
+
 use crate::conninfo::Secret;
 use crate::link::Addr;
 use crate::wire::TransactionStatus;
@@ -153,43 +155,88 @@ impl Facts {
     }
 }
 
-/// Reported parameters, as `name NUL value NUL` one after the other: some 15 short ones, rarely looked up.
+/// Reported parameters, some 15 short ones, rarely looked up: for each the lengths of its name and its value (`u16`, in
+/// the machine's byte order), then `name NUL value NUL`.
 #[derive(Debug, Default)]
 pub(super) struct Parameters(Vec<u8>);
 
 /// More than this many bytes of parameters are not kept: a server reports some five hundred.
 const MOST_PARAMETER_BYTES: usize = 32 * 1024;
 
+/// One parameter: where it lies, and the lengths of its parts.
+#[derive(Clone, Copy)]
+struct Parameter {
+    at: usize,
+    name: usize,
+    value: usize,
+}
+
+impl Parameter {
+    const LENGTHS: usize = 4;
+
+    fn name(self) -> Range<usize> {
+        let start = self.at + Self::LENGTHS;
+        start..start + self.name
+    }
+
+    fn value(self) -> Range<usize> {
+        let start = self.name().end + 1;
+        start..start + self.value
+    }
+
+    fn end(self) -> usize {
+        self.value().end + 1
+    }
+}
+
 impl Parameters {
+    fn places(&self) -> impl Iterator<Item = Parameter> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let &[a, b, c, d] = self.0.get(at..)?.first_chunk()?;
+            let found = Parameter {
+                at,
+                name: u16::from_ne_bytes([a, b]).into(),
+                value: u16::from_ne_bytes([c, d]).into(),
+            };
+            at = found.end();
+            Some(found)
+        })
+    }
+
+    fn place(&self, name: &[u8]) -> Option<Parameter> {
+        self.places()
+            .find(|found| found.name == name.len() && self.0.get(found.name()) == Some(name))
+    }
+
     fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let mut parts = self.0.split(|&byte| byte == 0);
-        std::iter::from_fn(move || Some((parts.next()?, parts.next()?)))
+        self.places()
+            .filter_map(|found| Some((self.0.get(found.name())?, self.0.get(found.value())?)))
     }
 
     fn find(&self, name: &[u8]) -> Option<&[u8]> {
-        self.iter()
-            .find_map(|(found, value)| (found == name).then_some(value))
+        self.0.get(self.place(name)?.value())
     }
 
     fn find_with_nul(&self, name: &[u8]) -> Option<&[u8]> {
-        let value = self.find(name)?;
-        let at = value.as_ptr().addr() - self.0.as_ptr().addr();
-        self.0.get(at..at + value.len() + 1)
+        let value = self.place(name)?.value();
+        self.0.get(value.start..value.end + 1)
     }
 
     fn set(&mut self, name: &[u8], value: &[u8]) {
-        let old = self.find(name).map(|old| {
-            let at = old.as_ptr().addr() - self.0.as_ptr().addr();
-            at - name.len() - 1..at + old.len() + 1
-        });
-        let old = old.unwrap_or_default();
         // An old value is worse than none.
-        self.0.drain(old);
-        let more = name.len() + value.len() + 2;
+        if let Some(old) = self.place(name) {
+            self.0.drain(old.at..old.end());
+        }
+        let more = Parameter::LENGTHS + name.len() + value.len() + 2;
         if self.0.len() + more > MOST_PARAMETER_BYTES {
             return;
         }
         self.0.reserve_exact(more);
+        // What fits into the limit above fits into 16 bits.
+        self.0.extend_from_slice(&(name.len() as u16).to_ne_bytes());
+        self.0
+            .extend_from_slice(&(value.len() as u16).to_ne_bytes());
         for part in [name, b"\0", value, b"\0"] {
             self.0.extend_from_slice(part);
         }
