@@ -12,7 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("conninfo", BOTTOM),
     ("rows", BOTTOM),
     ("link", BOTTOM),
-    ("error", &["link", "wire", "rows"]),
+    ("error", &["link", "wire"]),
     (
         "engine",
         &["error", "link", "wire", "auth", "conninfo", "rows"],
