@@ -13,7 +13,7 @@ fn compile(name: &str, checker: Checker, more: &[&str]) -> Program {
     Program::compile(&source, Face::Pgpoll, checker, more)
 }
 
-/// Everything in any order, for a few seconds each; a seed that fails is printed and makes the same calls again.
+/// Everything in any order, for a few seconds each; a seed that fails is printed, to be tried again.
 #[test]
 fn any_order_of_calls_under_the_sanitizers_and_valgrind() {
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();

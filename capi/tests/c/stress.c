@@ -1,5 +1,5 @@
 /* Calls everything there is in an order that a seed decides, on a real server, and looks at all that comes of it. The seed is
- * printed: the same seed makes the same calls.
+ * printed: it makes the same choices again, as far as the server answers at the same moments.
  *
  *   stress CONNINFO SEED MILLISECONDS
  */
