@@ -148,10 +148,10 @@ impl Connection {
         self.all_received = false;
         let mut left = BUDGET;
         let mut drained = false;
-        let mut need = self.engine.need();
         let mut news = self.engine.has_news(now) || self.heard;
         self.heard = false;
-        loop {
+        let mut need = loop {
+            let need = self.engine.need();
             if need.answer || self.engine.asks() {
                 news |= self.converse();
             }
@@ -161,20 +161,27 @@ impl Connection {
             // With all of it received and something to take, the caller polls again before it waits: that poll sees the rest.
             let enough = self.all_received && self.engine.peek().is_some();
             if need.read && !drained && left > 0 && !enough {
-                let received = self.receive(left);
-                left -= received.unwrap_or(0);
-                drained = received.is_none_or(|count| count == 0);
-                news |= received != Some(0);
+                match self.receive(left) {
+                    Some(0) => drained = true,
+                    Some(count) => {
+                        left -= count;
+                        news = true;
+                    }
+                    None => {
+                        drained = true;
+                        news = true;
+                    }
+                }
             }
             if !news {
-                break;
+                break need;
             }
             news = false;
-            need = self.engine.advance(now, BUDGET);
-        }
+            self.engine.advance(now, BUDGET);
+        };
         self.engine.release();
         need.runnable |= need.read && left == 0 && !drained;
-        need.write &= !self.engine.output().is_empty();
+        need.write &= self.engine.has_output();
         let ready = self.readiness(need);
         if ready.is_stalled() && self.engine.deadline().is_none() {
             return self.stalled();
@@ -318,15 +325,18 @@ impl Connection {
     /// The next finished item; `None` when nothing is finished now.
     #[inline]
     pub fn take(&mut self) -> Option<Item> {
-        if let Some(item) = self.engine.take() {
-            return Some(item);
+        if self.engine.peek().is_none() {
+            self.catch_up();
         }
-        // What was read before there was room is looked at without I/O.
-        if self.engine.need().read || self.engine.error().is_some() {
-            return None;
-        }
-        self.engine.advance(clock::now_ns(), BUDGET);
         self.engine.take()
+    }
+
+    /// What was read before there was room is looked at without I/O.
+    #[inline(never)]
+    fn catch_up(&mut self) {
+        if !self.engine.need().read && self.engine.error().is_none() {
+            self.engine.advance(clock::now_ns(), BUDGET);
+        }
     }
 
     /// The next notice.
@@ -441,14 +451,11 @@ impl Connection {
         ready.set(Readiness::WANT_READ, need.read);
         ready.set(Readiness::WANT_WRITE, need.write);
         ready.set(Readiness::RUNNABLE, need.runnable);
-        if !self.facts().is_ready() {
-            let pending = self.net.pending();
-            ready.set(Readiness::WANT_READ, pending == Some(Interest::Read));
-            ready.set(Readiness::WANT_WRITE, pending == Some(Interest::Write));
-            let failed = self.engine.error().is_some() && !has_item;
-            ready.set(Readiness::FAILED, failed);
-        } else if self.engine.queued() == 0 && !has_item {
-            ready.set(Readiness::IDLE, true);
+        if self.facts().is_ready() {
+            let idle = self.engine.queued() == 0 && !has_item;
+            ready.set(Readiness::IDLE, idle);
+        } else {
+            self.add_unready(&mut ready);
         }
         ready.set(
             Readiness::SOCKET_CHANGED,
@@ -456,6 +463,16 @@ impl Connection {
         );
         self.told = self.net.generation();
         ready
+    }
+
+    /// What else to wait for, or why not, while the connection is not up.
+    #[cold]
+    fn add_unready(&self, ready: &mut Readiness) {
+        let pending = self.net.pending();
+        ready.set(Readiness::WANT_READ, pending == Some(Interest::Read));
+        ready.set(Readiness::WANT_WRITE, pending == Some(Interest::Write));
+        let failed = self.engine.error().is_some() && !ready.has_result();
+        ready.set(Readiness::FAILED, failed);
     }
 
     /// Neither interest nor deadline nor anything to do would be a hang: it is an error that names the await.

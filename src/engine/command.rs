@@ -244,11 +244,11 @@ impl State {
     #[inline]
     pub(super) fn stamp(&mut self) {
         self.unstamped = false;
-        for expect in self.queue.iter_mut().rev() {
-            if expect.since != 0 {
-                return;
+        for index in (0..self.queue.len()).rev() {
+            match self.queue.get_mut(index) {
+                Some(new) if new.since == 0 => new.since = self.now,
+                _ => return,
             }
-            expect.since = self.now;
         }
         // All are new: the coroutine learns of the first with its reply.
         self.awaiting.what = "a reply from the server";

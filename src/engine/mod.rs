@@ -179,6 +179,12 @@ impl Engine {
         self.state().output.pending()
     }
 
+    /// Whether there are bytes to send.
+    #[inline]
+    pub fn has_output(&self) -> bool {
+        !self.state().output.is_empty()
+    }
+
     /// Says that `count` bytes of the output were sent.
     #[inline]
     pub fn sent(&mut self, count: usize) {
@@ -216,7 +222,7 @@ impl Engine {
 
     /// Runs the coroutine until it waits. `now`: monotonic nanoseconds; `budget`: about how many bytes of messages to
     /// work through in this call.
-    #[inline]
+    #[inline(always)]
     pub fn advance(&mut self, now: u64, budget: usize) -> Need {
         let Some(task) = &mut self.task else {
             return Need::default();
@@ -277,13 +283,10 @@ impl Engine {
     #[inline]
     pub fn need(&self) -> Need {
         let state = self.state();
-        if state.over.is_some() {
-            return Need::default();
-        }
         let reading = state.linked && state.lost.is_none();
         Need {
             read: reading && !state.starved && !state.breathing,
-            write: reading && !state.output.pending().is_empty(),
+            write: reading && !state.output.is_empty(),
             runnable: state.runnable,
             answer: state.facts.phase == Phase::Resolving || state.facts.phase == Phase::Dialling,
         }
@@ -568,6 +571,7 @@ impl State {
         self.portal_open = false;
         self.portal_suspended = false;
         self.deadline = None;
+        self.runnable = false;
         self.linked = false;
         self.last_ask += 1;
         self.ask = Some((self.last_ask, Ask::Hangup));

@@ -38,6 +38,12 @@ impl Output {
         &self.bytes[self.sent..]
     }
 
+    /// Whether nothing is to be sent.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.sent == self.bytes.len()
+    }
+
     /// Says that `count` bytes of it were sent.
     #[inline]
     pub(super) fn sent(&mut self, count: usize) {

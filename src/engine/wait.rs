@@ -21,6 +21,7 @@ thread_local! {
 }
 
 /// Lends `state` to the coroutine for the length of `poll`, and takes it back.
+#[inline(always)]
 pub(super) fn lend<T>(state: Box<State>, poll: impl FnOnce() -> T) -> (Option<Box<State>>, T) {
     LENT.with(|lent| lent.replace(Some(state)));
     let result = poll();
