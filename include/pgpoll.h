@@ -108,11 +108,10 @@
 // The operation did what was asked.
 #define CONN_OUTCOME_OK 1
 
-// It failed; an error item came before.
+// It failed, and an error item came before; or it had been sent when the connection was lost (CONN_VERDICT_LOST).
 #define CONN_OUTCOME_FAILED 2
 
-// One before it in its group failed, and it was not tried; or the connection was lost before its replies came, and whether
-// it was tried is not known (CONN_VERDICT_LOST).
+// It was not tried: one before it in its group failed, or nothing of it had been sent when the connection was lost.
 #define CONN_OUTCOME_SKIPPED 3
 
 // Not known: the connection has not been up yet.
@@ -133,7 +132,7 @@
 // It is good, inside a transaction block or an open group.
 #define CONN_VERDICT_IN_TRANSACTION 2
 
-// It is over. Whether the operation took effect is not known.
+// It is over. Whether the operation took effect is not known, unless it was skipped.
 #define CONN_VERDICT_LOST 3
 
 // Room for a command tag.
@@ -649,7 +648,8 @@ int conn_error_safe_to_retry(const struct ConnError *error);
 // Borrowed from the error.
 const char *conn_error_text(const struct ConnError *error);
 
-// Takes the next notice of the server: a warning, the output of RAISE NOTICE and the like.
+// Takes the next notice of the server: a warning, the output of RAISE NOTICE and the like. Of notices that are not taken
+// the newest are kept, up to 1 MiB.
 //
 // conn: the connection.
 // Returns the notice, which is read like an error (conn_error_message, conn_error_severity, …); NULL when there is none.

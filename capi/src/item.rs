@@ -31,10 +31,9 @@ pub const CONN_ITEM_DONE: i32 = 8;
 
 /// The operation did what was asked.
 pub const CONN_OUTCOME_OK: i32 = 1;
-/// It failed; an error item came before.
+/// It failed, and an error item came before; or it had been sent when the connection was lost (CONN_VERDICT_LOST).
 pub const CONN_OUTCOME_FAILED: i32 = 2;
-/// One before it in its group failed, and it was not tried; or the connection was lost before its replies came, and whether
-/// it was tried is not known (CONN_VERDICT_LOST).
+/// It was not tried: one before it in its group failed, or nothing of it had been sent when the connection was lost.
 pub const CONN_OUTCOME_SKIPPED: i32 = 3;
 
 /// Not known: the connection has not been up yet.
@@ -50,7 +49,7 @@ pub const CONN_TRANSACTION_FAILED: i32 = 3;
 pub const CONN_VERDICT_CLEAN: i32 = 1;
 /// It is good, inside a transaction block or an open group.
 pub const CONN_VERDICT_IN_TRANSACTION: i32 = 2;
-/// It is over. Whether the operation took effect is not known.
+/// It is over. Whether the operation took effect is not known, unless it was skipped.
 pub const CONN_VERDICT_LOST: i32 = 3;
 
 /// Room for a command tag.

@@ -17,7 +17,8 @@ pub struct ConnNotification {
     notification: Notification,
 }
 
-/// Takes the next notice of the server: a warning, the output of RAISE NOTICE and the like.
+/// Takes the next notice of the server: a warning, the output of RAISE NOTICE and the like. Of notices that are not taken
+/// the newest are kept, up to 1 MiB.
 ///
 /// conn: the connection.
 /// Returns the notice, which is read like an error (conn_error_message, conn_error_severity, …); NULL when there is none.

@@ -81,7 +81,7 @@ impl PGconn {
     /// Begins to connect, up to a socket to wait for: programs wait until it is writable before they poll. Nothing is sent
     /// yet.
     fn begin(&mut self) {
-        self.link.engine_mut().allow_query_in_group();
+        self.link.engine_mut().behave_like_libpq();
         self.stamp();
         loop {
             self.link.advance();

@@ -169,6 +169,8 @@ pub(super) struct Expect {
     pub statement: Option<Box<[u8]>>,
     /// An error item was given already.
     pub failed: bool,
+    /// How many bytes are sent before its first one.
+    pub from: u64,
     /// When it was started.
     pub since: u64,
 }
@@ -212,6 +214,7 @@ impl State {
             columns: None,
             statement: None,
             failed: false,
+            from: self.output.total + self.output.pending().len() as u64,
             since: 0,
         };
         // The values come from the caller's own code: a panic in it must not leave half of a message behind.
@@ -269,11 +272,9 @@ impl State {
             _ if self.portal_open => Err(Error::misuse(
                 "a portal with a row limit is open: continue it, or end it with a sync, first",
             )),
-            Command::Query { .. } if self.group_open && !self.query_ends_group => {
-                Err(Error::misuse(
-                    "a group of operations is open: end it with a sync before a simple query",
-                ))
-            }
+            Command::Query { .. } if self.group_open && !self.like_libpq => Err(Error::misuse(
+                "a group of operations is open: end it with a sync before a simple query",
+            )),
             _ => Ok(()),
         }
     }

@@ -73,10 +73,10 @@ pub struct Done {
 pub enum Outcome {
     /// It did.
     Ok,
-    /// It failed; an error item came before.
+    /// It failed, and an error item came before; or it had been sent when the connection was lost ([`Verdict::Lost`]).
     Failed,
-    /// An operation before it in its group failed, and it was not tried; or the connection was lost before its replies came,
-    /// and whether it was tried is not known ([`Verdict::Lost`]).
+    /// It was not tried: an operation before it in its group failed, or nothing of it had been sent when the connection was
+    /// lost.
     Skipped,
 }
 
@@ -87,7 +87,7 @@ pub enum Verdict {
     Clean,
     /// Usable, inside a transaction block (or a failed one, or an open group).
     InTransaction,
-    /// Over. Whether the operation took effect is not known.
+    /// Over. Whether the operation took effect is not known, unless it was skipped.
     Lost,
 }
 

@@ -13,6 +13,7 @@ mod facts;
 mod input;
 mod inspect;
 mod item;
+mod mail;
 mod output;
 mod query;
 mod random;
@@ -34,14 +35,16 @@ pub use command::{Command, End};
 pub use facts::{Facts, Phase};
 pub use input::Spare;
 pub use item::{CommandTag, Done, Item, Outcome, Reply, Verdict};
+pub use mail::{Notice, Notification};
 pub use random::Random;
-pub use state::{Notice, Notification, Room};
+pub use state::Room;
 pub use trace::Trace;
 pub use wait::Awaiting;
 
 use self::input::Input;
+use self::mail::Mail;
 use self::output::Output;
-use self::state::{MAIL, State};
+use self::state::State;
 use self::statements::Statements;
 use crate::conninfo::Plan;
 use crate::error::Error;
@@ -324,9 +327,10 @@ impl Engine {
         }
     }
 
-    /// Lets a simple query follow an open group, which it then ends: the server allows it, and libpq's callers may.
-    pub fn allow_query_in_group(&mut self) {
-        self.state_mut().query_ends_group = true;
+    /// Two things that callers of libpq rely on: a simple query may follow an open group, which it then ends, as the server
+    /// allows; and after a FATAL error the end of the transport is waited for, and told besides.
+    pub fn behave_like_libpq(&mut self) {
+        self.state_mut().like_libpq = true;
     }
 
     /// Asks the server to send what the open group has yielded.
@@ -400,25 +404,18 @@ impl Engine {
 
     /// The next notice.
     pub fn notice(&mut self) -> Option<Notice> {
-        let state = self.state_mut();
-        let notice = state.notices.pop_front()?;
-        state.inbox = state.inbox.saturating_sub(notice.as_bytes().len() + MAIL);
-        Some(notice)
+        self.state_mut().mail.take_notice()
     }
 
     /// The next notification.
     pub fn notification(&mut self) -> Option<Notification> {
-        let state = self.state_mut();
-        let notification = state.notifications.pop_front()?;
-        state.inbox = state.inbox.saturating_sub(notification.len() + MAIL);
-        Some(notification)
+        self.state_mut().mail.take_notification()
     }
 
     /// Whether a notice, and whether a notification, is there.
     #[inline]
     pub fn has_mail(&self) -> (bool, bool) {
-        let state = self.state();
-        (!state.notices.is_empty(), !state.notifications.is_empty())
+        self.state().mail.waits()
     }
 
     /// Operations started whose done is not finished yet.
@@ -504,16 +501,14 @@ impl State {
             facts: Facts::default(),
             statements: Statements::default(),
             last_columns: None,
-            notices: VecDeque::new(),
-            notifications: VecDeque::new(),
-            inbox: 0,
+            mail: Mail::new(room.inbox),
             last_operation: 0,
             unstamped: false,
             group_open: false,
             group_flushed: false,
             portal_open: false,
             portal_suspended: false,
-            query_ends_group: false,
+            like_libpq: false,
             aborted: false,
             ask: None,
             last_ask: 0,
@@ -550,11 +545,21 @@ impl State {
             _ => error,
         };
         self.gather.abandon();
-        let mut outcome = Outcome::Failed;
+        let sent = self.output.total;
+        let mut told = false;
         while let Some(head) = self.queue.front() {
-            if outcome == Outcome::Failed && !head.failed {
-                self.push(Reply::Error(Box::new(error.clone())));
+            let unsent = head.from >= sent;
+            if !told && !head.failed {
+                let error = error.clone();
+                let retry = unsent || error.is_safe_to_retry();
+                self.push(Reply::Error(Box::new(error.with_retry(retry))));
             }
+            // The first one has the reason; of the others, what was sent may have taken effect.
+            let outcome = match unsent && told {
+                true => Outcome::Skipped,
+                false => Outcome::Failed,
+            };
+            told = true;
             let transaction = self.transaction();
             self.push(Reply::Done(Done {
                 outcome,
@@ -562,7 +567,6 @@ impl State {
                 verdict: Verdict::Lost,
             }));
             self.queue.pop_front();
-            outcome = Outcome::Skipped;
         }
         self.output.clear();
         self.input.clear();

@@ -4,7 +4,7 @@ use std::ops::ControlFlow::{Break, Continue};
 
 use super::command::Steps;
 use super::item::{Done, Item, Outcome, Reply, Verdict};
-use super::state::{MAIL, State};
+use super::state::State;
 use super::wait::{Next, Stop, command, replies, with};
 use super::{extended, query};
 use crate::error::{Error, ServerError};
@@ -111,11 +111,17 @@ fn error(state: &mut State) -> Result<(), Stop> {
     if matches!(error.sqlstate(), Some(b"26000" | b"0A000")) {
         state.statements.clear();
     }
-    if error.is_fatal() {
-        state.fatal = Some(error.clone());
-    }
+    let fatal = error.is_fatal().then(|| error.clone());
     state.fail(Error::server(error));
-    Ok(())
+    match fatal {
+        Some(fatal) if state.like_libpq => {
+            state.fatal = Some(fatal);
+            Ok(())
+        }
+        // The server ends the session, whether it closes the transport or somebody in between keeps it open.
+        Some(fatal) => Err(Stop::broken(Error::server(fatal))),
+        None => Ok(()),
+    }
 }
 
 /// The same where it ends the replies of an operation.
@@ -161,14 +167,11 @@ fn unsolicited(tag: u8) -> Result<(), Stop> {
         ErrorResponse::TAG => with(|state| {
             ErrorResponse::decode(state.input.body())?;
             let error = ServerError::new(state.input.body())?;
-            let len = state.input.body_len();
             state.consume()?;
             if error.is_fatal() {
                 return Err(Stop::broken(Error::server(error)));
             }
-            state.inbox += len + MAIL;
-            state.notices.push_back(error);
-            Ok(())
+            Ok(state.mail.add_notice(error)?)
         }),
         tag => Err(Stop::broken(Error::transport(format!(
             "message type 0x{tag:02x} arrived from server while idle"

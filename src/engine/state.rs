@@ -7,6 +7,7 @@ use super::command::{Expect, Steps};
 use super::facts::Facts;
 use super::input::Input;
 use super::item::{Item, Reply};
+use super::mail::Mail;
 use super::output::Output;
 use super::statements::Statements;
 use super::trace::Trace;
@@ -24,66 +25,13 @@ pub struct Room {
     pub items: usize,
     /// So many bytes of rows and of errors.
     pub bytes: usize,
-    /// So many bytes of notices and notifications.
+    /// So many bytes of notifications; of as many bytes of notices the oldest are dropped.
     pub inbox: usize,
 }
 
 /// libpq's words for rows without columns.
 const NO_DESCRIPTION: &str =
     "server sent data (\"D\" message) without prior row description (\"T\" message)";
-
-/// A notice that the server sent.
-pub type Notice = ServerError;
-
-/// A NOTIFY of some session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notification {
-    /// The process ID of the notifying backend.
-    pub pid: u32,
-    /// `channel NUL payload NUL`.
-    text: Box<[u8]>,
-    payload: usize,
-}
-
-impl Notification {
-    fn new(pid: u32, channel: &[u8], payload: &[u8]) -> Result<Self, TryReserveError> {
-        let mut text = Vec::new();
-        text.try_reserve_exact(channel.len() + payload.len() + 2)?;
-        for part in [channel, b"\0", payload, b"\0"] {
-            text.extend_from_slice(part);
-        }
-        Ok(Self {
-            pid,
-            text: text.into_boxed_slice(),
-            payload: channel.len() + 1,
-        })
-    }
-
-    /// Bytes of both texts with their NULs.
-    pub(super) fn len(&self) -> usize {
-        self.text.len()
-    }
-
-    /// The channel.
-    pub fn channel(&self) -> &[u8] {
-        &self.text[..self.payload - 1]
-    }
-
-    /// The payload; empty when there was none.
-    pub fn payload(&self) -> &[u8] {
-        &self.text[self.payload..self.text.len() - 1]
-    }
-
-    /// The channel with its NUL.
-    pub fn channel_with_nul(&self) -> &[u8] {
-        &self.text[..self.payload]
-    }
-
-    /// The payload with its NUL.
-    pub fn payload_with_nul(&self) -> &[u8] {
-        &self.text[self.payload..]
-    }
-}
 
 /// The state of one engine.
 #[derive(Debug)]
@@ -102,10 +50,7 @@ pub(super) struct State {
     pub statements: Statements,
     /// The columns described last.
     pub last_columns: Option<Arc<Columns>>,
-    pub notices: VecDeque<Notice>,
-    pub notifications: VecDeque<Notification>,
-    /// Bytes in the two.
-    pub inbox: usize,
+    pub mail: Mail,
     pub last_operation: u64,
     /// Operations were started whose time is not taken yet.
     pub unstamped: bool,
@@ -117,8 +62,8 @@ pub(super) struct State {
     pub portal_open: bool,
     /// It has been suspended and nobody has continued it.
     pub portal_suspended: bool,
-    /// A simple query may follow an open group.
-    pub query_ends_group: bool,
+    /// See [`Engine::behave_like_libpq`](super::Engine::behave_like_libpq).
+    pub like_libpq: bool,
     /// An operation of the group at the head of the queue has failed: the server skips the others.
     pub aborted: bool,
     pub ask: Option<(AskId, Ask)>,
@@ -148,16 +93,13 @@ pub(super) struct State {
     pub chatter: Option<usize>,
 }
 
-/// What a notice or a notification costs beyond its bytes.
-pub(super) const MAIL: usize = 64;
-
 impl State {
     /// Whether another item may be finished.
     #[inline]
     pub(super) fn has_room(&self) -> bool {
         self.items.len() < self.room.items
             && self.item_bytes < self.room.bytes
-            && self.inbox < self.room.inbox
+            && self.mail.has_room()
     }
 
     /// The tag of the next message that is the coroutine's business, once it is whole; 0 before. What the server sends
@@ -209,15 +151,13 @@ impl State {
         match tag {
             wire::NoticeResponse::TAG => {
                 wire::NoticeResponse::decode(body)?;
-                self.inbox += body.len() + MAIL;
-                self.notices.push_back(Notice::new(body)?);
+                self.mail.add_notice(ServerError::new(body)?)?;
             }
             wire::NotificationResponse::TAG => {
                 let message = wire::NotificationResponse::decode(body)?;
-                let notification =
-                    Notification::new(message.process_id as u32, message.channel, message.payload)?;
-                self.inbox += notification.len() + MAIL;
-                self.notifications.push_back(notification);
+                let pid = message.process_id as u32;
+                self.mail
+                    .add_notification(pid, message.channel, message.payload)?;
             }
             _ => {
                 let message = wire::ParameterStatus::decode(body)?;

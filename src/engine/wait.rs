@@ -213,7 +213,7 @@ pub(super) fn command() -> impl Future<Output = Result<Next, Stop>> + Send {
                     Next::Operation(steps)
                 }));
             }
-            if state.inbox >= state.room.inbox {
+            if !state.mail.has_room() {
                 state.starved = true;
                 return Ok(None);
             }

@@ -42,12 +42,43 @@ fn a_server_that_talks_for_ever_before_it_is_ready() {
     assert!(error.message().ends_with(ENDLESS), "{error}");
 }
 
+/// Notices that nobody takes make room for one another: a program that never asks for them goes on.
+#[test]
+fn a_flood_of_notices() {
+    let words = "again ".repeat(100);
+    let flood = repeated(&notice(&words), 16 << 20);
+    let script = Script::trusting()
+        .query("SELECT 1")
+        .send(flood)
+        .send(notice("the last"))
+        .send(complete("SELECT 1"))
+        .send(ready(b'I'));
+    let mut bench = Bench::connected(&script);
+    let sql = b"SELECT 1";
+    let end = pgpoll::engine::End::Sync;
+    bench
+        .engine
+        .start(pgpoll::engine::Command::Query { sql }, end)
+        .unwrap();
+    let need = bench.poll();
+    assert!(need.read, "reading has stopped: {}", bench.place());
+    assert!(bench.engine.peek().is_some(), "the query is done");
+    let kept: Vec<Vec<u8>> = std::iter::from_fn(|| bench.engine.notice())
+        .map(|notice| notice.message().to_vec())
+        .collect();
+    assert_eq!(kept.last().unwrap(), b"the last");
+    let bytes: usize = kept.iter().map(Vec::len).sum();
+    assert!(
+        bytes > ROOM.inbox / 2 && bytes <= ROOM.inbox,
+        "{bytes} bytes"
+    );
+}
+
 /// On an idle connection and during a query: when nobody takes them, no more is read.
 #[test]
-fn a_flood_of_notices_and_notifications() {
+fn a_flood_of_notifications() {
     for during_a_query in [false, true] {
         for message in [
-            notice("again"),
             notification(1, "c", ""),
             notification(7, "channel", &"x".repeat(7000)),
         ] {

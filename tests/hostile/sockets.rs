@@ -87,7 +87,10 @@ fn a_fatal_error_followed_by_a_reset_while_we_write() {
                     _ => None,
                 })
                 .collect();
-            assert_eq!(dones, [Outcome::Failed, Outcome::Skipped], "{items:?}");
+            // The second one was on its way, or not yet.
+            assert_eq!(dones.len(), 2, "{items:?}");
+            assert_eq!(dones[0], Outcome::Failed, "{items:?}");
+            assert_ne!(dones[1], Outcome::Ok, "{items:?}");
         }
     }
 }

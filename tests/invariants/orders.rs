@@ -152,18 +152,18 @@ fn a_poll_sees_what_was_received_before_it() {
 /// Whoever waits for something else than what stopped the reading is not left asleep.
 #[test]
 fn a_wait_ends_when_nothing_can_come_before_something_is_taken() {
-    let flood = notice(&"x".repeat(1000)).repeat(3000);
+    let flood = notification(7, "channel", &"x".repeat(1000)).repeat(3000);
     let server = Scripted::tcp(&[Script::trusting().send(flood)]);
     let mut connection = connected(&server);
     let ready = connection.wait_for(Readiness::RESULT | Readiness::FAILED, LONG);
     assert!(
-        ready.has(Readiness::NOTICE) && !ready.wants_read(),
+        ready.has(Readiness::NOTIFY) && !ready.wants_read(),
         "{ready:?}"
     );
-    assert!(std::iter::from_fn(|| connection.take_notice()).count() > 500);
+    assert!(std::iter::from_fn(|| connection.take_notification()).count() > 500);
     assert!(
         connection
             .poll()
-            .has(Readiness::NOTICE | Readiness::WANT_READ)
+            .has(Readiness::NOTIFY | Readiness::WANT_READ)
     );
 }

@@ -50,7 +50,7 @@ fn copy_from_stdin_with_others_behind_it_ends_the_connection_in_words_that_say_w
             [format!("misuse: {}", words.to_lowercase()), lost("Failed")]
         );
         let replies = session.until(two, is_done);
-        assert_eq!(texts(&replies), [lost("Skipped")]);
+        assert_eq!(texts(&replies), [lost("Failed")]);
         assert_eq!(session.end().message(), words);
     }
 }

@@ -45,7 +45,7 @@ fn terminated_while_running() {
             session.finish(running),
             [&format!("error 57P01 {WORDS}"), "done Failed Idle Lost"]
         );
-        assert_eq!(session.finish(queued), ["done Skipped Idle Lost"]);
+        assert_eq!(session.finish(queued), ["done Failed Idle Lost"]);
         assert_eq!(session.end().message(), WORDS);
     }
 }

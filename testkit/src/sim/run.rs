@@ -1,6 +1,6 @@
 //! Runs a client's program on a bench, and checks what holds for every session, however it ends.
 
-use pgpoll::engine::{Done, End, Item, Outcome, Reply};
+use pgpoll::engine::{Done, End, Item, Outcome, Reply, Verdict};
 use pgpoll::error::{Error, Family};
 
 use super::{Act, Bench, Transcript, What, shown};
@@ -146,6 +146,7 @@ impl Run {
         let over = self.bench.engine.error().is_some();
         let mut order = 0;
         let mut lost = 0;
+        let mut ended = false;
         for &operation in &self.started {
             let own: Vec<&Item> = self
                 .items
@@ -164,8 +165,10 @@ impl Run {
             }
             assert_eq!(done.len(), 1, "{}", place());
             assert!(done_is_last(&own), "{}", place());
-            let failed = usize::from(done[0].outcome == Outcome::Failed);
-            assert_eq!(errors.len(), failed, "{}", place());
+            // Of the operations that a loss ends, the first tells why.
+            let failed = done[0].outcome == Outcome::Failed && !ended;
+            assert_eq!(errors.len(), usize::from(failed), "{}", place());
+            ended |= done[0].verdict == Verdict::Lost;
         }
         assert!(
             lost <= 1,

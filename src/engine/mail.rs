@@ -1,0 +1,178 @@
+//! What the server sends of its own accord, until the face takes it: notices and notifications. Knows no operations.
+
+use std::collections::{TryReserveError, VecDeque};
+
+use crate::error::ServerError;
+
+/// A notice that the server sent.
+pub type Notice = ServerError;
+
+/// A NOTIFY of some session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notification {
+    /// The process ID of the notifying backend.
+    pub pid: u32,
+    /// `channel NUL payload NUL`.
+    text: Box<[u8]>,
+    payload: usize,
+}
+
+impl Notification {
+    fn new(pid: u32, channel: &[u8], payload: &[u8]) -> Result<Self, TryReserveError> {
+        let mut text = Vec::new();
+        text.try_reserve_exact(channel.len() + payload.len() + 2)?;
+        for part in [channel, b"\0", payload, b"\0"] {
+            text.extend_from_slice(part);
+        }
+        Ok(Self {
+            pid,
+            text: text.into_boxed_slice(),
+            payload: channel.len() + 1,
+        })
+    }
+
+    /// The channel.
+    pub fn channel(&self) -> &[u8] {
+        &self.text[..self.payload - 1]
+    }
+
+    /// The payload; empty when there was none.
+    pub fn payload(&self) -> &[u8] {
+        &self.text[self.payload..self.text.len() - 1]
+    }
+
+    /// The channel with its NUL.
+    pub fn channel_with_nul(&self) -> &[u8] {
+        &self.text[..self.payload]
+    }
+
+    /// The payload with its NUL.
+    pub fn payload_with_nul(&self) -> &[u8] {
+        &self.text[self.payload..]
+    }
+}
+
+/// Notices and notifications that were not taken yet.
+///
+/// Notifications are never dropped: when they fill their room, the engine stops reading. Notices are, the oldest first: most
+/// programs never take them, and must not come to a halt for it.
+#[derive(Debug)]
+pub(super) struct Mail {
+    notices: VecDeque<Notice>,
+    notice_bytes: usize,
+    notifications: VecDeque<Notification>,
+    notification_bytes: usize,
+    /// So many bytes of either.
+    room: usize,
+}
+
+/// What one of them costs beyond its bytes.
+const EACH: usize = 64;
+
+impl Mail {
+    pub(super) fn new(room: usize) -> Self {
+        Self {
+            notices: VecDeque::new(),
+            notice_bytes: 0,
+            notifications: VecDeque::new(),
+            notification_bytes: 0,
+            room,
+        }
+    }
+
+    /// Whether more may be received.
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        self.notification_bytes < self.room
+    }
+
+    /// Keeps a notice; the oldest make room for it.
+    pub(super) fn add_notice(&mut self, notice: Notice) -> Result<(), TryReserveError> {
+        self.notices.try_reserve(1)?;
+        self.notice_bytes += notice.as_bytes().len() + EACH;
+        self.notices.push_back(notice);
+        while self.notice_bytes > self.room && self.notices.len() > 1 {
+            self.take_notice();
+        }
+        Ok(())
+    }
+
+    /// Keeps a notification.
+    pub(super) fn add_notification(
+        &mut self,
+        pid: u32,
+        channel: &[u8],
+        payload: &[u8],
+    ) -> Result<(), TryReserveError> {
+        let notification = Notification::new(pid, channel, payload)?;
+        self.notifications.try_reserve(1)?;
+        self.notification_bytes += notification.text.len() + EACH;
+        self.notifications.push_back(notification);
+        Ok(())
+    }
+
+    /// The oldest notice.
+    pub(super) fn take_notice(&mut self) -> Option<Notice> {
+        let notice = self.notices.pop_front()?;
+        self.notice_bytes -= notice.as_bytes().len() + EACH;
+        Some(notice)
+    }
+
+    /// The oldest notification.
+    pub(super) fn take_notification(&mut self) -> Option<Notification> {
+        let notification = self.notifications.pop_front()?;
+        self.notification_bytes -= notification.text.len() + EACH;
+        Some(notification)
+    }
+
+    /// Whether a notice, and whether a notification, is there.
+    #[inline]
+    pub(super) fn waits(&self) -> (bool, bool) {
+        (!self.notices.is_empty(), !self.notifications.is_empty())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn notice(text: &str) -> Notice {
+        let body = [b"M", text.as_bytes(), b"\0\0"].concat();
+        ServerError::new(&body).unwrap()
+    }
+
+    #[test]
+    fn notices_make_room_for_one_another() {
+        let mut mail = Mail::new(1000);
+        for number in 0..100 {
+            mail.add_notice(notice(&number.to_string())).unwrap();
+            assert!(mail.notice_bytes <= 1000 && mail.has_room());
+        }
+        let kept: Vec<Notice> = std::iter::from_fn(|| mail.take_notice()).collect();
+        assert!(kept.len() > 5 && kept.len() < 100);
+        assert_eq!(kept.last().unwrap().message(), b"99");
+        assert_eq!(mail.notice_bytes, 0);
+        // One that is larger than all the room is kept all the same.
+        mail.add_notice(notice(&"x".repeat(5000))).unwrap();
+        assert_eq!(mail.waits(), (true, false));
+    }
+
+    #[test]
+    fn notifications_fill_their_room_and_are_never_dropped() {
+        let mut mail = Mail::new(1000);
+        let mut count = 0;
+        while mail.has_room() {
+            mail.add_notification(7, b"channel", b"payload").unwrap();
+            count += 1;
+        }
+        assert_eq!(mail.waits(), (false, true));
+        assert_eq!(mail.take_notification().unwrap().channel(), b"channel");
+        assert!(mail.has_room());
+        assert_eq!(
+            std::iter::from_fn(|| mail.take_notification()).count(),
+            count - 1
+        );
+        assert_eq!(mail.notification_bytes, 0);
+    }
+}
