@@ -25,9 +25,8 @@ mod target;
 mod trace;
 mod wait;
 
-use std::collections::VecDeque;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -41,15 +40,11 @@ pub use state::Room;
 pub use trace::Trace;
 pub use wait::Awaiting;
 
-use self::input::Input;
-use self::mail::Mail;
-use self::output::Output;
 use self::state::State;
-use self::statements::Statements;
 use crate::conninfo::Plan;
 use crate::error::Error;
 use crate::link::{Answer, Ask, AskId, LinkError};
-use crate::rows::{Gather, Limits, OutOfMemory};
+use crate::rows::{Limits, OutOfMemory};
 
 /// The coroutine; what it returns is why the connection is over.
 type Task = Pin<Box<dyn Future<Output = Box<Error>> + Send>>;
@@ -485,100 +480,4 @@ async fn live(plan: Plan, random: Random) -> Box<Error> {
         return Box::new(error);
     }
     Box::new(connect::into_error(serve::serve().await))
-}
-
-impl State {
-    fn new(room: Room) -> Self {
-        Self {
-            input: Input::default(),
-            output: Output::default(),
-            gather: Gather::new(),
-            queue: VecDeque::new(),
-            items: VecDeque::new(),
-            item_bytes: 0,
-            room,
-            limits: Limits::NONE,
-            facts: Facts::default(),
-            statements: Statements::default(),
-            last_columns: None,
-            mail: Mail::new(room.inbox),
-            last_operation: 0,
-            unstamped: false,
-            group_open: false,
-            group_flushed: false,
-            portal_open: false,
-            portal_suspended: false,
-            like_libpq: false,
-            aborted: false,
-            ask: None,
-            last_ask: 0,
-            answer: None,
-            linked: false,
-            broken: None,
-            lost: None,
-            fatal: None,
-            over: None,
-            now: 0,
-            deadline: None,
-            budget: 0,
-            runnable: false,
-            breathing: false,
-            starved: false,
-            awaiting: Awaiting {
-                what: "to be advanced",
-                at: Location::caller(),
-                since: 0,
-            },
-            trace: None,
-            chatter: None,
-        }
-    }
-
-    /// The connection is over: what is queued will never be answered.
-    fn end(&mut self, error: Error) {
-        if self.over.is_some() {
-            return;
-        }
-        // The server's own words for the end are better than the end of file that followed them.
-        let error = match self.fatal.take() {
-            Some(fatal) if error.server_error().is_none() => Error::server(fatal),
-            _ => error,
-        };
-        self.gather.abandon();
-        let sent = self.output.total;
-        let mut told = false;
-        while let Some(head) = self.queue.front() {
-            let unsent = head.from >= sent;
-            if !told && !head.failed {
-                let error = error.clone();
-                let retry = unsent || error.is_safe_to_retry();
-                self.push(Reply::Error(Box::new(error.with_retry(retry))));
-            }
-            // The first one has the reason; of the others, what was sent may have taken effect.
-            let outcome = match unsent && told {
-                true => Outcome::Skipped,
-                false => Outcome::Failed,
-            };
-            told = true;
-            let transaction = self.transaction();
-            self.push(Reply::Done(Done {
-                outcome,
-                transaction,
-                verdict: Verdict::Lost,
-            }));
-            self.queue.pop_front();
-        }
-        self.output.clear();
-        self.input.clear();
-        self.facts.phase = Phase::Over;
-        self.group_open = false;
-        self.portal_open = false;
-        self.portal_suspended = false;
-        self.deadline = None;
-        self.runnable = false;
-        self.linked = false;
-        self.last_ask += 1;
-        self.ask = Some((self.last_ask, Ask::Hangup));
-        self.over = Some(error);
-    }
 }

@@ -1,12 +1,13 @@
 //! All that the engine knows, lent to the coroutine while it runs.
 
 use std::collections::{TryReserveError, VecDeque};
+use std::panic::Location;
 use std::sync::Arc;
 
 use super::command::{Expect, Steps};
-use super::facts::Facts;
+use super::facts::{Facts, Phase};
 use super::input::Input;
-use super::item::{Item, Reply};
+use super::item::{Done, Item, Outcome, Reply, Verdict};
 use super::mail::Mail;
 use super::output::Output;
 use super::statements::Statements;
@@ -94,6 +95,100 @@ pub(super) struct State {
 }
 
 impl State {
+    pub(super) fn new(room: Room) -> Self {
+        Self {
+            input: Input::default(),
+            output: Output::default(),
+            gather: Gather::new(),
+            queue: VecDeque::new(),
+            items: VecDeque::new(),
+            item_bytes: 0,
+            room,
+            limits: Limits::NONE,
+            facts: Facts::default(),
+            statements: Statements::default(),
+            last_columns: None,
+            mail: Mail::new(room.inbox),
+            last_operation: 0,
+            unstamped: false,
+            group_open: false,
+            group_flushed: false,
+            portal_open: false,
+            portal_suspended: false,
+            like_libpq: false,
+            aborted: false,
+            ask: None,
+            last_ask: 0,
+            answer: None,
+            linked: false,
+            broken: None,
+            lost: None,
+            fatal: None,
+            over: None,
+            now: 0,
+            deadline: None,
+            budget: 0,
+            runnable: false,
+            breathing: false,
+            starved: false,
+            awaiting: Awaiting {
+                what: "to be advanced",
+                at: Location::caller(),
+                since: 0,
+            },
+            trace: None,
+            chatter: None,
+        }
+    }
+
+    /// The connection is over: what is queued will never be answered.
+    pub(super) fn end(&mut self, error: Error) {
+        if self.over.is_some() {
+            return;
+        }
+        // The server's own words for the end are better than the end of file that followed them.
+        let error = match self.fatal.take() {
+            Some(fatal) if error.server_error().is_none() => Error::server(fatal),
+            _ => error,
+        };
+        self.gather.abandon();
+        let sent = self.output.total;
+        let mut told = false;
+        while let Some(head) = self.queue.front() {
+            let unsent = head.from >= sent;
+            if !told && !head.failed {
+                let error = error.clone();
+                let retry = unsent || error.is_safe_to_retry();
+                self.push(Reply::Error(Box::new(error.with_retry(retry))));
+            }
+            // The first one has the reason; of the others, what was sent may have taken effect.
+            let outcome = match unsent && told {
+                true => Outcome::Skipped,
+                false => Outcome::Failed,
+            };
+            told = true;
+            let transaction = self.transaction();
+            self.push(Reply::Done(Done {
+                outcome,
+                transaction,
+                verdict: Verdict::Lost,
+            }));
+            self.queue.pop_front();
+        }
+        self.output.clear();
+        self.input.clear();
+        self.facts.phase = Phase::Over;
+        self.group_open = false;
+        self.portal_open = false;
+        self.portal_suspended = false;
+        self.deadline = None;
+        self.runnable = false;
+        self.linked = false;
+        self.last_ask += 1;
+        self.ask = Some((self.last_ask, Ask::Hangup));
+        self.over = Some(error);
+    }
+
     /// Whether another item may be finished.
     #[inline]
     pub(super) fn has_room(&self) -> bool {
