@@ -58,7 +58,7 @@ impl Inner {
     /// # Safety
     /// The arrays are NULL or have `n` elements; text values are C strings, binary ones are as long as `lengths` says; all of
     /// it lives for `'a`.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn values<'a>(
         &mut self,
         n: c_int,

@@ -1,5 +1,6 @@
 //! Results as C sees them: rows, columns, parameters. Cells are in `cells`.
 
+use std::collections::TryReserveError;
 use std::ffi::{c_char, c_int};
 use std::ptr;
 use std::sync::Arc;
@@ -85,23 +86,28 @@ impl ConnResult {
     }
 
     /// Looks at the blocks of the batch, now that it stays where it is.
-    fn view(&mut self) -> Result<(), std::collections::TryReserveError> {
+    #[inline(always)]
+    fn view(&mut self) -> Result<(), TryReserveError> {
         let Content::Rows(batch) = &self.content else {
             return Ok(());
         };
-        let mut blocks = batch.blocks();
-        if let Some((first_row, block)) = blocks.next() {
+        if let Some((first_row, block)) = batch.blocks().next() {
             let raw = block.raw();
             self.stride = raw.stride;
             self.only = view(first_row, raw);
         }
-        let more = batch.block_count() - 1;
-        if more > 0 {
-            self.views.try_reserve_exact(more + 1)?;
-            self.views.push(self.only);
-            for (first_row, block) in blocks {
-                self.views.push(view(first_row, block.raw()));
-            }
+        if batch.block_count() == 1 {
+            return Ok(());
+        }
+        self.view_all()
+    }
+
+    #[cold]
+    fn view_all(&mut self) -> Result<(), TryReserveError> {
+        if let Content::Rows(batch) = &self.content {
+            self.views.try_reserve_exact(batch.block_count())?;
+            let views = batch.blocks().map(|(row, block)| view(row, block.raw()));
+            self.views.extend(views);
         }
         Ok(())
     }
@@ -119,7 +125,7 @@ fn view(first_row: usize, raw: pgpoll::rows::Raw<'_>) -> View {
 }
 
 /// Hands a result to C; `None` when there is no memory for it.
-#[inline]
+#[inline(always)]
 pub(crate) fn give(content: Content) -> Option<*mut ConnResult> {
     let (rows, columns) = match &content {
         Content::Rows(batch) => (batch.rows(), batch.columns().len()),
