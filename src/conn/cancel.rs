@@ -5,8 +5,10 @@ use std::fmt;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::Connection;
-use crate::conninfo::{Surroundings, TcpOptions};
+use crate::conninfo::TcpOptions;
 use crate::error::Error;
 use crate::link::{Addr, Answer, Ask, AskId, LinkError, LinkErrorKind};
 use crate::net::{Interest, Net, Received, Sent, clock};
@@ -21,7 +23,7 @@ pub struct Cancel {
     addr: Addr,
     tcp: TcpOptions,
     timeout: Option<Duration>,
-    packet: Vec<u8>,
+    packet: Zeroizing<Vec<u8>>,
     stage: Stage,
     asks: AskId,
     deadline: Option<u64>,
@@ -73,11 +75,7 @@ impl Cancel {
         let Some(key) = facts.cancel_key() else {
             return Err(Error::misuse("no cancellation key received"));
         };
-        let (plan, _) = connection
-            .options()
-            .plan(&Surroundings::real())
-            .map_err(|error| Error::misuse(error.to_string()))?;
-        let mut packet = Vec::new();
+        let mut packet = Zeroizing::new(Vec::new());
         let request = CancelRequest {
             process_id: facts.backend_pid() as i32,
             secret_key: key.expose(),
@@ -86,8 +84,8 @@ impl Cancel {
         Ok(Self {
             net: Net::new(),
             addr: addr.clone(),
-            tcp: plan.tcp,
-            timeout: plan.connect_timeout,
+            tcp: connection.tcp.clone(),
+            timeout: connection.connect_timeout,
             packet,
             stage: Stage::Fresh,
             asks: 0,

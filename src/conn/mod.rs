@@ -11,7 +11,7 @@ use std::time::Duration;
 pub use cancel::{Cancel, CancelPoll};
 pub use readiness::{Readiness, State};
 
-use crate::conninfo::{Options, Plan, Surroundings};
+use crate::conninfo::{Options, Plan, Surroundings, TcpOptions};
 use crate::engine::{Engine, Facts, Item, Need, Notice, Notification, Random, Room};
 use crate::error::Error;
 use crate::net::{Interest, Net, Received, Sent, clock, entropy};
@@ -50,6 +50,9 @@ pub struct Connection {
     heard: bool,
     /// There are no options to connect with.
     hopeless: bool,
+    /// How a request to cancel connects: the plan itself is gone once the connection is up.
+    tcp: TcpOptions,
+    connect_timeout: Option<Duration>,
 }
 
 impl Connection {
@@ -94,12 +97,15 @@ impl Connection {
     }
 
     fn over_plan(plan: Plan, warnings: Vec<String>, room: Room) -> Self {
+        let (tcp, connect_timeout) = (plan.tcp.clone(), plan.connect_timeout);
         let engine = match entropy() {
             Ok(seed) => Engine::new(plan, Random::new(seed), room),
             Err(error) => Engine::failed(error.into(), room),
         };
         let mut connection = Self::with_engine(engine, room);
         connection.warnings = warnings;
+        connection.tcp = tcp;
+        connection.connect_timeout = connect_timeout;
         connection
     }
 
@@ -117,6 +123,8 @@ impl Connection {
             all_received: false,
             heard: false,
             hopeless: false,
+            tcp: TcpOptions::default(),
+            connect_timeout: None,
         }
     }
 
