@@ -46,6 +46,8 @@ pub struct Connection {
     write_blocked: bool,
     /// The last receiving got less than there was room for: nothing more had arrived then.
     all_received: bool,
+    /// Nothing more had arrived when the last poll ended.
+    quiet: bool,
     /// Something was received that the protocol has not been run on yet.
     heard: bool,
     /// There are no options to connect with.
@@ -121,6 +123,7 @@ impl Connection {
             send_failed: None,
             write_blocked: false,
             all_received: false,
+            quiet: false,
             heard: false,
             hopeless: false,
             tcp: TcpOptions::default(),
@@ -163,8 +166,11 @@ impl Connection {
             if need.answer || self.engine.asks() {
                 news |= self.converse();
             }
-            if need.write && !self.write_blocked {
-                self.flush();
+            // What went out whole is answered, and the answer makes the socket readable: if nothing had arrived before, a
+            // look now would be in vain.
+            let asked = need.write && !self.write_blocked && self.flush();
+            if asked && self.quiet && self.is_answer_due() {
+                drained = true;
             }
             // With all of it received and something to take, the caller polls again before it waits: that poll sees the rest.
             let enough = self.all_received && self.engine.peek().is_some();
@@ -188,6 +194,7 @@ impl Connection {
             self.engine.advance(now, BUDGET);
         };
         self.engine.release();
+        self.quiet = drained || self.all_received;
         need.runnable |= need.read && left == 0 && !drained;
         need.write &= self.engine.has_output();
         let ready = self.readiness(need);
@@ -195,6 +202,12 @@ impl Connection {
             return self.stalled();
         }
         ready
+    }
+
+    /// Whether everything was sent, and a reply is to come.
+    #[inline]
+    fn is_answer_due(&self) -> bool {
+        self.engine.queued() > 0 && !self.engine.has_output() && self.send_failed.is_none()
     }
 
     /// Carries questions and answers between the engine and the net; true when there was one.
