@@ -49,6 +49,7 @@ impl PGcancel {
 
     fn set_addr(&mut self, addr: &Addr) -> Option<()> {
         match addr {
+            Addr::Given => return None,
             Addr::Tcp(SocketAddr::V4(from)) => {
                 // SAFETY: all zeroes are a valid sockaddr_in. Some systems have a length in it, which only the kernel writes.
                 let mut at: sockaddr_in = unsafe { mem::zeroed() };

@@ -228,6 +228,7 @@ mod tests {
             .map(|host| match &host.target {
                 Target::Unix(path) => String::from_utf8(path.clone()).unwrap(),
                 Target::Addr(address) => format!("{address} {}", host.port),
+                Target::Given => unreachable!("only a caller gives transports"),
                 Target::Name(name) => {
                     format!("{} {}", String::from_utf8_lossy(name), host.port)
                 }

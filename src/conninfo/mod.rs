@@ -41,6 +41,7 @@ mod service;
 mod startup;
 mod surroundings;
 mod tcp;
+pub mod tls;
 mod uri;
 mod values;
 
@@ -51,4 +52,5 @@ pub use plan::{
     ChannelBinding, GssEncMode, Host, Plan, Secret, SslMode, Target, TargetSessionAttrs, TcpOptions,
 };
 pub use surroundings::Surroundings;
+pub use tls::Tls;
 pub use values::Options;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::Error;
+use super::tls::Tls;
 use crate::auth::RequireAuth;
 
 pub use crate::auth::ChannelBinding;
@@ -36,6 +37,8 @@ pub struct Plan {
     pub channel_binding: ChannelBinding,
     /// `sslmode`.
     pub sslmode: SslMode,
+    /// How TLS is done, if it may be.
+    pub tls: Option<Arc<Tls>>,
     /// `gssencmode`.
     pub gssencmode: GssEncMode,
     /// `requirepeer`: the operating-system user that must own the server (Unix sockets).
@@ -76,6 +79,8 @@ pub enum Target {
     Addr(IpAddr),
     /// A name to resolve.
     Name(Vec<u8>),
+    /// Over a transport that the caller has connected: there is nothing to dial, and it cannot be had a second time.
+    Given,
     /// Nowhere: what was written for this host cannot be right. It counts as a failed attempt, with this error (libpq's text,
     /// without the "connection to server …" in front).
     Invalid {
@@ -138,7 +143,7 @@ pub enum GssEncMode {
 }
 
 /// Bytes that are wiped when dropped and never printed. A clone is the same secret, not a copy of it.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<zeroize::Zeroizing<Vec<u8>>>);
 
 impl Secret {

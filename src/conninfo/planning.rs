@@ -65,6 +65,7 @@ impl Options {
             require_auth,
             channel_binding,
             sslmode,
+            tls: None,
             gssencmode,
             requirepeer,
             min_protocol,

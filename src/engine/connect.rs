@@ -95,6 +95,7 @@ pub(super) async fn connect(plan: &Plan, mut random: Random) -> Result<(), Error
 async fn addresses(plan: &Plan, host: &Host, random: &mut Random) -> Result<Vec<Addr>, Error> {
     match &host.target {
         Target::Unix(path) => Ok(vec![Addr::Unix(path.clone())]),
+        Target::Given => Ok(vec![Addr::Given]),
         Target::Addr(ip) => Ok(vec![Addr::Tcp(SocketAddr::new(*ip, host.port))]),
         Target::Invalid { error, .. } => Err(Error::transport(error.to_string())),
         Target::Name(name) => {
@@ -120,7 +121,7 @@ async fn addresses(plan: &Plan, host: &Host, random: &mut Random) -> Result<Vec<
                     Ok(found.into_iter().map(Addr::Tcp).collect())
                 }
                 Ok(Answer::Failed(error)) => Err(failed(&error.text).with_errno(error.errno)),
-                Ok(Answer::Dialled(_)) => Err(failed("the resolver gave no addresses")),
+                Ok(_) => Err(failed("the resolver gave no addresses")),
                 Err(Stop::Deadline) => Err(failed("timeout expired")),
                 Err(stop) => Err(into_error(stop)),
             }
@@ -148,7 +149,7 @@ async fn attempt(
     let peer = match answer("the socket to be connected").await? {
         Answer::Dialled(peer) => peer,
         Answer::Failed(error) => return Err(Miss::Address(dial_error(&addr, &error))),
-        Answer::Resolved(_) => return Err(Miss::Address(Error::transport("no socket was made"))),
+        _ => return Err(Miss::Address(Error::transport("no socket was made"))),
     };
     check_peer(plan, &addr, peer)?;
     with(|state| {
@@ -201,6 +202,7 @@ fn dial_error(addr: &Addr, error: &LinkError) -> Error {
 /// The error with libpq's words for the server that it came from.
 fn named(host: &Host, addr: &Addr, error: Error) -> Error {
     let prefix = match addr {
+        Addr::Given => "connection to server over the given transport failed: ".to_owned(),
         Addr::Unix(path) => format!(
             "connection to server on socket \"{}\" failed: ",
             String::from_utf8_lossy(path)

@@ -16,6 +16,7 @@ impl State {
         if let Some(addr) = &self.facts.addr {
             let shown = match addr {
                 Addr::Tcp(addr) => addr.to_string(),
+                Addr::Given => "given transport".to_owned(),
                 Addr::Unix(path) => String::from_utf8_lossy(path).into_owned(),
             };
             text(&mut line, "server", &shown);

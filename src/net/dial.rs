@@ -19,6 +19,7 @@ pub(super) fn begin(addr: &Addr, tcp: &TcpOptions) -> Result<OwnedFd, LinkError>
         Addr::Tcp(_) => libc::AF_INET6,
         Addr::Unix(path) if path.len() > sys::UNIX_PATH_MAX => return Err(too_long(path)),
         Addr::Unix(_) => libc::AF_UNIX,
+        Addr::Given => return Err(unmade("no transport was given", libc::ENOTCONN)),
     };
     let socket = sys::socket(family).map_err(|errno| unmade("could not create socket", errno))?;
     let begun = match addr {
@@ -27,6 +28,7 @@ pub(super) fn begin(addr: &Addr, tcp: &TcpOptions) -> Result<OwnedFd, LinkError>
             sys::connect_tcp(&socket, addr)
         }
         Addr::Unix(path) => sys::connect_unix(&socket, path),
+        Addr::Given => Err(libc::ENOTCONN),
     };
     match begun {
         // An interrupted connect goes on in the kernel. EAGAIN does not: a Unix socket's backlog is full.

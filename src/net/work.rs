@@ -4,7 +4,7 @@
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::link::{Addr, Answer, Ask, AskId, Peer};
+use crate::link::{Addr, Answer, Ask, AskId, LinkError, LinkErrorKind, Peer};
 use crate::net::helper::Helper;
 use crate::net::resolve::{self, Found, Resolution};
 use crate::net::{Interest, dial, sys};
@@ -39,6 +39,7 @@ impl Work {
     pub(super) fn begin(id: AskId, ask: Ask) -> Option<Work> {
         let stage = match ask {
             Ask::Hangup => return None,
+            Ask::Secure { .. } | Ask::Cancel { .. } => Stage::Answered(unanswerable(), None),
             Ask::Resolve { host, port } => match resolve::begin(host, port) {
                 Resolution::Running(helper) => Stage::Resolving(helper),
                 Resolution::Done(found) => Stage::Answered(resolved(found), None),
@@ -172,6 +173,15 @@ fn name_peer(socket: OwnedFd) -> Stage {
 
 fn dialled(socket: OwnedFd, user: Option<User>) -> Stage {
     Stage::Answered(Answer::Dialled(Peer { user }), Some(socket))
+}
+
+/// What is asked of others than the net, or only of a connected one.
+fn unanswerable() -> Answer {
+    Answer::Failed(LinkError {
+        kind: LinkErrorKind::Socket,
+        errno: libc::ENOTCONN,
+        text: String::from("connection not open"),
+    })
 }
 
 fn resolved(found: Found) -> Answer {

@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use pgpoll::conninfo::{Options, Plan, Surroundings};
 use pgpoll::engine::{Engine, Need, Random, Room};
-use pgpoll::link::{Answer, Ask, AskId, LinkError, LinkErrorKind, Peer};
+use pgpoll::link::{Answer, Ask, AskId, LinkError, LinkErrorKind, Peer, TlsFacts};
 
 use crate::script::{Ending, Player, Script};
 
@@ -320,6 +320,9 @@ impl Bench {
                     None => panic!("no server is left to dial: {}", self.place()),
                 }
             }
+            // What is said under TLS is the same.
+            Ask::Secure { .. } => Answer::Secured(TlsFacts::default()),
+            Ask::Cancel { .. } => return,
             Ask::Hangup => {
                 self.player = None;
                 return;
