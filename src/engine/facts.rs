@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::conninfo::Secret;
-use crate::link::Addr;
+use crate::link::{Addr, TlsFacts};
 use crate::wire::TransactionStatus;
 
 /// Where a connection is in its life.
@@ -58,6 +58,7 @@ pub struct Facts {
     pub(super) transaction: Option<TransactionStatus>,
     pub(super) host: usize,
     pub(super) addr: Option<Addr>,
+    pub(super) tls: Option<Box<TlsFacts>>,
     pub(super) password_needed: bool,
     pub(super) password_used: bool,
     pub(super) server_version: u32,
@@ -119,6 +120,11 @@ impl Facts {
         self.addr.as_ref()
     }
 
+    /// What the TLS handshake came to; `None` while the connection is not encrypted.
+    pub fn tls(&self) -> Option<&TlsFacts> {
+        self.tls.as_deref()
+    }
+
     /// The server asked for a password and there was none.
     pub fn password_needed(&self) -> bool {
         self.password_needed
@@ -151,6 +157,7 @@ impl Facts {
         self.protocol = 0;
         self.transaction = None;
         self.addr = None;
+        self.tls = None;
         self.server_version = 0;
     }
 }
