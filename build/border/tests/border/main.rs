@@ -6,7 +6,6 @@ mod tools;
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use testkit::built::{libraries, root, target};
@@ -119,8 +118,7 @@ fn libpq_exports_nothing_that_libpq_18_does_not() {
 /// Trap 33, a drop-in is more than PQ*: the list is that of the real one, the names without PQ included.
 #[test]
 fn export_list_is_that_of_libpq_18() {
-    let theirs = std::env::var_os("PG18").unwrap_or_else(|| "/tmp/pg18".into());
-    let theirs = Path::new(&theirs).join("lib/libpq.so.5");
+    let theirs = testkit::postgres18().join("lib/libpq.so.5");
     let ours = list("build/libpq.exports");
     assert_eq!(ours.len(), 210);
     if theirs.exists() {
