@@ -1,4 +1,4 @@
-//! What the tests stand on: throw-away clusters, the scripted server, an allocation counter.
+//! What the tests stand on: throw-away clusters, the scripted server, a proxy that breaks connections, an allocation counter.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 pub mod alloc;
@@ -7,6 +7,7 @@ pub mod c;
 pub mod cluster;
 pub mod options;
 mod postmaster;
+pub mod proxy;
 pub mod script;
 pub mod servers;
 pub mod shared;
