@@ -17,6 +17,8 @@ mod helper;
 mod resolve;
 #[allow(unsafe_code)]
 mod sys;
+#[allow(dead_code, reason = "nothing secures a transport yet")]
+mod tls;
 mod wait;
 mod work;
 

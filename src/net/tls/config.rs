@@ -1,0 +1,141 @@
+//! What one TLS handshake is begun with, and what it came to. Knows rustls' configuration, and neither records nor sockets.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use rustls::client::UnbufferedClientConnection;
+use rustls::pki_types::{DnsName, ServerName};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, SupportedProtocolVersion};
+
+use crate::conninfo::tls::{Tls, TlsVersion};
+use crate::link::{LinkError, LinkErrorKind, TlsFacts};
+use crate::net::tls::cipher;
+use crate::net::tls::verify::Verifier;
+
+/// The protocol that a client of PostgreSQL offers by ALPN.
+const ALPN: &[u8] = b"postgresql";
+
+/// What one handshake needs.
+pub(super) struct Setup {
+    /// What rustls is told.
+    pub(super) config: Arc<ClientConfig>,
+    /// The name for SNI: no name, where it is an address or not to be told.
+    pub(super) name: ServerName<'static>,
+    tls: Arc<Tls>,
+}
+
+impl Setup {
+    /// The setup for `host` as the user wrote it, perhaps empty.
+    ///
+    /// # Errors
+    /// `TlsSetup`: the options or files are of no use, whatever the server is.
+    pub(super) fn new(tls: &Arc<Tls>, host: &[u8]) -> Result<Setup, LinkError> {
+        if let Some(problem) = &tls.problem {
+            return Err(setup_error(problem.clone()));
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions(tls)?)
+            .map_err(|error| setup_error(format!("could not create SSL context: {error}")))?;
+        let verifier = Verifier::new(tls, host)?;
+        let mut config = builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        Ok(Setup {
+            config: Arc::new(config),
+            name: server_name(tls, host),
+            tls: tls.clone(),
+        })
+    }
+
+    /// What the finished handshake came to.
+    pub(super) fn facts(&self, connection: &UnbufferedClientConnection) -> TlsFacts {
+        let suite = connection
+            .negotiated_cipher_suite()
+            .map(|suite| suite.suite());
+        let (cipher, key_bits) = suite.map_or(("", 0), cipher::name_and_bits);
+        TlsFacts {
+            version: match connection.protocol_version() {
+                Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
+                Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+                _ => "unknown",
+            },
+            cipher,
+            key_bits,
+            alpn: connection.alpn_protocol().map(<[u8]>::to_vec),
+            end_point: None,
+            certificate_requested: false,
+            certificate_sent: false,
+        }
+    }
+
+    /// Why the handshake, or a record after it, failed: in libpq's words where it has some.
+    pub(super) fn explain(&self, error: rustls::Error) -> LinkError {
+        let _ = &self.tls;
+        LinkError {
+            kind: LinkErrorKind::Tls,
+            errno: 0,
+            text: format!("SSL error: {error}"),
+        }
+    }
+}
+
+impl fmt::Debug for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Setup({:?})", self.name)
+    }
+}
+
+static BOTH: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
+static ONLY_1_2: [&SupportedProtocolVersion; 1] = [&TLS12];
+static ONLY_1_3: [&SupportedProtocolVersion; 1] = [&TLS13];
+
+/// The versions between the options' bounds that there are.
+fn versions(tls: &Tls) -> Result<&'static [&'static SupportedProtocolVersion], LinkError> {
+    let from = tls.min_version.unwrap_or(TlsVersion::V1_2);
+    let to = tls.max_version.unwrap_or(TlsVersion::V1_3);
+    if to < TlsVersion::V1_2 {
+        return Err(setup_error(String::from(
+            "could not set maximum SSL protocol version: TLS versions before TLSv1.2 are not supported; set ssl_max_protocol_version to TLSv1.2 or TLSv1.3, or leave it out",
+        )));
+    }
+    Ok(match (from > TlsVersion::V1_2, to < TlsVersion::V1_3) {
+        (false, false) => &BOTH,
+        (false, true) => &ONLY_1_2,
+        (true, false) => &ONLY_1_3,
+        (true, true) => {
+            return Err(setup_error(String::from(
+                "invalid SSL protocol version range",
+            )));
+        }
+    })
+}
+
+/// What SNI tells. Libpq leaves out what looks like an address; what is no name cannot be told either, and an address in its place is not.
+fn server_name(tls: &Tls, host: &[u8]) -> ServerName<'static> {
+    let nothing = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::UNSPECIFIED).into());
+    let is_address = host.contains(&b':')
+        || host
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || *byte == b'.');
+    if !tls.sni || is_address {
+        return nothing;
+    }
+    match DnsName::try_from(host) {
+        Ok(name) => ServerName::DnsName(name.to_owned()),
+        Err(_) => nothing,
+    }
+}
+
+/// An error of our own side, before anything is said to the server.
+pub(super) fn setup_error(text: String) -> LinkError {
+    LinkError {
+        kind: LinkErrorKind::TlsSetup,
+        errno: 0,
+        text,
+    }
+}

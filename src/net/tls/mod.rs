@@ -1,0 +1,5 @@
+//! TLS as a filter of bytes over the transport. Knows no protocol but TLS.
+
+mod cipher;
+mod config;
+mod verify;
