@@ -5,6 +5,7 @@ pub mod alloc;
 pub mod built;
 pub mod c;
 pub mod cluster;
+pub mod crowd;
 pub mod options;
 mod postmaster;
 pub mod proxy;

@@ -17,7 +17,7 @@ use pgpoll::wire::{Backend, Frontend};
 pub use messages::*;
 pub use player::{Ending, Player};
 pub use scram::{Scram, Trick};
-pub use serve::Scripted;
+pub use serve::{Played, Scripted};
 
 /// One step of a script.
 #[derive(Debug, Clone)]
@@ -36,6 +36,8 @@ pub(crate) enum Step {
     Challenge(Scram),
     /// SASLResponse comes and must prove the password, AuthenticationSASLFinal goes.
     Conclude,
+    /// Nothing more is said or heard until the server is told to go on.
+    Halt,
     /// The connection ends in good order.
     Close,
     /// The connection is reset.
@@ -121,12 +123,22 @@ impl Script {
     pub fn scram(self, scram: Scram) -> Self {
         self.send(auth_sasl(&["SCRAM-SHA-256"]))
             .challenge(scram)
-            .then(Step::Conclude)
+            .conclude()
     }
 
     /// The first half of that exchange alone, without the offer of mechanisms.
     pub fn challenge(self, scram: Scram) -> Self {
         self.then(Step::Challenge(scram))
+    }
+
+    /// The second half, which proves the password.
+    pub fn conclude(self) -> Self {
+        self.then(Step::Conclude)
+    }
+
+    /// Stands still: neither says nor reads anything until [`Player::go_on`] or [`Scripted::go_on`].
+    pub fn halt(self) -> Self {
+        self.then(Step::Halt)
     }
 
     /// Closes the connection.

@@ -337,6 +337,9 @@ impl Bench {
         let Some(player) = &mut self.player else {
             return false;
         };
+        if player.is_halted() {
+            return false; // it does not read either
+        }
         if player.ending().is_none() {
             player.hear(&self.engine.output()[..count]);
         }

@@ -86,6 +86,19 @@ impl Player {
         self.at == self.script.steps.len()
     }
 
+    /// Whether the script stands still, and the client has taken all that was said before.
+    pub fn is_halted(&self) -> bool {
+        matches!(self.script.steps.get(self.at), Some(Step::Halt)) && self.said().is_empty()
+    }
+
+    /// Ends a halt. What the client has sent meanwhile is heard now.
+    pub fn go_on(&mut self) {
+        if matches!(self.script.steps.get(self.at), Some(Step::Halt)) {
+            self.at += 1;
+            self.play();
+        }
+    }
+
     /// What the client's StartupMessage carried.
     pub fn startup(&self) -> &[(Vec<u8>, Vec<u8>)] {
         &self.startup
@@ -113,6 +126,7 @@ impl Player {
                 Step::Send(bytes) => self.said.extend_from_slice(bytes),
                 Step::Close => self.ending = Some(Ending::Close),
                 Step::Reset => self.ending = Some(Ending::Reset),
+                Step::Halt => return,
                 Step::Startup => {
                     let Some(message) = self.untagged() else {
                         return;

@@ -18,8 +18,25 @@ use super::{Ending, Player, Script};
 #[derive(Debug)]
 pub struct Scripted {
     at: At,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    orders: Arc<Orders>,
+    thread: Option<JoinHandle<Vec<Played>>>,
+}
+
+/// What came of one connection.
+#[derive(Debug)]
+pub struct Played {
+    /// Every step of its script was played.
+    pub is_over: bool,
+    /// All that the client sent.
+    pub heard: Vec<u8>,
+}
+
+/// What the thread is told, and what it tells.
+#[derive(Debug, Default)]
+struct Orders {
+    stop: AtomicBool,
+    halted: AtomicBool,
+    go_on: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -57,7 +74,11 @@ impl Stream for UnixStream {
 impl Scripted {
     /// On a free port of 127.0.0.1.
     pub fn tcp(scripts: &[Script]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::over(TcpListener::bind("127.0.0.1:0").unwrap(), scripts)
+    }
+
+    /// The same on a socket that listens already.
+    pub fn over(listener: TcpListener, scripts: &[Script]) -> Self {
         let at = At::Tcp(listener.local_addr().unwrap());
         Self::start(at, scripts, move || {
             listener.accept().map(|(stream, _)| Box::new(stream) as _)
@@ -92,12 +113,23 @@ impl Scripted {
     ///
     /// # Panics
     /// If a client did not send what its script waited for.
-    pub fn finish(mut self) {
-        if let Some(thread) = self.thread.take()
-            && let Err(panic) = thread.join()
-        {
-            std::panic::resume_unwind(panic);
+    pub fn finish(mut self) -> Vec<Played> {
+        let played = self.thread.take().map(JoinHandle::join);
+        match played {
+            Some(Ok(played)) => played,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            None => Vec::new(),
         }
+    }
+
+    /// Whether a script has come to its halt: all that it said before is with the kernel.
+    pub fn is_halted(&self) -> bool {
+        self.orders.halted.load(Ordering::Acquire)
+    }
+
+    /// Ends the halt, of this script or of the next that comes to one.
+    pub fn go_on(&self) {
+        self.orders.go_on.store(true, Ordering::Release);
     }
 
     fn start(
@@ -105,20 +137,22 @@ impl Scripted {
         scripts: &[Script],
         accept: impl Fn() -> std::io::Result<Box<dyn Stream>> + Send + 'static,
     ) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (scripts, stopped) = (scripts.to_vec(), stop.clone());
+        let orders = Arc::new(Orders::default());
+        let (scripts, told) = (scripts.to_vec(), orders.clone());
         let thread = std::thread::spawn(move || {
+            let mut played = Vec::new();
             for script in &scripts {
                 let stream = accept().unwrap();
-                if stopped.load(Ordering::Acquire) {
-                    return;
+                if told.stop.load(Ordering::Acquire) {
+                    break;
                 }
-                play(script, stream, &stopped);
+                played.push(play(script, stream, &told));
             }
+            played
         });
         Self {
             at,
-            stop,
+            orders,
             thread: Some(thread),
         }
     }
@@ -126,7 +160,7 @@ impl Scripted {
 
 impl Drop for Scripted {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
+        self.orders.stop.store(true, Ordering::Release);
         // A connection of our own ends an accept that waits.
         match &self.at {
             At::Tcp(addr) => drop(TcpStream::connect(addr)),
@@ -141,9 +175,19 @@ impl Drop for Scripted {
     }
 }
 
-fn play(script: &Script, mut stream: Box<dyn Stream>, stopped: &AtomicBool) {
-    stream.set_timeout(Duration::from_millis(50));
+fn play(script: &Script, mut stream: Box<dyn Stream>, orders: &Orders) -> Played {
     let mut player = Player::new(script);
+    let mut heard = Vec::new();
+    converse(&mut player, &mut *stream, orders, &mut heard);
+    Played {
+        is_over: player.is_over(),
+        heard,
+    }
+}
+
+/// Carries bytes between the player and the client until one of them ends it.
+fn converse(player: &mut Player, stream: &mut dyn Stream, orders: &Orders, heard: &mut Vec<u8>) {
+    stream.set_timeout(Duration::from_millis(50));
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let said = player.said().to_vec();
@@ -154,17 +198,44 @@ fn play(script: &Script, mut stream: Box<dyn Stream>, stopped: &AtomicBool) {
         match player.ending() {
             None => {}
             Some(Ending::Close) => return stream.end(),
-            Some(Ending::Reset) => return reset(&*stream),
+            Some(Ending::Reset) => return reset(stream),
+        }
+        if player.is_halted() {
+            if !orders.wait() {
+                return;
+            }
+            player.go_on();
+            continue;
         }
         match stream.read(&mut buffer) {
             Ok(0) => return,
-            Ok(count) => player.hear(&buffer[..count]),
+            Ok(count) => {
+                heard.extend_from_slice(&buffer[..count]);
+                player.hear(&buffer[..count]);
+            }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                if stopped.load(Ordering::Acquire) {
+                if orders.stop.load(Ordering::Acquire) {
                     return;
                 }
             }
             Err(_) => return,
+        }
+    }
+}
+
+impl Orders {
+    /// Stands still until told to go on; false: to stop.
+    fn wait(&self) -> bool {
+        self.halted.store(true, Ordering::Release);
+        loop {
+            if self.stop.load(Ordering::Acquire) {
+                return false;
+            }
+            if self.go_on.swap(false, Ordering::AcqRel) {
+                self.halted.store(false, Ordering::Release);
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }

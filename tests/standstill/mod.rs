@@ -1,0 +1,181 @@
+//! Brings a connection to each point of its life and holds it there, with a peer that neither answers nor reads until it is told to
+//! go on. Shared by the tests of what may happen at such a point.
+#![allow(dead_code)] // no test needs all of it
+
+mod names;
+mod points;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use pgpoll::conn::{Connection, Readiness};
+use pgpoll::engine::{Done, Item, Reply};
+use testkit::crowd::Crowd;
+use testkit::script::{Played, Scripted};
+
+pub(crate) use points::{Point, Where, connecting, every};
+
+pub(crate) const LONG: Duration = Duration::from_secs(20);
+
+/// The peer of one connection.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    server: Option<Scripted>,
+    crowd: Option<Crowd>,
+    name: String,
+    conninfo: String,
+}
+
+impl Peer {
+    /// A peer that will stand still at this point.
+    pub(crate) fn of(point: &Point) -> Peer {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("held-{}.test", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let (mut server, mut crowd) = (None, None);
+        let conninfo = if point.place == Where::Dialling {
+            let full = crowd.insert(Crowd::new());
+            let port = full.port();
+            format!(
+                "host=127.0.0.1 port={port} user=tester dbname=scripted password=secret sslmode=disable"
+            )
+        } else {
+            server.insert(Scripted::tcp(&[point.script()])).conninfo()
+        };
+        let conninfo = match point.place {
+            Where::Resolving => conninfo.replace("127.0.0.1", &name),
+            _ => conninfo,
+        };
+        Peer {
+            server,
+            crowd,
+            name,
+            conninfo: format!("{conninfo} {}", point.options),
+        }
+    }
+
+    /// How to reach it.
+    pub(crate) fn conninfo(&self) -> &str {
+        &self.conninfo
+    }
+
+    /// Whether the server's side has come to the point.
+    fn is_there(&self, point: &Point) -> bool {
+        match point.place {
+            Where::Resolving | Where::Dialling => true,
+            Where::Server => self.server.as_ref().is_some_and(Scripted::is_halted),
+        }
+    }
+
+    /// Ends the standstill.
+    pub(crate) fn go_on(&mut self, point: &Point) {
+        if let Some(crowd) = self.crowd.take() {
+            self.server = Some(Scripted::over(crowd.disperse(), &[point.script()]));
+        }
+        names::open(&self.name);
+        self.server.as_ref().unwrap().go_on();
+    }
+
+    /// What the server heard of the one connection, once that is closed.
+    pub(crate) fn finish(mut self) -> Played {
+        names::open(&self.name);
+        let played = self.server.take().unwrap().finish();
+        played.into_iter().next().unwrap()
+    }
+}
+
+/// A connection that stands still at a point, and its peer.
+#[derive(Debug)]
+pub(crate) struct Stand {
+    pub(crate) point: &'static Point,
+    pub(crate) conn: Connection,
+    pub(crate) peer: Peer,
+    pub(crate) operation: Option<u64>,
+    /// When the last attempt to do something began.
+    pub(crate) begun: Instant,
+}
+
+impl Stand {
+    /// Goes there.
+    pub(crate) fn at(point: &'static Point, options: &str) -> Stand {
+        let peer = Peer::of(point);
+        let begun = Instant::now();
+        let conn = Connection::open(format!("{} {options}", peer.conninfo()));
+        let mut stand = Stand {
+            point,
+            conn,
+            peer,
+            operation: None,
+            begun,
+        };
+        stand.reach();
+        stand
+    }
+
+    fn reach(&mut self) {
+        // With something to do, the server may be there only then.
+        let there = |stand: &Self| stand.point.act.is_some() || stand.peer.is_there(stand.point);
+        while self.conn.facts().phase() != self.point.phase || !there(self) {
+            self.conn.wait_for(0, Some(Duration::from_millis(1)));
+            let place = self.conn.inspect();
+            assert!(self.conn.error().is_none(), "{}: {place}", self.point.name);
+            assert!(self.begun.elapsed() < LONG, "{}: {place}", self.point.name);
+        }
+        if let Some(act) = self.point.act {
+            self.begun = Instant::now();
+            self.operation = Some(act.start(&mut self.conn));
+        }
+        // Everything that can move moves first.
+        let mut quiet = 0;
+        while quiet < 10 || !self.peer.is_there(self.point) {
+            assert!(self.begun.elapsed() < LONG, "{}", self.point.name);
+            let before = self.conn.engine().output().len();
+            std::thread::sleep(Duration::from_millis(1));
+            self.conn.poll();
+            let still = before == self.conn.engine().output().len();
+            quiet = if still { quiet + 1 } else { 0 };
+        }
+        assert_eq!(self.conn.facts().phase(), self.point.phase);
+    }
+
+    /// The peer goes on, and everything ends well: the operation under way, another one, and the connection.
+    pub(crate) fn end_well(mut self) -> Played {
+        self.peer.go_on(self.point);
+        self.wait_until_idle();
+        let operation = self.conn.start_query("select 1").unwrap();
+        let items = self.wait_until_idle();
+        let rows = |item: &Item| match &item.reply {
+            Reply::Rows(batch) => batch.rows(),
+            _ => 0,
+        };
+        let rows: usize = items.iter().map(rows).sum();
+        assert_eq!(rows, 1, "{}: {items:?}", self.point.name);
+        assert_eq!(done(&items), Some(operation));
+        let Stand { conn, peer, .. } = self;
+        drop(conn);
+        peer.finish()
+    }
+
+    fn wait_until_idle(&mut self) -> Vec<Item> {
+        let mut items = Vec::new();
+        loop {
+            let ready = self.conn.wait_for(Readiness::SOMETHING, Some(LONG));
+            let (name, place) = (self.point.name, self.conn.inspect());
+            let error = self.conn.error();
+            assert!(error.is_none(), "{name}: {error:?} {place}");
+            assert!(ready.is_something(), "asleep at {name}: {place}");
+            while let Some(item) = self.conn.take() {
+                assert!(!matches!(item.reply, Reply::Error(_)), "{name}: {item:?}");
+                items.push(item);
+            }
+            if self.conn.facts().is_ready() && self.conn.engine().queued() == 0 {
+                return items;
+            }
+        }
+    }
+}
+
+/// The operation whose done is the last item.
+fn done(items: &[Item]) -> Option<u64> {
+    let last = items.last()?;
+    matches!(last.reply, Reply::Done(Done { .. })).then_some(last.operation)
+}
