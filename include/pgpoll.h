@@ -777,6 +777,13 @@ int conn_protocol_version(const struct Conn *conn);
 // Borrowed until the next conn_poll, conn_wait, conn_reset or conn_close.
 const char *conn_host(const struct Conn *conn);
 
+// The numeric address of the host in use. While connecting the one that is tried.
+//
+// conn: the connection.
+// Returns the address; NULL for a local socket, before a name is resolved, and when it is refused.
+// Borrowed until the next conn_poll, conn_wait, conn_reset or conn_close.
+const char *conn_hostaddr(const struct Conn *conn);
+
 // The port in use, also of a local socket.
 //
 // conn: the connection.
@@ -797,6 +804,18 @@ const char *conn_user(const struct Conn *conn);
 // Returns the name; NULL when the connection string made no sense, and when it is refused.
 // Borrowed until the next conn_poll, conn_wait, conn_reset or conn_close.
 const char *conn_database(const struct Conn *conn);
+
+// Whether the server asked for a password and there was none: ask the user for one, and open another connection.
+//
+// conn: the connection.
+// Returns 1 or 0; 0 also when it is refused.
+int conn_password_needed(const struct Conn *conn);
+
+// Whether the server asked for a password and got one.
+//
+// conn: the connection.
+// Returns 1 or 0; 0 also when it is refused.
+int conn_password_used(const struct Conn *conn);
 
 // What the connection is doing, as one line of JSON: phase, operation, what it waits for, where in the library and since
 // when, bytes in and out, queue, transaction. For logs and debuggers; its fields may change. No values, no secrets.
@@ -822,6 +841,22 @@ void conn_free_string(char *string);
 //
 // Returns text such as "0.1.0". Lives as long as the library.
 const char *conn_library_version(void);
+
+// Whether what goes over the wire is encrypted.
+//
+// conn: the connection.
+// Returns 1 from the end of the TLS handshake on, also after the connection is over; else 0, also when it is refused.
+int conn_is_encrypted(const struct Conn *conn);
+
+// What is known of the connection's TLS, under the names that libpq's PQsslAttribute has: library ("rustls"), protocol
+// ("TLSv1.2" or "TLSv1.3"), cipher (by OpenSSL's name), key_bits (of the cipher), alpn (the protocol selected, or ""),
+// compression (always "off").
+//
+// conn: the connection. name: one of these.
+// Returns the value; NULL for another name, while the connection is not encrypted, and when it is refused.
+// Borrowed until the next conn_poll, conn_wait, conn_reset or conn_close.
+const char *conn_tls_attribute(const struct Conn *conn,
+                               const char *name);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -1,7 +1,6 @@
 //! Where C enters and leaves: one caller at a time, no panic gets out. Knows nothing of what the calls do.
 
 use std::cell::UnsafeCell;
-use std::ffi::CString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Once;
@@ -11,6 +10,7 @@ use pgpoll::conn::Connection;
 use pgpoll::error::Error;
 
 use crate::error::{self, ConnError};
+use crate::facts::Shown;
 use crate::open::Conn;
 
 /// What [`Handle::deadline`] says when there is none.
@@ -39,8 +39,7 @@ pub(crate) struct Inner {
     pub refused: Option<Box<ConnError>>,
     /// Why the connection is over, once somebody has asked.
     pub over: Option<Box<ConnError>>,
-    /// The texts that were shown last, one for each getter that needs a copy.
-    pub shown: Option<Box<[Option<CString>; 4]>>,
+    pub shown: Shown,
     /// A connection that panicked: never touched again, kept so that its descriptor stays open until the handle goes.
     broken: Option<Connection>,
 }

@@ -1,10 +1,11 @@
 //! What is known of a connection: getters.
 
+use std::borrow::Cow;
 use std::ffi::{CString, c_char, c_int};
 use std::ptr;
 use std::sync::atomic::Ordering;
 
-use pgpoll::conn::Connection;
+use pgpoll::conn::{Connection, TLS_ATTRIBUTES};
 use pgpoll::engine::Phase;
 
 use crate::border::{guard, handle, inside};
@@ -135,7 +136,19 @@ pub unsafe extern "C" fn conn_protocol_version(conn: *const Conn) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_host(conn: *const Conn) -> *const c_char {
     // SAFETY: the caller's promise.
-    unsafe { shown(conn, 0, Connection::host) }
+    unsafe { shown(conn, 0, |connection| connection.host().map(Cow::Borrowed)) }
+}
+
+/// The numeric address of the host in use. While connecting the one that is tried.
+///
+/// conn: the connection.
+/// Returns the address; NULL for a local socket, before a name is resolved, and when it is refused.
+/// Borrowed until the next conn_poll, conn_wait, conn_reset or conn_close.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_hostaddr(conn: *const Conn) -> *const c_char {
+    let hostaddr = |connection: &Connection| connection.hostaddr().map(String::into_bytes);
+    // SAFETY: the caller's promise.
+    unsafe { shown(conn, 4, |connection| hostaddr(connection).map(Cow::Owned)) }
 }
 
 /// The port in use, also of a local socket.
@@ -146,7 +159,7 @@ pub unsafe extern "C" fn conn_host(conn: *const Conn) -> *const c_char {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_port(conn: *const Conn) -> *const c_char {
     // SAFETY: the caller's promise.
-    unsafe { shown(conn, 1, Connection::port) }
+    unsafe { shown(conn, 1, |connection| connection.port().map(Cow::Borrowed)) }
 }
 
 /// The role that the connection is made as.
@@ -157,7 +170,7 @@ pub unsafe extern "C" fn conn_port(conn: *const Conn) -> *const c_char {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_user(conn: *const Conn) -> *const c_char {
     // SAFETY: the caller's promise.
-    unsafe { shown(conn, 2, Connection::user) }
+    unsafe { shown(conn, 2, |connection| connection.user().map(Cow::Borrowed)) }
 }
 
 /// The database that the connection is made to.
@@ -168,7 +181,39 @@ pub unsafe extern "C" fn conn_user(conn: *const Conn) -> *const c_char {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_database(conn: *const Conn) -> *const c_char {
     // SAFETY: the caller's promise.
-    unsafe { shown(conn, 3, Connection::database) }
+    unsafe {
+        shown(conn, 3, |connection| {
+            connection.database().map(Cow::Borrowed)
+        })
+    }
+}
+
+/// Whether the server asked for a password and there was none: ask the user for one, and open another connection.
+///
+/// conn: the connection.
+/// Returns 1 or 0; 0 also when it is refused.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_password_needed(conn: *const Conn) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, 0, |inner, _| {
+            Some(c_int::from(inner.connection.facts().password_needed()))
+        })
+    }
+}
+
+/// Whether the server asked for a password and got one.
+///
+/// conn: the connection.
+/// Returns 1 or 0; 0 also when it is refused.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_password_used(conn: *const Conn) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, 0, |inner, _| {
+            Some(c_int::from(inner.connection.facts().password_used()))
+        })
+    }
 }
 
 /// What the connection is doing, as one line of JSON: phase, operation, what it waits for, where in the library and since
@@ -229,6 +274,12 @@ pub extern "C" fn conn_library_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
+/// Where the texts about TLS are kept: behind those of this file.
+pub(crate) const FIRST_TLS_SLOT: usize = 5;
+
+/// The texts that were shown last, one for each getter that needs a copy.
+pub(crate) type Shown = Option<Box<[Option<CString>; FIRST_TLS_SLOT + TLS_ATTRIBUTES.len()]>>;
+
 /// A text of the connection, kept in the handle until it is another one.
 ///
 /// # Safety
@@ -236,17 +287,22 @@ pub extern "C" fn conn_library_version() -> *const c_char {
 unsafe fn shown(
     conn: *const Conn,
     slot: usize,
-    ask: impl FnOnce(&Connection) -> Option<&[u8]>,
+    ask: impl FnOnce(&Connection) -> Option<Cow<'_, [u8]>>,
 ) -> *const c_char {
     // SAFETY: the caller's promise.
     unsafe {
         inside(conn, ptr::null(), |inner, _| {
             let text = ask(&inner.connection)?;
-            let slot = inner.shown.get_or_insert_default().get_mut(slot)?;
-            if slot.as_ref().is_none_or(|shown| shown.to_bytes() != text) {
-                *slot = Some(text::owned(text));
-            }
-            slot.as_ref().map(|shown| shown.as_ptr())
+            kept(&mut inner.shown, slot, &text)
         })
     }
+}
+
+/// The copy of `text` in its slot; the one that is there already if it says the same.
+pub(crate) fn kept(shown: &mut Shown, slot: usize, text: &[u8]) -> Option<*const c_char> {
+    let slot = shown.get_or_insert_default().get_mut(slot)?;
+    if slot.as_ref().is_none_or(|shown| shown.to_bytes() != text) {
+        *slot = Some(text::owned(text));
+    }
+    slot.as_ref().map(|shown| shown.as_ptr())
 }

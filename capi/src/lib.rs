@@ -30,6 +30,8 @@ mod cancel;
 
 mod facts;
 
+mod tls;
+
 pub use cancel::*;
 pub use cells::*;
 pub use drive::*;
@@ -41,3 +43,4 @@ pub use notice::*;
 pub use open::*;
 pub use result::*;
 pub use start::*;
+pub use tls::*;

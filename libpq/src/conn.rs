@@ -17,6 +17,7 @@ use crate::report;
 use crate::result::{NONFATAL_ERROR, PGresult};
 use crate::state::Consumer;
 use crate::text::Text;
+use crate::tls::Told;
 use crate::trace;
 
 /// `ConnStatusType`.
@@ -53,6 +54,7 @@ pub struct PGconn {
     pub(crate) verbosity: c_int,
     pub(crate) context: c_int,
     pub(crate) trace_file: *mut FILE,
+    pub(crate) tls_told: Told,
 }
 
 impl PGconn {
@@ -73,6 +75,7 @@ impl PGconn {
             verbosity: report::DEFAULT,
             context: report::CONTEXT_OF_ERRORS,
             trace_file: std::ptr::null_mut(),
+            tls_told: Told::default(),
         });
         conn.begin();
         conn

@@ -20,6 +20,7 @@ pub mod receive;
 pub mod result;
 pub mod send;
 pub mod signal;
+pub mod tls;
 pub mod trace;
 
 mod arguments;

@@ -1,25 +1,33 @@
 //! PGcancel: cancelling from a signal handler. What runs there makes only system calls: no allocation, lock, guard or panic.
 
 use std::ffi::{c_char, c_int, c_void};
+use std::fmt;
 use std::mem;
 use std::net::SocketAddr;
 
 use libc::{sockaddr_in, sockaddr_in6, sockaddr_storage, sockaddr_un, socklen_t};
 use pgpoll::conn::Cancel;
 use pgpoll::link::Addr;
+use zeroize::Zeroizing;
 
 use crate::conn::PGconn;
 use crate::guard::guard;
 
 /// An address, a packet, and the options of the socket; opaque to C.
-#[derive(Debug)]
 pub struct PGcancel {
     addr: sockaddr_storage,
     len: socklen_t,
-    /// Empty when the server sent no key.
-    packet: Box<[u8]>,
+    /// Empty when the server sent no key. It carries the key: it is wiped in the end.
+    packet: Zeroizing<Vec<u8>>,
     /// Level, name and value of each option to set.
     options: [(c_int, c_int, c_int); 5],
+}
+
+/// Without the packet.
+impl fmt::Debug for PGcancel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PGcancel").finish_non_exhaustive()
+    }
 }
 
 /// An option that is not set.
@@ -34,11 +42,11 @@ impl PGcancel {
             // SAFETY: all zeroes are a valid sockaddr_storage.
             addr: unsafe { mem::zeroed() },
             len: 0,
-            packet: Box::default(),
+            packet: Zeroizing::default(),
             options: [UNSET; 5],
         };
         if let Ok(request) = Cancel::of(&conn.link) {
-            cancel.packet = request.packet().into();
+            cancel.packet = Zeroizing::new(request.packet().to_vec());
             cancel.set_addr(request.addr())?;
             if matches!(request.addr(), Addr::Tcp(_)) {
                 cancel.set_options(conn);
@@ -187,7 +195,7 @@ fn place_of_errno() -> *mut c_int {
 ///
 /// # Safety
 /// `buffer` is NULL or has `size` bytes.
-unsafe fn say(buffer: *mut c_char, size: c_int, parts: &[&[u8]]) {
+pub(crate) unsafe fn say(buffer: *mut c_char, size: c_int, parts: &[&[u8]]) {
     let Ok(size) = usize::try_from(size) else {
         return;
     };

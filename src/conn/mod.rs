@@ -4,12 +4,14 @@ mod cancel;
 mod place;
 mod readiness;
 mod start;
+mod tls;
 
 use std::os::fd::RawFd;
 use std::time::Duration;
 
 pub use cancel::{Cancel, CancelPoll};
 pub use readiness::{Readiness, State};
+pub use tls::{TLS_ATTRIBUTES, TLS_LIBRARY};
 
 use crate::conninfo::{Options, Plan, Surroundings, TcpOptions};
 use crate::engine::{Engine, Facts, Item, Need, Notice, Notification, Random, Room};

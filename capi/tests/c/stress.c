@@ -171,6 +171,9 @@ static void look(Conn *conn)
     read_text(conn_parameter(conn, pick(2) ? "TimeZone" : "nonsense"));
     read_text(conn_host(conn));
     read_text(conn_port(conn));
+    read_text(conn_hostaddr(conn));
+    read_text(conn_tls_attribute(conn, pick(2) ? "cipher" : "key_bits"));
+    sum += (size_t)(conn_is_encrypted(conn) + conn_password_needed(conn) + conn_password_used(conn));
     read_text(conn_user(conn));
     read_text(conn_database(conn));
     sum += (size_t)(conn_socket(conn) + conn_deadline_ms(conn) + conn_backend_pid(conn));

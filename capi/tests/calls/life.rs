@@ -187,6 +187,37 @@ fn hosts_are_tried_in_order_and_the_one_in_use_is_told() {
     unsafe {
         assert_eq!(text(conn_host(session.0)).unwrap(), folder.to_string());
         assert_eq!(text(conn_port(session.0)).unwrap(), port.to_string());
+        assert!(conn_hostaddr(session.0).is_null(), "a local socket");
+    }
+}
+
+#[test]
+fn an_address_and_whether_a_password_was_asked_for_are_told() {
+    let server = shared();
+    let port = server.port();
+    let over_tcp = format!("host=localhost port={port} dbname=postgres user=user_scram");
+    let password = PASSWORD.replace('\'', "\\'");
+    let session = Session::begin(&format!("{over_tcp} password='{password}' sslmode=disable"));
+    session.wait_until_idle();
+    // SAFETY: an open connection.
+    unsafe {
+        let address = text(conn_hostaddr(session.0)).unwrap();
+        assert!(["127.0.0.1", "::1"].contains(&&*address), "{address}");
+        assert_eq!(text(conn_host(session.0)).unwrap(), "localhost");
+        assert_eq!(conn_password_used(session.0), 1);
+        assert_eq!(conn_password_needed(session.0), 0);
+        assert_eq!(conn_is_encrypted(session.0), 0);
+        assert!(conn_tls_attribute(session.0, c"library".as_ptr()).is_null());
+        assert!(session.error().is_none(), "asking is no misuse");
+        assert!(conn_tls_attribute(session.0, ptr::null()).is_null());
+        assert_eq!(session.error().unwrap().0, CONN_ERROR_MISUSE);
+    }
+    let session = Session::begin(&format!("{over_tcp} passfile=/dev/null sslmode=disable"));
+    // SAFETY: an open connection.
+    unsafe {
+        while conn_wait(session.0, 10_000) & CONN_FAILED == 0 {}
+        assert_eq!(conn_password_used(session.0), 0);
+        assert_eq!(conn_password_needed(session.0), 1);
     }
 }
 

@@ -45,6 +45,11 @@ fn a_null_connection_is_refused_everywhere() {
         assert_eq!(conn_transaction_status(conn), CONN_TRANSACTION_UNKNOWN);
         assert_eq!(conn_server_version(conn), 0);
         assert!(conn_host(conn).is_null());
+        assert!(conn_hostaddr(conn).is_null());
+        assert_eq!(conn_password_needed(conn), 0);
+        assert_eq!(conn_password_used(conn), 0);
+        assert_eq!(conn_is_encrypted(conn), 0);
+        assert!(conn_tls_attribute(conn, text).is_null());
         assert!(conn_inspect(conn).is_null());
         conn_set_batch(conn, 1, 1);
         conn_reset(conn);

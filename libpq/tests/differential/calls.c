@@ -73,6 +73,36 @@ fails(const char *conninfo)
 	PQfinish(conn);
 }
 
+static int
+hook(char *buf, int size, PGconn *conn)
+{
+	(void) buf, (void) size, (void) conn;
+	return 0;
+}
+
+/* what is told of TLS, but the library and how long its keys are */
+static void
+tls(const char *when, PGconn *conn)
+{
+	const char *const *names = PQsslAttributeNames(conn);
+
+	printf("%s: tls=%d library=%d", when, PQsslInUse(conn), PQsslAttribute(conn, "library") != NULL);
+	for (; *names; names++)
+		printf(" %s=%s", *names, strcmp(*names, "library") ? PQsslAttribute(conn, *names) : "?");
+	printf(" nothing=%p struct=%d\n", (void *) PQsslAttribute(conn, "nothing"), PQsslInUse(conn) ? 0 : PQsslStruct(conn, "OpenSSL") != NULL);
+}
+
+static void
+keypass(const char *conninfo)
+{
+	char		buf[8] = "#######";
+	PGconn	   *conn = PQconnectStart(conninfo);
+	int			length = PQdefaultSSLKeyPassHook_OpenSSL(buf, sizeof buf, conn);
+
+	printf("key password %d [%s]\n", length, buf);
+	PQfinish(conn);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -92,6 +122,18 @@ main(int argc, char **argv)
 	printf("encoding=%s nothing=%d needs=%d used=%d\n", PQparameterStatus(conn, "client_encoding"),
 		   PQparameterStatus(conn, "nothing") == NULL, PQconnectionNeedsPassword(conn), PQconnectionUsedPassword(conn));
 	PQsetNoticeProcessor(conn, process, "p");
+	PQinitSSL(1);
+	PQinitOpenSSL(1, 1);
+	tls("none", NULL);
+	tls("up", conn);
+	printf("hook %d", PQgetSSLKeyPassHook_OpenSSL() == NULL);
+	PQsetSSLKeyPassHook_OpenSSL(hook);
+	printf(" %d", PQgetSSLKeyPassHook_OpenSSL() == hook);
+	PQsetSSLKeyPassHook_OpenSSL(NULL);
+	printf(" %d\n", PQgetSSLKeyPassHook_OpenSSL() == NULL);
+	keypass("host=/nonexistent user=u");
+	keypass("host=/nonexistent user=u sslpassword=seven77");
+	keypass("host=/nonexistent user=u sslpassword='more than eight'");
 
 	run(conn, "select 1 as a, 'two' as \"B\", null as c, ''::text");
 	run(conn, "select");
@@ -199,6 +241,7 @@ main(int argc, char **argv)
 	printf("reset: status=%d error=[%s]\n", PQstatus(conn), PQerrorMessage(conn));
 	run(conn, "select 3");
 	run(conn, "select pg_terminate_backend(pg_backend_pid())");
+	tls("over", conn);
 	printf("consume=%d error=[%s] socket=%d\n", PQconsumeInput(conn), PQerrorMessage(conn), PQsocket(conn));
 	PQfinish(conn);
 	PQfinish(other);
