@@ -14,13 +14,14 @@ use crate::servers::{INSTALL, Server};
 use crate::system::{free_port, give, new_folder, ordinary_user, quiet, watchdog};
 
 /// The bootstrap superuser: trusted on the Unix socket whatever the test puts into `pg_hba.conf`.
-const ADMIN: &str = "testkit_admin";
+pub(crate) const ADMIN: &str = "testkit_admin";
 
 /// A running server of its own, with a superuser `postgres` and a database `postgres`. Dropping it stops the server and
 /// removes its folder; so does the end of the process, even by SIGKILL.
 #[derive(Debug)]
 pub struct Cluster {
     server: Server,
+    options: ClusterOptions,
     folder: PathBuf,
     port: u16,
     postmaster: Mutex<Option<Postmaster>>,
@@ -41,22 +42,34 @@ impl Cluster {
             Some(major) => Server::of(major)
                 .unwrap_or_else(|| panic!("PostgreSQL {major} is not installed; {INSTALL}")),
         };
+        let mut cluster = Cluster::empty(server, options);
+        cluster.init();
+        cluster.start_on_free_port();
+        cluster.set_up();
+        cluster
+    }
+
+    /// A folder without data, and no server yet.
+    pub(crate) fn empty(server: Server, options: ClusterOptions) -> Cluster {
         let owner = ordinary_user();
         let folder = new_folder(owner);
-        let watchdog = watchdog(&folder);
-        let mut cluster = Cluster {
+        let watchdog = watchdog(&folder, "data/postmaster.pid");
+        Cluster {
             server,
+            options,
             folder,
             port: 0,
             postmaster: Mutex::new(None),
             watchdog,
             owner,
             ipv6: TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok(),
-        };
-        cluster.init(&options);
-        cluster.start_on_free_port(&options);
-        cluster.set_up(&options);
-        cluster
+        }
+    }
+
+    /// What it was made with.
+    #[must_use]
+    pub fn options(&self) -> &ClusterOptions {
+        &self.options
     }
 
     /// The server's programs and version.
@@ -181,7 +194,7 @@ impl Cluster {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
-    fn init(&self, options: &ClusterOptions) {
+    fn init(&self) {
         let mut initdb = self.as_owner(&self.server.bin.join("initdb"));
         initdb.arg("-D").arg(self.data_dir());
         initdb.args(["-U", ADMIN, "-A", "trust", "-E", "UTF8", "--no-locale"]);
@@ -191,21 +204,21 @@ impl Cluster {
             panic!("initdb failed: {}", String::from_utf8_lossy(&said.stderr));
         }
         let mut hba = format!("local all {ADMIN} trust\nlocal replication {ADMIN} trust\n");
-        if options.hba.is_empty() {
+        if self.options.hba.is_empty() {
             hba += "local all all trust\nhost all all all trust\n";
             hba += "local replication all trust\nhost replication all all trust\n";
         }
-        for line in &options.hba {
+        for line in &self.options.hba {
             hba += &format!("{line}\n");
         }
         self.write("data/pg_hba.conf", &hba);
     }
 
-    fn start_on_free_port(&mut self, options: &ClusterOptions) {
+    pub(crate) fn start_on_free_port(&mut self) {
         let mut failure = String::new();
         for _ in 0..20 {
             self.port = free_port(self.ipv6);
-            self.configure(options);
+            self.configure();
             match self.run_postmaster() {
                 // A port that was taken between the look and the start costs one address: try another.
                 Ok(()) if !self.log().contains("could not bind") => return,
@@ -217,7 +230,7 @@ impl Cluster {
         panic!("no port is free: {failure}");
     }
 
-    fn configure(&self, options: &ClusterOptions) {
+    fn configure(&self) {
         let listen = if self.ipv6 {
             "127.0.0.1,::1"
         } else {
@@ -239,7 +252,7 @@ impl Cluster {
             ("timezone", "UTC"),
             ("log_timezone", "UTC"),
         ];
-        let chosen = options.settings.iter();
+        let chosen = self.options.settings.iter();
         let chosen = chosen.map(|(name, value)| (name.as_str(), value.as_str()));
         let lines = own.into_iter().chain(chosen);
         let lines =
@@ -247,13 +260,13 @@ impl Cluster {
         self.write("data/postgresql.conf", &lines.collect::<String>());
     }
 
-    fn set_up(&self, options: &ClusterOptions) {
+    fn set_up(&self) {
         let mut sql = "create role postgres superuser login replication".to_owned();
-        if let Some(password) = &options.password {
+        if let Some(password) = &self.options.password {
             sql += &format!(" password '{}'", password.replace('\'', "''"));
         }
         sql += ";\n";
-        for more in &options.setup {
+        for more in &self.options.setup {
             sql += &format!("{more};\n");
         }
         self.psql(&sql);
@@ -279,7 +292,8 @@ impl Cluster {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn as_owner(&self, program: &Path) -> Command {
+    /// A command that runs as the server does.
+    pub(crate) fn as_owner(&self, program: &Path) -> Command {
         let mut command = quiet(program);
         command.current_dir(&self.folder).env("HOME", &self.folder);
         if let Some((uid, gid)) = self.owner {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 pub mod alloc;
+pub mod bouncer;
 pub mod built;
 pub mod c;
 pub mod cluster;
@@ -13,9 +14,11 @@ pub mod script;
 pub mod servers;
 pub mod shared;
 pub mod sim;
+mod standby;
 mod system;
 
 pub use alloc::Counting;
+pub use bouncer::{Bouncer, BouncerOptions};
 pub use cluster::Cluster;
 pub use options::ClusterOptions;
 pub use servers::{Server, postgres18};

@@ -39,6 +39,12 @@ impl ClusterOptions {
         self
     }
 
+    /// Adds the settings of `more`; of two of one name the later one counts.
+    pub(crate) fn settings_of(mut self, more: &ClusterOptions) -> ClusterOptions {
+        self.settings.extend(more.settings.iter().cloned());
+        self
+    }
+
     /// Adds SQL that the superuser runs once, before the cluster is handed out.
     #[must_use]
     pub fn setup(mut self, sql: &str) -> ClusterOptions {

@@ -15,7 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Postmaster(Child);
 
 impl Postmaster {
-    /// Runs the command and waits until the lock file is this process' and says `ready` on line 8, as `pg_ctl -w` does.
+    /// Runs the command and waits until the lock file is this process' and says `ready` (or `standby`, where a
+    /// standby lets nobody in) on line 8, as `pg_ctl -w` does.
     /// The error is what the log says.
     pub(crate) fn start(mut command: Command, data: &Path, log: &Path) -> Result<Self, String> {
         let file = File::create(log).map_err(|error| error.to_string())?;
@@ -61,7 +62,8 @@ impl Postmaster {
     fn is_ready(&self, lock: &Path) -> bool {
         let text = fs::read_to_string(lock).unwrap_or_default();
         let mut lines = text.lines().map(str::trim);
-        lines.next() == Some(self.0.id().to_string().as_str()) && lines.nth(6) == Some("ready")
+        lines.next() == Some(self.0.id().to_string().as_str())
+            && matches!(lines.nth(6), Some("ready" | "standby"))
     }
 
     fn has_ended(&mut self) -> bool {

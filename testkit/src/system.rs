@@ -16,20 +16,22 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const WATCHDOG: &str = r#"
 trap '' HUP INT TERM
 while read -r _; do :; done
-file=$1/data/postmaster.pid
+file=$1/$2
 if read -r pid 2>/dev/null <"$file" && [ "$pid" -gt 1 ]; then
     kill -QUIT "$pid" 2>/dev/null
     tries=0
-    while [ -e "$file" ] && [ $tries -lt 200 ]; do sleep 0.05; tries=$((tries + 1)); done
+    while [ -e "$file" ] && kill -0 "$pid" 2>/dev/null && [ $tries -lt 200 ]; do sleep 0.05; tries=$((tries + 1)); done
 fi
 rm -rf -- "$1"
 "#;
 
-/// Starts the watchdog of a folder: in a process group of its own, so that Ctrl-C does not reach it.
-pub(crate) fn watchdog(folder: &Path) -> Child {
+/// Starts the watchdog of a folder, in which `lock` holds the process number of the server: in a process group of its own,
+/// so that Ctrl-C does not reach it.
+pub(crate) fn watchdog(folder: &Path, lock: &str) -> Child {
     Command::new("/bin/sh")
         .args(["-c", WATCHDOG, "watchdog"])
         .arg(folder)
+        .arg(lock)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
