@@ -31,6 +31,10 @@ pub const CONN_STATUS_CHECKING_TARGET: i32 = 6;
 pub const CONN_STATUS_READY: i32 = 7;
 /// Over.
 pub const CONN_STATUS_OVER: i32 = 8;
+/// The server is asked whether it encrypts; between CONN_STATUS_DIALLING and CONN_STATUS_STARTUP.
+pub const CONN_STATUS_NEGOTIATING: i32 = 9;
+/// The TLS handshake is under way; between CONN_STATUS_DIALLING and CONN_STATUS_STARTUP.
+pub const CONN_STATUS_SECURING: i32 = 10;
 
 /// Where the connection is in its life.
 ///
@@ -45,6 +49,8 @@ pub unsafe extern "C" fn conn_status(conn: *const Conn) -> i32 {
                 Phase::Start => CONN_STATUS_START,
                 Phase::Resolving => CONN_STATUS_RESOLVING,
                 Phase::Dialling => CONN_STATUS_DIALLING,
+                Phase::Negotiating => CONN_STATUS_NEGOTIATING,
+                Phase::Securing => CONN_STATUS_SECURING,
                 Phase::Startup => CONN_STATUS_STARTUP,
                 Phase::Authenticating => CONN_STATUS_AUTHENTICATING,
                 Phase::Settling => CONN_STATUS_SETTLING,

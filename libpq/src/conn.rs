@@ -125,6 +125,7 @@ impl PGconn {
             Phase::Ready if self.loss_told => BAD,
             Phase::Ready => OK,
             Phase::Start | Phase::Resolving | Phase::Dialling => 2,
+            Phase::Negotiating | Phase::Securing => 7,
             Phase::Startup | Phase::Authenticating => 4,
             Phase::Settling => 5,
             Phase::CheckingTarget => 12,

@@ -7,9 +7,10 @@ use super::serve::unexpected;
 use super::startup::refused;
 use super::state::State;
 use super::wait::{Stop, breathe, message, with};
-use crate::auth::sasl::Mechanism;
+use crate::auth::sasl::{ChannelBinding, Mechanism};
 use crate::auth::scram::{Binding, Client, Credentials, SLICE};
 use crate::auth::{self, Request, sasl};
+use crate::conninfo::tls::CertificateMode;
 use crate::conninfo::{Host, Plan};
 use crate::error::Error;
 use crate::wire::{
@@ -38,7 +39,12 @@ pub(super) async fn authenticate(
     loop {
         match message().await? {
             Authentication::TAG => {}
-            ErrorResponse::TAG => return Err(refused(host, password_sent || scram.is_some())),
+            ErrorResponse::TAG => {
+                return Err(match refused(host, password_sent || scram.is_some()) {
+                    Miss::Final(error) => Miss::Refused(error),
+                    miss => miss,
+                });
+            }
             NegotiateProtocolVersion::TAG => {
                 with(|state| state.negotiate(plan))?;
                 continue;
@@ -158,6 +164,9 @@ impl State {
             | Authentication::SASLFinal { .. } => Request::Sasl,
             Authentication::KerberosV5 | Authentication::Other { .. } => Request::Unknown,
         };
+        if let Request::Ok { .. } = request {
+            self.check_certificate(plan)?;
+        }
         plan.require_auth.check(request).map_err(auth_failed)?;
         plan.channel_binding.check(request).map_err(auth_failed)?;
         let asked = match message {
@@ -168,7 +177,7 @@ impl State {
                 let mechanism = sasl::choose(
                     mechanisms.iter(),
                     plan.channel_binding,
-                    false,
+                    self.facts.tls.is_some(),
                     &plan.require_auth,
                 )
                 .map_err(auth_failed)?;
@@ -176,7 +185,8 @@ impl State {
                     (Some(client), Some(server)) => keys(client.expose(), server.expose())?,
                     _ => Credentials::Password(self.password(host)?),
                 };
-                let client = Client::new(credentials, nonce, Binding::None);
+                let binding = self.binding(mechanism, plan.channel_binding)?;
+                let client = Client::new(credentials, nonce, binding);
                 Asked::Sasl(Box::new(client), mechanism)
             }
             Authentication::SASLContinue { data } => Asked::SaslContinue(data.to_vec()),
@@ -196,6 +206,44 @@ impl State {
         };
         self.consume()?;
         Ok(asked)
+    }
+
+    /// `sslcertmode=require`: the server must have asked for our certificate, and got it.
+    fn check_certificate(&self, plan: &Plan) -> Result<(), Miss> {
+        let required = plan
+            .tls
+            .as_ref()
+            .is_some_and(|tls| tls.certificate_mode == CertificateMode::Require);
+        let (requested, sent) = self.facts.tls.as_ref().map_or((false, false), |tls| {
+            (tls.certificate_requested, tls.certificate_sent)
+        });
+        match required {
+            true if !requested => Err(failed("server did not request an SSL certificate")),
+            true if !sent => Err(failed(
+                "server accepted connection without a valid SSL certificate",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the exchange is bound to. Over TLS a server learns that we could have bound it: one that had offered to knows
+    /// then that somebody in between has hidden its offer (RFC 5802, 6).
+    fn binding(&self, mechanism: Mechanism, wanted: ChannelBinding) -> Result<Binding, Miss> {
+        match (mechanism, &self.facts.tls) {
+            (Mechanism::ScramSha256, Some(_)) if wanted != ChannelBinding::Disable => {
+                Ok(Binding::NotUsed)
+            }
+            (Mechanism::ScramSha256, _) => Ok(Binding::None),
+            (Mechanism::ScramSha256Plus, tls) => {
+                match tls.as_ref().and_then(|tls| tls.end_point.as_ref()) {
+                    Some(Ok(hash)) => Ok(Binding::ServerEndPoint(hash.clone())),
+                    Some(Err(text)) => Err(failed(text.clone())),
+                    None => Err(failed(
+                        "could not determine server certificate signature algorithm",
+                    )),
+                }
+            }
+        }
     }
 
     fn send_password(

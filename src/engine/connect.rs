@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::encrypt::{Methods, encrypt};
 use super::facts::Phase;
 use super::random::Random;
 use super::state::State;
@@ -17,6 +18,10 @@ const MOST_CHATTER: usize = 1024 * 1024;
 /// What an attempt that failed means for the ones after it.
 #[derive(Debug)]
 pub(super) enum Miss {
+    /// TLS did not come about: the other method of encryption may do, or another address.
+    Unencrypted(Error),
+    /// The server does not let us in like this: the other method of encryption may do, but no other server is asked.
+    Refused(Error),
     /// Another address may do.
     Address(Error),
     /// Another host may do; all addresses of this one are the same server.
@@ -73,17 +78,15 @@ pub(super) async fn connect(plan: &Plan, mut random: Random) -> Result<(), Error
                 }
             };
             for addr in addresses {
-                match attempt(plan, host, addr.clone(), wanted, &mut random).await {
+                let next = match visit(plan, host, &addr, wanted, &mut random, &mut failures).await
+                {
                     Ok(()) => return Ok(()),
-                    Err(Miss::Address(error)) => failures.add(named(host, &addr, error)),
-                    Err(Miss::Host(error)) => {
-                        failures.add(named(host, &addr, error));
-                        break;
-                    }
-                    Err(Miss::Final(error)) => {
-                        failures.add(named(host, &addr, error));
-                        return Err(failures.into_error());
-                    }
+                    Err(next) => next,
+                };
+                match next {
+                    Next::Address => {}
+                    Next::Host => break,
+                    Next::Nothing => return Err(failures.into_error()),
                 }
             }
         }
@@ -129,17 +132,54 @@ async fn addresses(plan: &Plan, host: &Host, random: &mut Random) -> Result<Vec<
     }
 }
 
-/// One address, from the socket to the wanted kind of server.
+/// What is tried after an address.
+enum Next {
+    Address,
+    Host,
+    Nothing,
+}
+
+/// One address, with each method of encryption that may be tried; they share its `connect_timeout`.
+async fn visit(
+    plan: &Plan,
+    host: &Host,
+    addr: &Addr,
+    wanted: TargetSessionAttrs,
+    random: &mut Random,
+    failures: &mut Failures,
+) -> Result<(), Next> {
+    let mut methods = Methods::of(plan, addr);
+    with(|state| state.set_timeout(plan));
+    loop {
+        let Err(miss) = attempt(plan, host, addr, &mut methods, wanted, random).await else {
+            return Ok(());
+        };
+        let (error, may_retry, next) = match miss {
+            Miss::Unencrypted(error) => (error, true, Next::Address),
+            Miss::Refused(error) => (error, true, Next::Nothing),
+            Miss::Address(error) => (error, false, Next::Address),
+            Miss::Host(error) => (error, false, Next::Host),
+            Miss::Final(error) => (error, false, Next::Nothing),
+        };
+        failures.add(named(host, addr, error));
+        // What was given cannot be dialled again.
+        if !may_retry || *addr == Addr::Given || !methods.advance() {
+            return Err(next);
+        }
+    }
+}
+
+/// One transport, from the socket to the wanted kind of server.
 async fn attempt(
     plan: &Plan,
     host: &Host,
-    addr: Addr,
+    addr: &Addr,
+    methods: &mut Methods,
     wanted: TargetSessionAttrs,
     random: &mut Random,
 ) -> Result<(), Miss> {
     with(|state| {
         state.begin_attempt(addr.clone());
-        state.set_timeout(plan);
         state.ask(Ask::Dial {
             addr: addr.clone(),
             tcp: plan.tcp.clone(),
@@ -148,14 +188,15 @@ async fn attempt(
     });
     let peer = match answer("the socket to be connected").await? {
         Answer::Dialled(peer) => peer,
-        Answer::Failed(error) => return Err(Miss::Address(dial_error(&addr, &error))),
+        Answer::Failed(error) => return Err(Miss::Address(dial_error(addr, &error))),
         _ => return Err(Miss::Address(Error::transport("no socket was made"))),
     };
-    check_peer(plan, &addr, peer)?;
+    check_peer(plan, addr, peer)?;
     with(|state| {
         state.linked = true;
         state.chatter = Some(MOST_CHATTER);
     });
+    encrypt(methods, plan.tls.as_ref(), &host.name).await?;
     startup::start_up(plan, host, random).await?;
     target::check(wanted).await?;
     with(|state| {
@@ -275,7 +316,7 @@ impl Failures {
 }
 
 impl State {
-    fn ask(&mut self, ask: Ask) {
+    pub(super) fn ask(&mut self, ask: Ask) {
         self.last_ask += 1;
         self.answer = None;
         self.ask = Some((self.last_ask, ask));

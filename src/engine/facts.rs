@@ -16,6 +16,10 @@ pub enum Phase {
     Resolving,
     /// Waiting for the socket to be connected.
     Dialling,
+    /// The server is asked whether it encrypts.
+    Negotiating,
+    /// The TLS handshake is under way.
+    Securing,
     /// The startup packet is under way.
     Startup,
     /// Proving who the user is.
@@ -37,6 +41,8 @@ impl Phase {
             Self::Start => "start",
             Self::Resolving => "resolving",
             Self::Dialling => "dialling",
+            Self::Negotiating => "negotiating encryption",
+            Self::Securing => "securing",
             Self::Startup => "startup",
             Self::Authenticating => "authenticating",
             Self::Settling => "settling",
@@ -159,6 +165,8 @@ impl Facts {
         self.addr = None;
         self.tls = None;
         self.server_version = 0;
+        self.password_needed = false;
+        self.password_used = false;
     }
 }
 

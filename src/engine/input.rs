@@ -136,6 +136,13 @@ impl Input {
         }
     }
 
+    /// The next byte, where there are no messages yet.
+    pub(super) fn byte(&mut self) -> Option<u8> {
+        let byte = *self.chunk.get(self.at)?;
+        self.at += 1;
+        Some(byte)
+    }
+
     /// Before AuthenticationOk: only a few types of messages, and short ones, are believed.
     pub(super) fn set_startup(&mut self, startup: bool) {
         self.startup = startup;

@@ -21,6 +21,9 @@ impl State {
             };
             text(&mut line, "server", &shown);
         }
+        if let Some(tls) = &self.facts.tls {
+            text(&mut line, "tls", tls.version);
+        }
         if let Some(head) = self.queue.front() {
             number(&mut line, "operation", head.operation);
             text(&mut line, "kind", head.steps.what());

@@ -8,6 +8,7 @@
 mod authenticate;
 mod command;
 mod connect;
+mod encrypt;
 mod extended;
 mod facts;
 mod input;
@@ -286,7 +287,10 @@ impl Engine {
             read: reading && !state.starved && !state.breathing,
             write: reading && !state.output.is_empty(),
             runnable: state.runnable,
-            answer: state.facts.phase == Phase::Resolving || state.facts.phase == Phase::Dialling,
+            answer: matches!(
+                state.facts.phase,
+                Phase::Resolving | Phase::Dialling | Phase::Securing
+            ),
         }
     }
 

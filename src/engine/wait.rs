@@ -266,6 +266,18 @@ pub(super) fn portal() -> impl Future<Output = Result<Portal, Stop>> + Send {
     }
 }
 
+/// One byte of what is received: there are no messages yet.
+#[track_caller]
+pub(super) fn byte(what: &'static str) -> impl Future<Output = Result<u8, Stop>> + Send {
+    Wait {
+        ready: |state: &mut State| Ok::<_, Stop>(state.input.byte()),
+        what,
+        at: Location::caller(),
+        minds_loss: true,
+        waited: false,
+    }
+}
+
 /// What the net says to the last ask.
 #[track_caller]
 pub(super) fn answer(what: &'static str) -> impl Future<Output = Result<Answer, Stop>> + Send {

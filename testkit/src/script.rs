@@ -12,6 +12,7 @@ pub mod sessions;
 
 use std::sync::Arc;
 
+use pgpoll::link::{LinkError, TlsFacts};
 use pgpoll::wire::{Backend, Frontend};
 
 pub use messages::*;
@@ -24,6 +25,12 @@ pub use serve::{Played, Scripted};
 pub(crate) enum Step {
     /// A StartupMessage, whatever its parameters.
     Startup,
+    /// An SSLRequest.
+    SslRequest,
+    /// The TLS handshake, and what comes of it; what is said behind it is encrypted as far as anybody can see.
+    Handshake(Result<TlsFacts, LinkError>),
+    /// A CancelRequest for this backend, with this key.
+    CancelRequest(u32, Vec<u8>),
     /// This message and no other, as the client encodes it.
     Expect(Vec<u8>),
     /// Any message of this type.
@@ -83,6 +90,29 @@ impl Script {
     /// Waits for the StartupMessage.
     pub fn startup(self) -> Self {
         self.then(Step::Startup)
+    }
+
+    /// Waits for the SSLRequest.
+    pub fn ssl_request(self) -> Self {
+        self.then(Step::SslRequest)
+    }
+
+    /// Waits for the TLS handshake, which comes to this.
+    pub fn handshake(self, outcome: Result<TlsFacts, LinkError>) -> Self {
+        self.then(Step::Handshake(outcome))
+    }
+
+    /// A server that does TLS, up to the end of the handshake.
+    pub fn encrypted() -> Self {
+        Self::new()
+            .ssl_request()
+            .send("S")
+            .handshake(Ok(TlsFacts::default()))
+    }
+
+    /// Waits for the CancelRequest for this backend, with this key.
+    pub fn cancel_request(self, pid: u32, key: &[u8]) -> Self {
+        self.then(Step::CancelRequest(pid, key.to_vec()))
     }
 
     /// Waits for this message.

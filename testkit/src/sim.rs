@@ -11,10 +11,11 @@ mod shown;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
-use pgpoll::conninfo::{Options, Plan, Surroundings};
+use pgpoll::conninfo::{Options, Plan, Surroundings, Tls};
 use pgpoll::engine::{Engine, Need, Random, Room};
-use pgpoll::link::{Answer, Ask, AskId, LinkError, LinkErrorKind, Peer, TlsFacts};
+use pgpoll::link::{Answer, Ask, AskId, LinkError, LinkErrorKind, Peer};
 
 use crate::script::{Ending, Player, Script};
 
@@ -116,6 +117,8 @@ pub struct Bench {
     pub sent: usize,
     /// What the servers said, where the pace says to keep it.
     pub stream: Vec<u8>,
+    /// How TLS was last asked for, and for which host.
+    pub secured: Option<(Arc<Tls>, Vec<u8>)>,
     servers: VecDeque<Server>,
     player: Option<Player>,
     /// Something has come since the last advance.
@@ -123,7 +126,8 @@ pub struct Bench {
     random: u64,
 }
 
-/// A plan from a connection string alone: no environment, no files. Made once: thousands of replays ask for the same.
+/// A plan from a connection string alone: no environment, no files, no TLS unless it is asked for. Made once: thousands of
+/// replays ask for the same.
 pub fn plan(conninfo: &str) -> Plan {
     thread_local! {
         static PLANS: RefCell<BTreeMap<String, Plan>> = const { RefCell::new(BTreeMap::new()) };
@@ -131,6 +135,9 @@ pub fn plan(conninfo: &str) -> Plan {
     let make = || {
         let from = Surroundings::empty().with_account("tester", "/home/tester");
         let mut options = Options::parse(conninfo.as_bytes()).unwrap();
+        if options.get("sslmode").is_none() {
+            options.set("sslmode", b"disable").unwrap();
+        }
         options.fill_defaults(&from).unwrap();
         options.plan(&from).unwrap().0
     };
@@ -178,15 +185,22 @@ impl Bench {
         pace: Pace,
         room: Room,
     ) -> Self {
+        let engine = Engine::new(plan(conninfo), Random::new([7; 32]), room);
+        Self::around(engine, servers, pace)
+    }
+
+    /// The same around an engine that was made otherwise.
+    pub fn around(engine: Engine, servers: impl Into<VecDeque<Server>>, pace: Pace) -> Self {
         let random = pace.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         Self {
-            engine: Engine::new(plan(conninfo), Random::new([7; 32]), room),
+            engine,
             now: START,
             pace,
             dialled: 0,
             received: 0,
             sent: 0,
             stream: Vec::new(),
+            secured: None,
             servers: servers.into(),
             player: None,
             heard: true,
@@ -320,8 +334,14 @@ impl Bench {
                     None => panic!("no server is left to dial: {}", self.place()),
                 }
             }
-            // What is said under TLS is the same.
-            Ask::Secure { .. } => Answer::Secured(TlsFacts::default()),
+            Ask::Secure { tls, host } => {
+                self.secured = Some((tls, host));
+                match self.player.as_mut().and_then(Player::handshake) {
+                    None => return,
+                    Some(Ok(facts)) => Answer::Secured(facts),
+                    Some(Err(error)) => Answer::Failed(error),
+                }
+            }
             Ask::Cancel { .. } => return,
             Ask::Hangup => {
                 self.player = None;

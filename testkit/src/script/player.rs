@@ -1,7 +1,10 @@
 //! Plays a script on bytes: hears what the client sends, holds what the server says. Knows no transport.
 
+use pgpoll::link::{LinkError, TlsFacts};
 use pgpoll::wire::frame::{Header, frontend_header};
-use pgpoll::wire::{Frontend, SASLInitialResponse, Startup, StartupMessage};
+use pgpoll::wire::{
+    CancelRequest, Frontend, SASLInitialResponse, SSLRequest, Startup, StartupMessage,
+};
 
 use super::scram::Exchange;
 use super::{Script, Step, auth_sasl_continue, auth_sasl_final};
@@ -54,6 +57,17 @@ impl Player {
     pub fn hear(&mut self, bytes: &[u8]) {
         self.heard.extend_from_slice(bytes);
         self.play();
+    }
+
+    /// The client begins the TLS handshake: what comes of it, if the script has come to it; else the server is silent.
+    pub fn handshake(&mut self) -> Option<Result<TlsFacts, LinkError>> {
+        let Some(Step::Handshake(outcome)) = self.script.steps.get(self.at) else {
+            return None;
+        };
+        let outcome = outcome.clone();
+        self.at += 1;
+        self.play();
+        Some(outcome)
     }
 
     /// Bytes for the client; say how many were taken with [`Player::took`].
@@ -126,7 +140,33 @@ impl Player {
                 Step::Send(bytes) => self.said.extend_from_slice(bytes),
                 Step::Close => self.ending = Some(Ending::Close),
                 Step::Reset => self.ending = Some(Ending::Reset),
-                Step::Halt => return,
+                Step::Halt | Step::Handshake(_) => return,
+                Step::SslRequest => {
+                    let Some(message) = self.untagged() else {
+                        return;
+                    };
+                    assert_eq!(
+                        Startup::decode(&message[4..]).unwrap(),
+                        Startup::Ssl(SSLRequest),
+                        "at step {} of the script",
+                        self.at
+                    );
+                }
+                Step::CancelRequest(pid, key) => {
+                    let Some(message) = self.untagged() else {
+                        return;
+                    };
+                    let expected = CancelRequest {
+                        process_id: *pid as i32,
+                        secret_key: key,
+                    };
+                    assert_eq!(
+                        Startup::decode(&message[4..]).unwrap(),
+                        Startup::Cancel(expected),
+                        "at step {} of the script",
+                        self.at
+                    );
+                }
                 Step::Startup => {
                     let Some(message) = self.untagged() else {
                         return;
