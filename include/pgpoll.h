@@ -177,6 +177,12 @@
 // Over.
 #define CONN_STATUS_OVER 8
 
+// The server is asked whether it encrypts; between CONN_STATUS_DIALLING and CONN_STATUS_STARTUP.
+#define CONN_STATUS_NEGOTIATING 9
+
+// The TLS handshake is under way; between CONN_STATUS_DIALLING and CONN_STATUS_STARTUP.
+#define CONN_STATUS_SECURING 10
+
 // A connection. One call at a time; it may move between threads.
 typedef struct Conn Conn;
 

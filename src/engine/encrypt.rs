@@ -43,12 +43,6 @@ impl Methods {
         Self { current, spare }
     }
 
-    /// This one and no other.
-    pub(super) fn only(current: Method) -> Self {
-        let spare = None;
-        Self { current, spare }
-    }
-
     /// Goes on to the next one; false when there is none.
     pub(super) fn advance(&mut self) -> bool {
         match self.spare.take() {
@@ -112,9 +106,7 @@ async fn request(methods: &mut Methods) -> Result<bool, Miss> {
             refused("server does not support SSL, but SSL was required")
         }
         // Its words are not read: nobody knows yet whose they are.
-        Ok(EncryptionAnswer::Error) => {
-            refused("server sent an error response during SSL exchange")
-        }
+        Ok(EncryptionAnswer::Error) => refused("server sent an error response during SSL exchange"),
         Err(error) => Err(Miss::Address(Error::transport(error.to_string()))),
     }
 }
@@ -155,9 +147,7 @@ fn check_protocol(facts: &TlsFacts) -> Result<(), Miss> {
     let text = match &facts.alpn {
         Some(protocol) if protocol == ALPN => return Ok(()),
         Some(_) => "SSL connection was established with unexpected ALPN protocol",
-        None => {
-            "direct SSL connection was established without ALPN protocol negotiation extension"
-        }
+        None => "direct SSL connection was established without ALPN protocol negotiation extension",
     };
     Err(Miss::Unencrypted(Error::transport(text)))
 }

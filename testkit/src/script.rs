@@ -17,7 +17,7 @@ use pgpoll::wire::{Backend, Frontend};
 
 pub use messages::*;
 pub use player::{Ending, Player};
-pub use scram::{Scram, Trick};
+pub use scram::{Bound, Scram, Trick};
 pub use serve::{Played, Scripted};
 
 /// One step of a script.
@@ -149,9 +149,9 @@ impl Script {
         self.send(encoded(message))
     }
 
-    /// Goes through a SCRAM-SHA-256 exchange with a client that has to know the password.
+    /// Goes through a SCRAM-SHA-256 exchange, or a bound one, with a client that has to know the password.
     pub fn scram(self, scram: Scram) -> Self {
-        self.send(auth_sasl(&["SCRAM-SHA-256"]))
+        self.send(auth_sasl(scram.mechanisms()))
             .challenge(scram)
             .conclude()
     }

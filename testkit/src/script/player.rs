@@ -202,7 +202,7 @@ impl Player {
             }
             Step::Challenge(scram) => {
                 let message = SASLInitialResponse::decode(body).unwrap();
-                assert_eq!(message.mechanism, b"SCRAM-SHA-256");
+                assert_eq!(message.mechanism, scram.mechanisms()[0].as_bytes());
                 let exchange = Exchange::new(scram, message.response.unwrap());
                 let first = auth_sasl_continue(exchange.first().as_bytes());
                 self.said.extend_from_slice(&first);

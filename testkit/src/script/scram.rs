@@ -16,6 +16,29 @@ pub struct Scram {
     pub iterations: String,
     /// What it does wrong.
     pub trick: Trick,
+    /// What it expects of channel binding.
+    pub binding: Bound,
+}
+
+/// What a server expects of channel binding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bound {
+    /// The client cannot bind, or must not.
+    No,
+    /// It could have.
+    Possible,
+    /// It has, to the certificate with this hash.
+    To(Vec<u8>),
+}
+
+impl Bound {
+    fn header(&self) -> &'static str {
+        match self {
+            Self::No => "n,,",
+            Self::Possible => "y,,",
+            Self::To(_) => "p=tls-server-end-point,,",
+        }
+    }
 }
 
 /// What a dishonest server does.
@@ -36,6 +59,27 @@ impl Scram {
             password: password.to_owned(),
             iterations: String::from("3"),
             trick: Trick::None,
+            binding: Bound::No,
+        }
+    }
+
+    /// The same, bound to the certificate with this hash: SCRAM-SHA-256-PLUS.
+    pub fn bound(mut self, hash: &[u8]) -> Self {
+        self.binding = Bound::To(hash.to_vec());
+        self
+    }
+
+    /// The same with a client that could have bound it, had that been offered.
+    pub fn bindable(mut self) -> Self {
+        self.binding = Bound::Possible;
+        self
+    }
+
+    /// The mechanisms that it offers.
+    pub(super) fn mechanisms(&self) -> &'static [&'static str] {
+        match self.binding {
+            Bound::To(_) => &["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"],
+            _ => &["SCRAM-SHA-256"],
         }
     }
 
@@ -66,7 +110,11 @@ impl Exchange {
     /// Takes client-first-message.
     pub(super) fn new(scram: &Scram, client_first: &[u8]) -> Self {
         let client_first = std::str::from_utf8(client_first).unwrap();
-        let bare = client_first.strip_prefix("n,,").unwrap().to_owned();
+        let header = scram.binding.header();
+        let bare = client_first.strip_prefix(header);
+        let bare = bare
+            .unwrap_or_else(|| panic!("{header} was expected: {client_first}"))
+            .to_owned();
         let nonce = bare.strip_prefix("n=,r=").unwrap();
         let (salt, count) = (STANDARD.encode(SALT), &scram.iterations);
         let first = match scram.trick {
@@ -89,6 +137,16 @@ impl Exchange {
     pub(super) fn conclude(&self, client_final: &[u8]) -> String {
         let client_final = std::str::from_utf8(client_final).unwrap();
         let (without_proof, proof) = client_final.rsplit_once(",p=").unwrap();
+        let header = self.scram.binding.header().as_bytes();
+        let channel = match &self.scram.binding {
+            Bound::To(hash) => [header, hash].concat(),
+            _ => header.to_vec(),
+        };
+        let channel = format!("c={},", STANDARD.encode(channel));
+        assert!(
+            without_proof.starts_with(&channel),
+            "the client is bound to another connection: {without_proof}"
+        );
         let signed = format!("{},{},{without_proof}", self.bare, self.first);
         let salted = self.salted();
         let stored: Key = Sha256::digest(hmac(&salted, b"Client Key")).into();
