@@ -166,6 +166,33 @@ fn row_batches_fit_where_the_result_does_not() {
     assert!(megabytes < 20, "{megabytes}");
 }
 
+/// What the waiting line must say besides times and places; the times go up.
+fn check_what_hangs(said: &str) {
+    let awaited = [
+        "silent server: startup, waits for a message from the server",
+        "locked: ready, waits for a reply from the server",
+        "not taken: ready, waits for results to be taken",
+    ];
+    assert_eq!(said.lines().count(), 9, "{said}");
+    for (lines, awaited) in said.lines().collect::<Vec<_>>().chunks(3).zip(awaited) {
+        let mut before = 0.1;
+        for line in lines {
+            let (what, rest) = line.split_once(" since ").unwrap();
+            let (since, at) = rest.split_once(" s, at ").unwrap();
+            let since: f64 = since.parse().unwrap();
+            assert_eq!(what, awaited);
+            assert!(since > before, "{said}");
+            assert!(at.starts_with("src/engine/"), "{at}");
+            before = since;
+        }
+    }
+}
+
+#[test]
+fn what_hangs_says_what_it_waits_for_and_since_when() {
+    check_what_hangs(&c99(&example("10_what_hangs"), &["pgpoll"]).unwrap());
+}
+
 #[test]
 fn the_program_of_the_readme_runs_word_for_word() {
     assert_eq!(c99(&readme_program(), &["pgpoll"]).unwrap(), README);
@@ -252,6 +279,8 @@ fn examples_pass_under_checkers() {
         let program = Program::compile(&batches, Face::Pgpoll, checker, &[]);
         let said = program.prints(&[&conninfo, "20000"], &[]);
         assert!(said.starts_with("20000 rows, 2 MB of values\n"), "{said}");
+        let hangs = Program::compile(&example("10_what_hangs"), Face::Pgpoll, checker, &[]);
+        check_what_hangs(&hangs.prints(&[&conninfo], &[]));
     }
 }
 
@@ -264,6 +293,7 @@ fn examples_say_why_they_fail() {
         "03_params_prepared",
         "04_many_epoll",
         "06_row_batches",
+        "10_what_hangs",
     ] {
         let program = Program::compile(&example(name), Face::Pgpoll, Checker::None, &[]);
         let said = program.run(&["host=127.0.0.1 port=1"], &[]);
@@ -289,5 +319,5 @@ fn examples_are_short_and_say_what_they_print() {
         assert!(comment.contains("On the screen:"), "{path:?}");
         count += 1;
     }
-    assert!(count >= 6);
+    assert!(count >= 7);
 }
