@@ -4,6 +4,7 @@ use super::choice::choose;
 use super::error::Error;
 use super::options::{GSSAPI, TLS};
 use super::plan::{ChannelBinding, GssEncMode, SslMode};
+use super::tls::{CertificateMode, TlsVersion};
 use super::values::Options;
 
 /// What a build can do.
@@ -97,8 +98,11 @@ pub(super) fn sslmode(options: &Options, build: Build) -> Result<SslMode, Error>
     Ok(if build.tls { mode } else { SslMode::Disable })
 }
 
-/// `ssl_min_protocol_version` and `ssl_max_protocol_version`: known, and in order.
-pub(super) fn check_tls_versions(options: &Options) -> Result<(), Error> {
+/// `ssl_min_protocol_version` and `ssl_max_protocol_version`.
+pub(super) type TlsVersions = (Option<TlsVersion>, Option<TlsVersion>);
+
+/// The versions of TLS that may be spoken: known, and in order.
+pub(super) fn tls_versions(options: &Options, mode: SslMode) -> Result<TlsVersions, Error> {
     let minimum = tls_version(options, "ssl_min_protocol_version")?;
     let maximum = tls_version(options, "ssl_max_protocol_version")?;
     if let (Some(minimum), Some(maximum)) = (minimum, maximum)
@@ -106,40 +110,56 @@ pub(super) fn check_tls_versions(options: &Options) -> Result<(), Error> {
     {
         return Err(Error::of(&[b"invalid SSL protocol version range"]));
     }
-    Ok(())
+    if maximum.is_some_and(|maximum| maximum < TlsVersion::V1_2) && mode != SslMode::Disable {
+        return Err(Error::of(&[
+            b"ssl_max_protocol_version value \"",
+            options.get("ssl_max_protocol_version").unwrap_or_default(),
+            b"\" leaves no version of TLS that this library speaks: TLS 1.0 and 1.1 are not supported (set it to \"TLSv1.2\" or \"TLSv1.3\", or leave it unset)",
+        ]));
+    }
+    Ok((minimum, maximum))
 }
 
-/// The minor number of a TLS version; `None` leaves it open.
-fn tls_version(options: &Options, keyword: &str) -> Result<Option<usize>, Error> {
+/// A TLS version; `None` leaves it open.
+fn tls_version(options: &Options, keyword: &str) -> Result<Option<TlsVersion>, Error> {
     let Some(value) = options.filled(keyword) else {
         return Ok(None);
     };
-    ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]
-        .iter()
-        .position(|version| version.as_bytes().eq_ignore_ascii_case(value))
-        .map(Some)
-        .ok_or_else(|| {
-            Error::of(&[
-                b"invalid \"",
-                keyword.as_bytes(),
-                b"\" value: \"",
-                value,
-                b"\"",
-            ])
-        })
+    [
+        ("TLSv1", TlsVersion::V1_0),
+        ("TLSv1.1", TlsVersion::V1_1),
+        ("TLSv1.2", TlsVersion::V1_2),
+        ("TLSv1.3", TlsVersion::V1_3),
+    ]
+    .into_iter()
+    .find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(value))
+    .map(|(_, version)| Some(version))
+    .ok_or_else(|| {
+        Error::of(&[
+            b"invalid \"",
+            keyword.as_bytes(),
+            b"\" value: \"",
+            value,
+            b"\"",
+        ])
+    })
 }
 
 /// `sslcertmode`.
-pub(super) fn check_sslcertmode(options: &Options, build: Build) -> Result<(), Error> {
-    let required = choose(
+pub(super) fn certificate_mode(options: &Options, build: Build) -> Result<CertificateMode, Error> {
+    let mode = choose(
         options,
         "sslcertmode",
-        &[("disable", false), ("allow", false), ("require", true)],
+        &[
+            ("disable", CertificateMode::Disable),
+            ("allow", CertificateMode::Allow),
+            ("require", CertificateMode::Require),
+        ],
     )?;
-    if required == Some(true) && !build.tls {
+    if mode == Some(CertificateMode::Require) && !build.tls {
         return Err(not_compiled_in("sslcertmode", b"require"));
     }
-    Ok(())
+    Ok(mode.unwrap_or(CertificateMode::Allow))
 }
 
 /// `gssencmode`.
@@ -193,8 +213,8 @@ mod tests {
         let decide = || {
             let channel_binding = channel_binding(&options, build)?;
             let sslmode = sslmode(&options, build)?;
-            check_tls_versions(&options)?;
-            check_sslcertmode(&options, build)?;
+            tls_versions(&options, sslmode)?;
+            certificate_mode(&options, build)?;
             Ok((sslmode, gssencmode(&options, build)?, channel_binding))
         };
         decide().map_err(|error: Error| error.to_string())
@@ -298,6 +318,17 @@ mod tests {
                 "{conninfo}"
             );
         }
+        for maximum in ["TLSv1", "tlsv1.1"] {
+            let conninfo = format!("ssl_max_protocol_version={maximum}");
+            assert_eq!(
+                decided(&conninfo, WITH).unwrap_err(),
+                format!(
+                    "ssl_max_protocol_version value \"{maximum}\" leaves no version of TLS that this library speaks: TLS 1.0 and 1.1 are not supported (set it to \"TLSv1.2\" or \"TLSv1.3\", or leave it unset)"
+                )
+            );
+            decided(&format!("{conninfo} sslmode=disable"), WITH).unwrap();
+        }
+        decided("ssl_min_protocol_version=TLSv1", WITH).unwrap();
         assert_eq!(
             decided("ssl_max_protocol_version=TLSv1.4", WITHOUT).unwrap_err(),
             "invalid \"ssl_max_protocol_version\" value: \"TLSv1.4\""

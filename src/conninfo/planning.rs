@@ -1,5 +1,7 @@
 //! Options to a plan: what each value means, and which values are refused. Knows no file's syntax and no socket.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
@@ -8,10 +10,10 @@ use zeroize::Zeroizing;
 use super::choice::choose;
 use super::encryption::{self, Build};
 use super::error::{Error, copy};
-use super::plan::{Host, Plan, Secret, Target, TargetSessionAttrs};
+use super::plan::{Host, Plan, Secret, SslMode, Target, TargetSessionAttrs};
 use super::surroundings::Surroundings;
 use super::values::Options;
-use super::{hosts, startup, tcp};
+use super::{hosts, startup, tcp, tls};
 use crate::auth::RequireAuth;
 
 /// A SCRAM-SHA-256 key has this many bytes.
@@ -40,8 +42,8 @@ impl Options {
         let require_auth = require_auth(self)?;
         let channel_binding = encryption::channel_binding(self, build)?;
         let sslmode = encryption::sslmode(self, build)?;
-        encryption::check_tls_versions(self)?;
-        encryption::check_sslcertmode(self, build)?;
+        let tls_versions = encryption::tls_versions(self, sslmode)?;
+        let certificate_mode = encryption::certificate_mode(self, build)?;
         let gssencmode = encryption::gssencmode(self, build)?;
         let target_session_attrs = target_session_attrs(self)?;
         let scram_client_key = scram_key(self, "scram_client_key", "client")?;
@@ -53,6 +55,8 @@ impl Options {
         check_hosts(&hosts)?;
         let connect_timeout = tcp::connect_timeout(self)?;
         let tcp = tcp::tcp(self, &hosts)?;
+        let tls = (sslmode != SslMode::Disable)
+            .then(|| tls::read(self, sslmode, tls_versions, certificate_mode, from));
         let plan = Plan {
             hosts,
             user,
@@ -65,7 +69,7 @@ impl Options {
             require_auth,
             channel_binding,
             sslmode,
-            tls: None,
+            tls: tls.map(Arc::new),
             gssencmode,
             requirepeer,
             min_protocol,

@@ -5,10 +5,11 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
+use nix::errno::Errno;
 use nix::unistd::{User, geteuid};
 use zeroize::Zeroizing;
 
@@ -37,9 +38,19 @@ enum Source {
 struct Made {
     variables: BTreeMap<Vec<u8>, Vec<u8>>,
     account: Option<Account>,
-    files: BTreeMap<Vec<u8>, (u32, Vec<u8>)>,
+    files: BTreeMap<Vec<u8>, MadeFile>,
     directories: Vec<Vec<u8>>,
 }
+
+#[derive(Clone)]
+struct MadeFile {
+    owner: u32,
+    mode: u32,
+    content: Vec<u8>,
+}
+
+/// Who owns a made file, unless it is told.
+const MADE_OWNER: u32 = 1000;
 
 /// An account of the operating system.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,13 +95,26 @@ impl Surroundings {
         })
     }
 
-    /// With a plain file of these permission bits. Real surroundings stay as they are.
+    /// With a plain file of these permission bits, which belongs to user 1000. Real surroundings stay as they are.
     pub fn with_file(self, path: impl AsRef<[u8]>, mode: u32, content: impl AsRef<[u8]>) -> Self {
+        self.with_file_of(path, MADE_OWNER, mode, content)
+    }
+
+    /// With a plain file that belongs to the user of number `owner`. Real surroundings stay as they are.
+    pub fn with_file_of(
+        self,
+        path: impl AsRef<[u8]>,
+        owner: u32,
+        mode: u32,
+        content: impl AsRef<[u8]>,
+    ) -> Self {
         self.with(|made| {
-            made.files.insert(
-                path.as_ref().into(),
-                (mode & 0o7777, content.as_ref().into()),
-            );
+            let file = MadeFile {
+                owner,
+                mode: mode & 0o7777,
+                content: content.as_ref().into(),
+            };
+            made.files.insert(path.as_ref().into(), file);
         })
     }
 
@@ -213,15 +237,100 @@ impl Surroundings {
                 if regular.is_none() && !made.directories.iter().any(|known| known == path) {
                     return None;
                 }
-                let (mode, bytes) = regular.cloned().unwrap_or((0o755, Vec::new()));
+                let (mode, bytes) =
+                    regular.map_or((0o755, &[][..]), |file| (file.mode, &file.content));
                 Some(File {
                     regular: regular.is_some(),
                     mode,
                     size: bytes.len() as u64,
-                    content: Content::Bytes(bytes),
+                    content: Content::Bytes(bytes.into()),
                 })
             }
         }
+    }
+
+    /// What the system says of `path`, symbolic links followed.
+    pub(crate) fn look(&self, path: &[u8]) -> Result<Facts, Errno> {
+        let Source::Made(made) = &self.source else {
+            let facts = fs::metadata(OsStr::from_bytes(path)).map_err(errno)?;
+            return Ok(Facts {
+                regular: facts.is_file(),
+                mode: facts.mode() & 0o7777,
+                owner: facts.uid(),
+            });
+        };
+        if let Some(file) = made.files.get(path) {
+            return Ok(Facts {
+                regular: true,
+                mode: file.mode,
+                owner: file.owner,
+            });
+        }
+        if made.directories.iter().any(|known| known == path) {
+            return Ok(Facts {
+                regular: false,
+                mode: 0o755,
+                owner: MADE_OWNER,
+            });
+        }
+        let below = |file: &Vec<u8>| {
+            path.strip_prefix(&file[..])
+                .is_some_and(|rest| rest.starts_with(b"/"))
+        };
+        Err(if made.files.keys().any(below) {
+            Errno::ENOTDIR
+        } else {
+            Errno::ENOENT
+        })
+    }
+
+    /// All that is in the file at `path`, which may be a named pipe. One of more than 16 MiB is refused as too large. A made file
+    /// that its owner may not read cannot be read.
+    pub(crate) fn read(&self, path: &[u8]) -> Result<Zeroizing<Vec<u8>>, Errno> {
+        let facts = self.look(path)?;
+        match &self.source {
+            Source::Real => {
+                // Reading a regular file never waits; who names a pipe wants to be waited for.
+                let mut file = fs::File::open(OsStr::from_bytes(path)).map_err(errno)?;
+                let size = file.metadata().map_err(errno)?.len();
+                read_wiping(&mut file, size)
+            }
+            Source::Made(_) if !facts.regular => Err(Errno::EISDIR),
+            Source::Made(_) if facts.mode & 0o400 == 0 => Err(Errno::EACCES),
+            Source::Made(made) => {
+                let content = made.files.get(path).map_or(&[][..], |file| &file.content);
+                read_wiping(&mut &content[..], content.len() as u64)
+            }
+        }
+    }
+
+    /// The names in the directory at `path` that `wanted` says yes to, in order, at most `limit` and one.
+    pub(crate) fn names(
+        &self,
+        path: &[u8],
+        limit: usize,
+        wanted: impl Fn(&[u8]) -> bool,
+    ) -> Vec<Vec<u8>> {
+        let mut names: Vec<Vec<u8>> = match &self.source {
+            Source::Real => fs::read_dir(OsStr::from_bytes(path))
+                .into_iter()
+                .flatten()
+                .map_while(Result::ok)
+                .map(|entry| entry.file_name().into_vec())
+                .filter(|name| wanted(name))
+                .take(limit + 1)
+                .collect(),
+            Source::Made(made) => made
+                .files
+                .keys()
+                .filter_map(|file| file.strip_prefix(path)?.strip_prefix(b"/"))
+                .filter(|name| wanted(name))
+                .take(limit + 1)
+                .map(<[u8]>::to_vec)
+                .collect(),
+        };
+        names.sort_unstable();
+        names
     }
 
     fn with(mut self, add: impl FnOnce(&mut Made)) -> Self {
@@ -230,6 +339,17 @@ impl Surroundings {
         }
         self
     }
+}
+
+/// What the system says of a file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Facts {
+    /// A plain file, not a directory, pipe or device.
+    pub(crate) regular: bool,
+    /// Permission bits.
+    pub(crate) mode: u32,
+    /// The number of the user it belongs to.
+    pub(crate) owner: u32,
 }
 
 /// An open file.
@@ -265,6 +385,50 @@ impl File {
         }
         Ok(bytes)
     }
+}
+
+/// Everything up to the end, without leaving a copy in memory when the buffer has to grow.
+fn read_wiping(from: &mut impl Read, expected: u64) -> Result<Zeroizing<Vec<u8>>, Errno> {
+    let expected = usize::try_from(expected).map_err(|_| Errno::EFBIG)?;
+    if expected > MAX_FILE {
+        return Err(Errno::EFBIG);
+    }
+    let mut bytes = room_for(expected + 1)?;
+    let mut filled = 0;
+    loop {
+        if filled == bytes.len() {
+            if filled > MAX_FILE {
+                return Err(Errno::EFBIG);
+            }
+            let mut more = room_for(filled.saturating_mul(2).max(4096))?;
+            more.iter_mut()
+                .zip(bytes.iter())
+                .for_each(|(new, old)| *new = *old);
+            bytes = more;
+        }
+        match from.read(bytes.get_mut(filled..).unwrap_or_default()) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(errno(error)),
+        }
+    }
+    bytes.truncate(filled);
+    if filled > MAX_FILE {
+        return Err(Errno::EFBIG);
+    }
+    Ok(bytes)
+}
+
+fn room_for(size: usize) -> Result<Zeroizing<Vec<u8>>, Errno> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(size).map_err(|_| Errno::ENOMEM)?;
+    bytes.resize(size, 0);
+    Ok(Zeroizing::new(bytes))
+}
+
+fn errno(error: std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
 impl fmt::Debug for Made {
@@ -320,6 +484,53 @@ mod tests {
         assert!(real.open(b"/", true).unwrap().read().unwrap().is_empty());
         assert!(real.variable("PATH").is_some());
         assert!(!real.account().unwrap().name.is_empty());
+    }
+
+    #[test]
+    fn a_file_is_read_whole_or_not_at_all() {
+        let big = vec![b'x'; MAX_FILE];
+        let from = Surroundings::empty()
+            .with_file("/big", 0o600, &big)
+            .with_file("/bigger", 0o600, [&big[..], b"y"].concat())
+            .with_file("/closed", 0o200, "x")
+            .with_directory("/d");
+        assert_eq!(from.read(b"/big").unwrap().len(), MAX_FILE);
+        assert_eq!(from.read(b"/bigger").unwrap_err(), Errno::EFBIG);
+        assert_eq!(from.read(b"/closed").unwrap_err(), Errno::EACCES);
+        assert_eq!(from.read(b"/d").unwrap_err(), Errno::EISDIR);
+        assert_eq!(from.read(b"/none").unwrap_err(), Errno::ENOENT);
+        assert_eq!(from.read(b"/big/none").unwrap_err(), Errno::ENOTDIR);
+        let real = Surroundings::real();
+        assert_eq!(real.read(b"/").unwrap_err(), Errno::EISDIR);
+        assert_eq!(real.read(b"/dev/zero").unwrap_err(), Errno::EFBIG);
+        assert!(real.read(b"/dev/null").unwrap().is_empty());
+        assert_eq!(real.read(b"/no/such/thing").unwrap_err(), Errno::ENOENT);
+        assert_eq!(real.look(b"/").unwrap().owner, 0);
+    }
+
+    #[test]
+    fn what_is_longer_than_expected_is_read_too() {
+        let content: Vec<u8> = (0..100_000_u32).map(|n| n as u8).collect();
+        for expected in [0, 1, 4095, 99_999, 100_000, 200_000] {
+            let read = read_wiping(&mut &content[..], expected).unwrap();
+            assert_eq!(read[..], content[..], "{expected}");
+        }
+    }
+
+    #[test]
+    fn names_in_a_directory_are_bounded_and_in_order() {
+        let from = Surroundings::empty()
+            .with_file("/d/b", 0o600, "")
+            .with_file("/d/a", 0o600, "")
+            .with_file("/d/c", 0o600, "")
+            .with_file("/da", 0o600, "");
+        let all = from.names(b"/d", 10, |name| name != b"c");
+        assert_eq!(all, [b"a", b"b"]);
+        assert_eq!(from.names(b"/d", 1, |_| true).len(), 2);
+        assert!(from.names(b"/none", 1, |_| true).is_empty());
+        let real = Surroundings::real();
+        assert!(real.names(b"/", 100, |name| name == b"usr") == [b"usr"]);
+        assert!(real.names(b"/none", 1, |_| true).is_empty());
     }
 
     #[test]

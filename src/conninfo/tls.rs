@@ -1,6 +1,12 @@
 //! What TLS needs to know, read from options and files before connecting. Knows no handshake and no certificate's content.
 
+mod files;
+
+use zeroize::Zeroize;
+
 use super::plan::Secret;
+
+pub(super) use files::read;
 
 /// How the server of a connection proves itself, and how the client does. Everything is read when the connection is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +15,8 @@ pub struct Tls {
     pub verify: Verify,
     /// What a server's certificate is checked against.
     pub roots: Roots,
+    /// Whether certificates are checked for revocation: then a list of each issuer of the chain must be among `revocations`.
+    pub check_revocation: bool,
     /// `sslcrl` and the files of `sslcrldir`: certificate revocation lists, PEM or DER.
     pub revocations: Vec<File>,
     /// The client's certificate and key, if there is one and it may be sent.
@@ -34,7 +42,7 @@ pub struct Tls {
 pub enum Verify {
     /// Nothing: the connection is encrypted, with whoever it may be.
     Nothing,
-    /// That it was issued by one that is trusted (`verify-ca`, and `require` where there is a root certificate file).
+    /// That it was issued by one that is trusted (`verify-ca`, and weaker modes where there is a root certificate file).
     Issuer,
     /// That, and that it is the host's (`verify-full`).
     Host,
@@ -51,7 +59,7 @@ pub enum Roots {
     File(File),
 }
 
-/// A file as it was read.
+/// A file as it was read. It is wiped when dropped: the key may be in one file with the certificate.
 #[derive(Clone, PartialEq, Eq)]
 pub struct File {
     /// Where it was.
@@ -68,6 +76,12 @@ impl std::fmt::Debug for File {
             self.path.escape_ascii(),
             self.content.len()
         )
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        self.content.zeroize();
     }
 }
 
