@@ -18,6 +18,7 @@ fn tls() -> Tls {
     Tls {
         verify: Verify::Nothing,
         roots: Roots::None,
+        check_revocation: false,
         revocations: Vec::new(),
         identity: None,
         certificate_mode: CertificateMode::Allow,
