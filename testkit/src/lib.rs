@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod crowd;
 pub mod options;
 mod postmaster;
+pub mod process;
 pub mod proxy;
 pub mod script;
 pub mod servers;

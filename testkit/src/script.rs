@@ -171,6 +171,18 @@ impl Script {
         self.then(Step::Halt)
     }
 
+    /// What comes before the halt, and the halt: when told to go on, the server takes whatever comes.
+    pub fn until_halt(mut self) -> Self {
+        let halt = self
+            .steps
+            .iter()
+            .position(|step| matches!(step, Step::Halt));
+        if let Some(halt) = halt {
+            Arc::make_mut(&mut self.steps).truncate(halt + 1);
+        }
+        self
+    }
+
     /// Closes the connection.
     pub fn close(self) -> Self {
         self.then(Step::Close)

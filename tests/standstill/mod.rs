@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use pgpoll::conn::{Connection, Readiness};
 use pgpoll::engine::{Done, Item, Reply};
 use testkit::crowd::Crowd;
-use testkit::script::{Played, Scripted};
+use testkit::script::{Played, Script, Scripted};
 
-pub(crate) use points::{Point, Where, connecting, every};
+#[allow(unused_imports)]
+pub(crate) use points::{Act, Point, Where, connecting, every};
 
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 
@@ -22,13 +23,23 @@ pub(crate) const LONG: Duration = Duration::from_secs(20);
 pub(crate) struct Peer {
     server: Option<Scripted>,
     crowd: Option<Crowd>,
+    script: Script,
     name: String,
     conninfo: String,
 }
 
 impl Peer {
-    /// A peer that will stand still at this point.
+    /// A peer that will stand still at this point, and then go on.
     pub(crate) fn of(point: &Point) -> Peer {
+        Self::with(point, point.script())
+    }
+
+    /// The same, but all that it does when it goes on is to read what comes.
+    pub(crate) fn to_be_left(point: &Point) -> Peer {
+        Self::with(point, point.script().until_halt())
+    }
+
+    fn with(point: &Point, script: Script) -> Peer {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("held-{}.test", NUMBER.fetch_add(1, Ordering::Relaxed));
         let (mut server, mut crowd) = (None, None);
@@ -39,7 +50,9 @@ impl Peer {
                 "host=127.0.0.1 port={port} user=tester dbname=scripted password=secret sslmode=disable"
             )
         } else {
-            server.insert(Scripted::tcp(&[point.script()])).conninfo()
+            server
+                .insert(Scripted::tcp(std::slice::from_ref(&script)))
+                .conninfo()
         };
         let conninfo = match point.place {
             Where::Resolving => conninfo.replace("127.0.0.1", &name),
@@ -48,6 +61,7 @@ impl Peer {
         Peer {
             server,
             crowd,
+            script,
             name,
             conninfo: format!("{conninfo} {}", point.options),
         }
@@ -67,9 +81,12 @@ impl Peer {
     }
 
     /// Ends the standstill.
-    pub(crate) fn go_on(&mut self, point: &Point) {
+    pub(crate) fn go_on(&mut self) {
         if let Some(crowd) = self.crowd.take() {
-            self.server = Some(Scripted::over(crowd.disperse(), &[point.script()]));
+            self.server = Some(Scripted::over(
+                crowd.disperse(),
+                std::slice::from_ref(&self.script),
+            ));
         }
         names::open(&self.name);
         self.server.as_ref().unwrap().go_on();
@@ -77,9 +94,15 @@ impl Peer {
 
     /// What the server heard of the one connection, once that is closed.
     pub(crate) fn finish(mut self) -> Played {
-        names::open(&self.name);
         let played = self.server.take().unwrap().finish();
         played.into_iter().next().unwrap()
+    }
+}
+
+/// A resolver that nobody waits for any more answers, so that its thread ends.
+impl Drop for Peer {
+    fn drop(&mut self) {
+        names::open(&self.name);
     }
 }
 
@@ -97,7 +120,11 @@ pub(crate) struct Stand {
 impl Stand {
     /// Goes there.
     pub(crate) fn at(point: &'static Point, options: &str) -> Stand {
-        let peer = Peer::of(point);
+        Stand::over(Peer::of(point), point, options)
+    }
+
+    /// The same with a peer that is there already.
+    pub(crate) fn over(peer: Peer, point: &'static Point, options: &str) -> Stand {
         let begun = Instant::now();
         let conn = Connection::open(format!("{} {options}", peer.conninfo()));
         let mut stand = Stand {
@@ -139,7 +166,12 @@ impl Stand {
 
     /// The peer goes on, and everything ends well: the operation under way, another one, and the connection.
     pub(crate) fn end_well(mut self) -> Played {
-        self.peer.go_on(self.point);
+        self.peer.go_on();
+        self.finish_well()
+    }
+
+    /// The same when the peer goes on already.
+    pub(crate) fn finish_well(mut self) -> Played {
         self.wait_until_idle();
         let operation = self.conn.start_query("select 1").unwrap();
         let items = self.wait_until_idle();
