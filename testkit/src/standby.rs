@@ -48,7 +48,10 @@ impl Cluster {
     /// # Panics
     /// If that takes more than a minute.
     pub fn catch_up(&self, primary: &Cluster) {
-        let written = primary.psql("select pg_current_wal_insert_lsn()");
+        // Clusters do not wait for their log at a commit, and what is not flushed is not sent: a commit that waits flushes all.
+        let flush = "set synchronous_commit = on; select pg_logical_emit_message(true, '', '')";
+        primary.psql(flush);
+        let written = primary.psql("select pg_current_wal_flush_lsn()");
         let begun = Instant::now();
         let sql = format!("select pg_last_wal_replay_lsn() >= '{written}'");
         while self.psql(&sql) != "t" {
