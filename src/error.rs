@@ -28,6 +28,7 @@ pub struct Error {
     server: Option<Box<ServerError>>,
     errno: i32,
     retry: bool,
+    timeout: bool,
 }
 
 impl Error {
@@ -40,6 +41,7 @@ impl Error {
             server: Some(Box::new(error)),
             errno: 0,
             retry,
+            timeout: false,
         }
     }
 
@@ -51,6 +53,15 @@ impl Error {
             server: None,
             errno: 0,
             retry: false,
+            timeout: false,
+        }
+    }
+
+    /// An operation was given up at its deadline.
+    pub(crate) fn timeout(message: String) -> Self {
+        Self {
+            timeout: true,
+            ..Self::transport(message)
         }
     }
 
@@ -106,13 +117,20 @@ impl Error {
         self.server.as_deref()
     }
 
-    /// The SQLSTATE, five characters: the server's, or the class 08 code that fits; `None` for misuse.
+    /// The SQLSTATE, five characters: the server's, or the class 08 code that fits; 57014 (query canceled) of an operation
+    /// that was given up at its deadline; `None` for misuse.
     pub fn sqlstate(&self) -> Option<&[u8]> {
         match self.family {
             Family::Server => self.server.as_deref().and_then(ServerError::sqlstate),
+            Family::Transport if self.timeout => Some(b"57014"),
             Family::Transport => Some(b"08006"),
             Family::Misuse => None,
         }
+    }
+
+    /// Whether an operation was given up at its deadline. The connection may be as good as before: the operation's done tells.
+    pub fn is_timeout(&self) -> bool {
+        self.timeout
     }
 
     /// The `errno` of the system call that failed, or 0.

@@ -31,10 +31,15 @@ pub const CONN_ITEM_DONE: i32 = 8;
 
 /// The operation did what was asked.
 pub const CONN_OUTCOME_OK: i32 = 1;
-/// It failed, and an error item came before; or it had been sent when the connection was lost (CONN_VERDICT_LOST).
+/// It failed, and an error item came before, unless it had been abandoned; or it had been sent when the connection was lost
+/// (CONN_VERDICT_LOST).
 pub const CONN_OUTCOME_FAILED: i32 = 2;
-/// It was not tried: one before it in its group failed, or nothing of it had been sent when the connection was lost.
+/// It was not tried: one before it in its group failed, or nothing of it had been sent when the connection was lost, when
+/// its deadline passed, or when it was abandoned.
 pub const CONN_OUTCOME_SKIPPED: i32 = 3;
+/// The server has done it, after its deadline had passed or after it had been abandoned: it has taken effect, and what it
+/// gave was discarded.
+pub const CONN_OUTCOME_DISCARDED: i32 = 4;
 
 /// Not known: the connection has not been up yet.
 pub const CONN_TRANSACTION_UNKNOWN: i32 = 0;
@@ -213,6 +218,7 @@ fn numbers(done: Done) -> (i32, i32, i32) {
         Outcome::Ok => CONN_OUTCOME_OK,
         Outcome::Failed => CONN_OUTCOME_FAILED,
         Outcome::Skipped => CONN_OUTCOME_SKIPPED,
+        Outcome::Discarded => CONN_OUTCOME_DISCARDED,
     };
     let verdict = match done.verdict {
         Verdict::Clean => CONN_VERDICT_CLEAN,

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use super::state::State;
+use super::unwanted::Standing;
 use crate::error::Error;
 use crate::rows::{Columns, Limits};
 use crate::wire::{self, Parameters};
@@ -120,6 +121,8 @@ impl Steps {
     pub(super) const SYNC: Self = Self(128);
     /// The portal has a row limit: it may be suspended and continued.
     pub(super) const LIMITED: Self = Self(256);
+    /// The server is told goodbye, and closes the connection.
+    pub(super) const SHUTDOWN: Self = Self(512);
 
     #[inline]
     pub(super) fn has(self, step: Self) -> bool {
@@ -136,6 +139,7 @@ impl Steps {
             _ if self.has(Self::DESCRIBE_STATEMENT) => "describe statement",
             _ if self.has(Self::DESCRIBE_PORTAL) => "describe portal",
             _ if self.has(Self::CLOSE) => "close",
+            _ if self.has(Self::SHUTDOWN) => "shutdown",
             _ => "sync",
         }
     }
@@ -167,12 +171,18 @@ pub(super) struct Expect {
     pub columns: Option<Arc<Columns>>,
     /// The statement that is prepared, described or closed.
     pub statement: Option<Box<[u8]>>,
-    /// An error item was given already.
-    pub failed: bool,
+    /// Whether its items are given.
+    pub standing: Standing,
+    /// The operation before it, if any, has ended its own group.
+    pub begins_group: bool,
+    /// It was never sent, and never will be.
+    pub withdrawn: bool,
     /// How many bytes are sent before its first one.
     pub from: u64,
     /// When it was started.
     pub since: u64,
+    /// When it is given up; counted from its start as long as `since` is not known. [`u64::MAX`]: never.
+    pub deadline: u64,
 }
 
 impl Expect {
@@ -213,9 +223,12 @@ impl State {
             format: None,
             columns: None,
             statement: None,
-            failed: false,
-            from: self.output.total + self.output.pending().len() as u64,
+            standing: Standing::Wanted,
+            begins_group: !self.group_open,
+            withdrawn: false,
+            from: self.output.end(),
             since: 0,
+            deadline: self.timeout,
         };
         // The values come from the caller's own code: a panic in it must not leave half of a message behind.
         let encoded = catch_unwind(AssertUnwindSafe(|| self.encode(command, &mut expect)));
@@ -249,7 +262,11 @@ impl State {
         self.unstamped = false;
         for index in (0..self.queue.len()).rev() {
             match self.queue.get_mut(index) {
-                Some(new) if new.since == 0 => new.since = self.now,
+                Some(new) if new.since == 0 => {
+                    new.since = self.now;
+                    new.deadline = self.now.saturating_add(new.deadline);
+                    self.alarm = self.alarm.min(new.deadline);
+                }
                 _ => return,
             }
         }
@@ -258,9 +275,14 @@ impl State {
         self.awaiting.since = self.now;
     }
 
-    fn check_may_start(&self, command: &Command<'_>) -> Result<(), Error> {
+    pub(super) fn check_may_start(&self, command: &Command<'_>) -> Result<(), Error> {
         if let Some(over) = &self.over {
             return Err(is_over(over));
+        }
+        if self.closing {
+            return Err(Error::misuse(
+                "the connection is being shut down: open another one",
+            ));
         }
         if !self.facts.is_ready() {
             return Err(Error::misuse(
@@ -367,7 +389,7 @@ impl State {
             return Err(is_over(over));
         }
         // Behind what was started since, a sync above all, there is no such portal any more.
-        if !self.portal_suspended || self.queue.len() > 1 {
+        if !self.portal_suspended || self.queue.len() > 1 || self.has_failed() {
             return Err(Error::misuse(
                 "no suspended portal is waiting to be continued: take its suspended item first",
             ));
@@ -381,6 +403,7 @@ impl State {
             return Err(Error::misuse(error.to_string()));
         }
         self.trace_frontend(before);
+        self.send_with_last();
         self.portal_suspended = false;
         Ok(())
     }
@@ -393,6 +416,7 @@ impl State {
             return Err(Error::misuse(error.to_string()));
         }
         self.trace_frontend(before);
+        self.send_with_last();
         self.group_flushed = true;
         Ok(())
     }

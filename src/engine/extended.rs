@@ -209,7 +209,7 @@ pub(super) fn empty(state: &mut State) -> Result<(), Stop> {
 pub(super) fn begin(state: &mut State) -> Result<(), Stop> {
     let columns = read_columns(state)?;
     // Of an operation that has failed nothing more is given.
-    if !state.queue.front().is_some_and(|head| head.failed) {
+    if !state.has_failed() {
         state.gather.begin(columns, None);
     }
     Ok(())
@@ -222,7 +222,7 @@ pub(super) fn complete(state: &mut State) -> Result<(), Stop> {
     state.gather.abandon();
     state.consume()?;
     state.statements.heed(tag.as_bytes());
-    if !state.queue.front().is_some_and(|head| head.failed) {
+    if !state.has_failed() {
         state.push(Reply::Complete(tag));
     }
     Ok(())
@@ -294,23 +294,22 @@ impl State {
     fn fail_copy_in(&mut self, why: &str) -> Result<(), Stop> {
         let head = self.queue.front().map(|head| head.steps);
         let steps = head.unwrap_or_default();
-        if !steps.has(Steps::SYNC) || self.queue.len() > 1 {
+        if !steps.has(Steps::SYNC) || self.is_sent_behind() {
             return Err(Stop::broken(Error::misuse(
                 "the statement is a COPY FROM STDIN with other operations queued behind it: the server takes their \
                  messages for its data",
             )));
         }
-        let before = self.output.buffer().len();
+        let mut answer = Vec::new();
         wire::CopyFail {
             reason: why.as_bytes(),
         }
-        .encode(self.output.buffer())?;
+        .encode(&mut answer)?;
         // In the extended protocol the server skips up to a Sync that it reads after the failure.
         if !steps.has(Steps::QUERY) {
-            wire::encode_sync(self.output.buffer())?;
+            wire::encode_sync(&mut answer)?;
         }
-        self.trace_frontend(before);
-        Ok(())
+        self.send_behind(0, &answer)
     }
 
     /// Goes past a reply that has no content.

@@ -40,6 +40,10 @@ impl State {
             text(&mut line, "at", &at);
             fraction(&mut line, "awaiting_ms", milliseconds(self.awaiting.since));
         }
+        if let Some(rescue) = &self.rescue {
+            text(&mut line, "rescue", rescue.what);
+            fraction(&mut line, "rescue_ms", milliseconds(rescue.since));
+        }
         if let Some(deadline) = self.deadline {
             fraction(
                 &mut line,
@@ -56,7 +60,7 @@ impl State {
         number(
             &mut line,
             "bytes_to_send",
-            self.output.pending().len() as u64,
+            self.output.end() - self.output.total,
         );
         let transaction = match self.facts.transaction {
             None => "unknown",

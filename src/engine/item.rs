@@ -73,11 +73,15 @@ pub struct Done {
 pub enum Outcome {
     /// It did.
     Ok,
-    /// It failed, and an error item came before; or it had been sent when the connection was lost ([`Verdict::Lost`]).
+    /// It failed, and an error item came before, unless it had been abandoned; or it had been sent when the connection was
+    /// lost ([`Verdict::Lost`]).
     Failed,
     /// It was not tried: an operation before it in its group failed, or nothing of it had been sent when the connection was
-    /// lost.
+    /// lost, when its deadline passed, or when it was abandoned.
     Skipped,
+    /// The server has done it, after its deadline had passed or after it had been abandoned: it has taken effect, and what
+    /// it gave was discarded.
+    Discarded,
 }
 
 /// What the connection is good for after an operation.

@@ -18,12 +18,15 @@ mod mail;
 mod output;
 mod query;
 mod random;
+mod rescue;
 mod serve;
+mod shutdown;
 mod startup;
 mod state;
 mod statements;
 mod target;
 mod trace;
+mod unwanted;
 mod wait;
 
 use std::future::Future;
@@ -41,6 +44,7 @@ pub use state::Room;
 pub use trace::Trace;
 pub use wait::Awaiting;
 
+use self::rescue::Rescue;
 use self::state::State;
 use crate::conninfo::Plan;
 use crate::error::Error;
@@ -69,6 +73,8 @@ pub struct Engine {
     state: Option<Box<State>>,
     /// `None` once it has ended.
     task: Option<Task>,
+    /// Gets rid of unwanted operations; there only while the head of the queue is one.
+    rescue: Option<Box<Rescue>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -83,6 +89,7 @@ impl Engine {
         Self {
             state: Some(Box::new(State::new(room))),
             task: Some(Box::pin(live(plan, random))),
+            rescue: None,
         }
     }
 
@@ -91,6 +98,7 @@ impl Engine {
         let mut engine = Self {
             state: Some(Box::new(State::new(room))),
             task: None,
+            rescue: None,
         };
         engine.end(error);
         engine
@@ -223,10 +231,7 @@ impl Engine {
     /// work through in this call.
     #[inline(always)]
     pub fn advance(&mut self, now: u64, budget: usize) -> Need {
-        let Some(task) = &mut self.task else {
-            return Need::default();
-        };
-        let Some(mut state) = self.state.take() else {
+        let Some(state) = &mut self.state else {
             return Need::default();
         };
         state.now = now;
@@ -237,6 +242,24 @@ impl Engine {
         state.runnable = false;
         state.breathing = false;
         state.starved = false;
+        if !self.run() {
+            return Need::default();
+        }
+        if self.is_due(now) {
+            return self.tend();
+        }
+        self.need()
+    }
+
+    /// Polls the coroutine once; false when it has ended.
+    #[inline(always)]
+    fn run(&mut self) -> bool {
+        let Some(task) = &mut self.task else {
+            return false;
+        };
+        let Some(state) = self.state.take() else {
+            return false;
+        };
         let poll = || {
             catch_unwind(AssertUnwindSafe(|| {
                 task.as_mut().poll(&mut Context::from_waker(Waker::noop()))
@@ -245,16 +268,16 @@ impl Engine {
         let (state, polled) = wait::lend(state, poll);
         self.state = state;
         match polled {
-            Ok(Poll::Pending) => self.need(),
+            Ok(Poll::Pending) => true,
             Ok(Poll::Ready(error)) => {
                 self.end(*error);
-                Need::default()
+                false
             }
             Err(_) => {
                 self.end(Error::transport(
                     "internal error: the protocol coroutine panicked; the connection is closed",
                 ));
-                Need::default()
+                false
             }
         }
     }
@@ -275,6 +298,7 @@ impl Engine {
             || state.facts.phase != Phase::Ready
             || state.portal_open
             || (state.aborted && !state.queue.is_empty())
+            || now >= state.alarm
             || state.deadline.is_some_and(|deadline| now >= deadline)
     }
 
@@ -297,7 +321,12 @@ impl Engine {
     /// When the engine has to be advanced at the latest: monotonic nanoseconds.
     #[inline]
     pub fn deadline(&self) -> Option<u64> {
-        self.state().deadline
+        let state = self.state();
+        match state.deadline {
+            None if state.alarm == u64::MAX => None,
+            None => Some(state.alarm),
+            Some(deadline) => Some(deadline.min(state.alarm)),
+        }
     }
 
     /// Starts an operation: encodes it and queues what to expect. On an error nothing has changed.
@@ -317,13 +346,7 @@ impl Engine {
         if !state.facts.is_ready() || state.over.is_some() || state.lost.is_some() {
             return;
         }
-        let before = state.output.buffer().len();
-        if (crate::wire::Terminate {})
-            .encode(state.output.buffer())
-            .is_ok()
-        {
-            state.trace_frontend(before);
-        }
+        state.say_goodbye();
     }
 
     /// Two things that callers of libpq rely on: a simple query may follow an open group, which it then ends, as the server
@@ -470,6 +493,7 @@ impl Engine {
     /// Ends the connection: every queued operation gets its done, the head with the reason.
     pub fn end(&mut self, error: Error) {
         self.task = None;
+        self.rescue = None;
         if let Some(state) = &mut self.state {
             state.end(error);
         }

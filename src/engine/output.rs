@@ -1,5 +1,6 @@
 //! Bytes on their way to the server. Knows no messages.
 
+use std::collections::TryReserveError;
 use std::mem;
 
 use zeroize::Zeroize;
@@ -7,7 +8,7 @@ use zeroize::Zeroize;
 use crate::rows::{give_empty, take_empty};
 
 /// Queued output.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Output {
     bytes: Vec<u8>,
     sent: usize,
@@ -15,6 +16,23 @@ pub(super) struct Output {
     secret: bool,
     /// All bytes ever sent.
     pub total: u64,
+    /// What comes after so many bytes is not to be sent yet; [`u64::MAX`]: everything may go.
+    pub hold: u64,
+    /// So many bytes cannot be called back any more, though they may not be sent yet.
+    committed: u64,
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self {
+            bytes: Vec::new(),
+            sent: 0,
+            secret: false,
+            total: 0,
+            hold: u64::MAX,
+            committed: 0,
+        }
+    }
 }
 
 impl Output {
@@ -35,13 +53,75 @@ impl Output {
     /// What is to be sent.
     #[inline]
     pub(super) fn pending(&self) -> &[u8] {
-        &self.bytes[self.sent..]
+        &self.bytes[self.sent..self.released()]
     }
 
-    /// Whether nothing is to be sent.
+    /// Whether nothing is to be sent now.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.sent == self.bytes.len()
+        self.sent == self.released()
+    }
+
+    /// Where what may be sent ends.
+    #[inline]
+    fn released(&self) -> usize {
+        if self.hold == u64::MAX {
+            self.bytes.len()
+        } else {
+            self.index(self.hold)
+        }
+    }
+
+    /// How many bytes there will have been when everything queued is sent.
+    #[inline]
+    pub(super) fn end(&self) -> u64 {
+        self.total + (self.bytes.len() - self.sent) as u64
+    }
+
+    /// How many bytes have left, or will whatever comes.
+    pub(super) fn unstoppable(&self) -> u64 {
+        self.total.max(self.committed)
+    }
+
+    /// Says that `count` bytes that are to be sent cannot be called back.
+    pub(super) fn commit(&mut self, count: usize) {
+        let count = count.min(self.pending().len());
+        self.committed = self.total + count as u64;
+    }
+
+    /// Where a byte lies, of which so many bytes are before it since the beginning.
+    #[cold]
+    fn index(&self, at: u64) -> usize {
+        let ahead = usize::try_from(at.saturating_sub(self.total)).unwrap_or(usize::MAX);
+        self.sent.saturating_add(ahead).min(self.bytes.len())
+    }
+
+    /// Puts `bytes` before what is the byte number `at` now.
+    pub(super) fn insert(&mut self, at: u64, bytes: &[u8]) -> Result<(), TryReserveError> {
+        let place = self.index(at);
+        self.bytes.try_reserve(bytes.len())?;
+        self.bytes.splice(place..place, bytes.iter().copied());
+        if self.hold != u64::MAX && self.hold >= at {
+            self.hold += bytes.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Takes out what was not sent and need not be, from the byte number `from` up to the byte number `to`.
+    pub(super) fn cut(&mut self, from: u64, to: u64) {
+        let (start, end) = (self.index(from), self.index(to));
+        if let Some(cut) = self.bytes.get_mut(start..end)
+            && self.secret
+        {
+            cut.zeroize();
+        }
+        self.bytes.drain(start..end);
+        if self.hold != u64::MAX {
+            self.hold -= self.hold.clamp(from, to) - from;
+        }
+        if self.sent == self.bytes.len() {
+            self.clear();
+        }
     }
 
     /// Says that `count` bytes of it were sent.

@@ -5,8 +5,9 @@ use std::ops::ControlFlow::{Break, Continue};
 use super::command::Steps;
 use super::item::{Done, Item, Outcome, Reply, Verdict};
 use super::state::State;
+use super::unwanted::Standing;
 use super::wait::{Next, Stop, command, replies, with};
-use super::{extended, query};
+use super::{extended, query, shutdown};
 use crate::error::{Error, ServerError};
 use crate::wire::{self, ErrorResponse, ReadyForQuery, TransactionStatus};
 
@@ -55,6 +56,8 @@ async fn operation(steps: Steps) -> Result<(), Stop> {
         Ok(())
     } else if steps.has(Steps::QUERY) {
         query::simple().await
+    } else if steps.has(Steps::SHUTDOWN) {
+        return Err(shutdown::shut_down().await);
     } else {
         extended::extended(steps).await
     };
@@ -133,7 +136,7 @@ pub(super) fn failed<T>(state: &mut State) -> Result<T, Halt> {
 
 impl State {
     /// The last item of the operation at the head of the queue.
-    fn done(&mut self, outcome: Outcome, verdict: Verdict) {
+    pub(super) fn done(&mut self, outcome: Outcome, verdict: Verdict) {
         let transaction = self.transaction();
         let Some(head) = self.queue.pop_front() else {
             return;
@@ -141,15 +144,19 @@ impl State {
         if let Some(name) = head.changes() {
             self.statements.changed(name);
         }
-        let outcome = match outcome {
-            Outcome::Ok if head.failed => Outcome::Failed,
-            outcome => outcome,
+        let outcome = match head.standing {
+            Standing::Wanted => outcome,
+            _ => head.outcome(outcome),
         };
         // After a FATAL error the end of the connection is on its way.
         let verdict = match self.fatal {
             Some(_) => Verdict::Lost,
+            None if head.withdrawn && transaction == TransactionStatus::Idle => Verdict::Clean,
             None => verdict,
         };
+        if self.queue.is_empty() {
+            self.alarm = u64::MAX;
+        }
         self.items.push_back(Item {
             operation: head.operation,
             reply: Reply::Done(Done {

@@ -10,8 +10,10 @@ use super::input::Input;
 use super::item::{Done, Item, Outcome, Reply, Verdict};
 use super::mail::Mail;
 use super::output::Output;
+use super::rescue::{CANCEL_TIMEOUT, Rescuing};
 use super::statements::Statements;
 use super::trace::Trace;
+use super::unwanted::Standing;
 use super::wait::{Awaiting, Stop};
 use crate::error::{Error, ServerError};
 use crate::link::{Answer, Ask, AskId, LinkError};
@@ -80,7 +82,20 @@ pub(super) struct State {
     /// Why the connection is over.
     pub over: Option<Error>,
     pub now: u64,
+    /// Of the step of connecting that is under way.
     pub deadline: Option<u64>,
+    /// How long an operation started from now on may take.
+    pub timeout: u64,
+    /// How long the server has for a request to cancel and what it stops.
+    pub cancel_timeout: u64,
+    /// The earliest deadline of a queued operation, and when its rescue goes on; [`u64::MAX`] without.
+    pub alarm: u64,
+    /// When the rescue goes on.
+    pub wake: u64,
+    /// What is being done about an unwanted operation.
+    pub rescue: Option<Rescuing>,
+    /// The last operation started ends the connection.
+    pub closing: bool,
     /// Work left in this call: bytes of messages.
     pub budget: usize,
     pub runnable: bool,
@@ -127,6 +142,12 @@ impl State {
             over: None,
             now: 0,
             deadline: None,
+            timeout: u64::MAX,
+            cancel_timeout: CANCEL_TIMEOUT,
+            alarm: u64::MAX,
+            wake: u64::MAX,
+            rescue: None,
+            closing: false,
             budget: 0,
             runnable: false,
             breathing: false,
@@ -156,24 +177,31 @@ impl State {
         let mut told = false;
         while let Some(head) = self.queue.front() {
             let unsent = head.from >= sent;
-            if !told && !head.failed {
+            // Nobody wants the reason from one that was given up before.
+            let unwanted = head.is_unwanted();
+            let withdrawn = head.withdrawn;
+            if !told && head.standing == Standing::Wanted {
                 let error = error.clone();
                 let retry = unsent || error.is_safe_to_retry();
                 self.push(Reply::Error(Box::new(error.with_retry(retry))));
             }
             // The first one has the reason; of the others, what was sent may have taken effect.
-            let outcome = match unsent && told {
+            let outcome = match withdrawn || (unsent && (told || unwanted)) {
                 true => Outcome::Skipped,
                 false => Outcome::Failed,
             };
-            told = true;
+            told |= !unwanted;
             let transaction = self.transaction();
-            self.push(Reply::Done(Done {
-                outcome,
-                transaction,
-                verdict: Verdict::Lost,
-            }));
-            self.queue.pop_front();
+            if let Some(head) = self.queue.pop_front() {
+                self.items.push_back(Item {
+                    operation: head.operation,
+                    reply: Reply::Done(Done {
+                        outcome,
+                        transaction,
+                        verdict: Verdict::Lost,
+                    }),
+                });
+            }
         }
         self.output.clear();
         self.input.clear();
@@ -182,6 +210,8 @@ impl State {
         self.portal_open = false;
         self.portal_suspended = false;
         self.deadline = None;
+        self.alarm = u64::MAX;
+        self.rescue = None;
         self.runnable = false;
         self.linked = false;
         self.last_ask += 1;
@@ -192,9 +222,15 @@ impl State {
     /// Whether another item may be finished.
     #[inline]
     pub(super) fn has_room(&self) -> bool {
-        self.items.len() < self.room.items
-            && self.item_bytes < self.room.bytes
+        ((self.items.len() < self.room.items && self.item_bytes < self.room.bytes)
+            || self.discards())
             && self.mail.has_room()
+    }
+
+    /// Whether nothing but a done comes of the operation at the head of the queue.
+    #[cold]
+    fn discards(&self) -> bool {
+        self.queue.front().is_some_and(Expect::is_unwanted)
     }
 
     /// The tag of the next message that is the coroutine's business, once it is whole; 0 before. What the server sends
@@ -311,8 +347,13 @@ impl State {
         self.spend(len)
     }
 
+    /// Gives an item of the operation at the head of the queue. Of one that has failed nothing more is given.
     pub(super) fn push(&mut self, reply: Reply) {
-        let operation = self.queue.front().map_or(0, |head| head.operation);
+        let operation = match self.queue.front() {
+            Some(head) if head.standing == Standing::Wanted => head.operation,
+            Some(_) => return,
+            None => 0,
+        };
         self.item_bytes += reply.memory();
         self.items.push_back(Item { operation, reply });
     }
@@ -320,13 +361,24 @@ impl State {
     /// Says that the operation at the head has failed. The first error is the reason: no second one is given.
     pub(super) fn fail(&mut self, error: Error) {
         self.gather.abandon();
-        if self.queue.front().is_some_and(|head| head.failed) {
+        if self.has_failed() {
+            if let Some(head) = self.queue.front_mut().filter(|head| head.is_unwanted()) {
+                head.standing = Standing::Refused;
+            }
             return;
         }
         self.push(Reply::Error(Box::new(error)));
         if let Some(head) = self.queue.front_mut() {
-            head.failed = true;
+            head.standing = Standing::Failed;
         }
+    }
+
+    /// Whether the operation at the head of the queue gives nothing but its done any more.
+    #[inline]
+    pub(super) fn has_failed(&self) -> bool {
+        self.queue
+            .front()
+            .is_some_and(|head| head.standing != Standing::Wanted)
     }
 
     pub(super) fn take(&mut self) -> Option<Item> {
@@ -338,7 +390,7 @@ impl State {
     /// Indexes the DataRows at the head of the input, as many as are there; cuts batches as the head's limits say.
     pub(super) fn rows(&mut self) -> Result<(), Stop> {
         let (limits, failed) = match self.queue.front() {
-            Some(head) => (head.limits, head.failed),
+            Some(head) => (head.limits, head.standing != Standing::Wanted),
             None => (Limits::NONE, true),
         };
         if !failed && !self.gather.is_open() {
@@ -439,7 +491,7 @@ impl State {
         }
         self.input.skip_message();
         self.gather.abandon();
-        if !self.queue.front().is_some_and(|head| head.failed) {
+        if !self.has_failed() {
             self.fail(Error::out_of_memory("a row of the result"));
         }
         true

@@ -1,7 +1,7 @@
 //! The only places where the engine waits. Each wait says what for; nothing else returns Pending.
 
 use std::cell::RefCell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::mem::ManuallyDrop;
 use std::ops::ControlFlow;
 use std::panic::Location;
@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::command::Steps;
+use super::rescue::Rescuing;
 use super::state::State;
 use crate::error::Error;
 use crate::link::{Answer, LinkError};
@@ -247,7 +248,7 @@ pub(super) fn portal() -> impl Future<Output = Result<Portal, Stop>> + Send {
             if !state.portal_suspended {
                 return Ok(Some(Portal::Continued));
             }
-            if state.queue.len() > 1 {
+            if state.queue.len() > 1 || state.has_failed() {
                 return Ok(Some(Portal::Ended));
             }
             if !state.has_room() {
@@ -276,6 +277,28 @@ pub(super) fn byte(what: &'static str) -> impl Future<Output = Result<u8, Stop>>
         minds_loss: true,
         waited: false,
     }
+}
+
+/// Something that the rescue of an unwanted operation waits for. It is asked again at each advance; `ready` names the
+/// time at which there must be one ([`State::wake_at`]).
+pub(super) fn rescued<T>(
+    what: &'static str,
+    mut ready: impl FnMut(&mut State) -> Option<T> + Send + Unpin,
+) -> impl Future<Output = T> + Send {
+    let mut waited = false;
+    poll_fn(move |_| {
+        with(|state| {
+            if let Some(value) = ready(state) {
+                return Poll::Ready(value);
+            }
+            if !waited {
+                waited = true;
+                let since = state.now;
+                state.rescue = Some(Rescuing { what, since });
+            }
+            Poll::Pending
+        })
+    })
 }
 
 /// What the net says to the last ask.

@@ -63,6 +63,16 @@ impl Trace {
         self.lines.extend_from_slice(&[b'\t', b' ', answer, b'\n']);
     }
 
+    fn messages(&mut self, mut rest: &[u8], response: &str) {
+        while let Ok(Some(head)) = frame::frontend_header(rest) {
+            let Some(body) = rest.get(5..5 + head.len) else {
+                return;
+            };
+            self.frontend(head.tag, body, response);
+            rest = &rest[5 + head.len..];
+        }
+    }
+
     fn begin(&mut self) {
         if self.wants_time() {
             self.lines.extend_from_slice(&self.time);
@@ -89,13 +99,14 @@ impl State {
     #[cold]
     fn trace_messages(&mut self, before: usize, response: &str) {
         let Some(trace) = &mut self.trace else { return };
-        let mut rest = self.output.buffer().get(before..).unwrap_or_default();
-        while let Ok(Some(head)) = frame::frontend_header(rest) {
-            let Some(body) = rest.get(5..5 + head.len) else {
-                return;
-            };
-            trace.frontend(head.tag, body, response);
-            rest = &rest[5 + head.len..];
+        let messages = self.output.buffer().get(before..).unwrap_or_default();
+        trace.messages(messages, response);
+    }
+
+    /// Traces messages that are put between others.
+    pub(super) fn trace_bytes(&mut self, messages: &[u8]) {
+        if let Some(trace) = &mut self.trace {
+            trace.messages(messages, "UnknownAuthenticationResponse");
         }
     }
 
