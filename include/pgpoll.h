@@ -108,11 +108,17 @@
 // The operation did what was asked.
 #define CONN_OUTCOME_OK 1
 
-// It failed, and an error item came before; or it had been sent when the connection was lost (CONN_VERDICT_LOST).
+// It failed, and an error item came before, unless it had been abandoned; or it had been sent when the connection was lost
+// (CONN_VERDICT_LOST).
 #define CONN_OUTCOME_FAILED 2
 
-// It was not tried: one before it in its group failed, or nothing of it had been sent when the connection was lost.
+// It was not tried: one before it in its group failed, or nothing of it had been sent when the connection was lost, when
+// its deadline passed, or when it was abandoned.
 #define CONN_OUTCOME_SKIPPED 3
+
+// The server has done it, after its deadline had passed or after it had been abandoned: it has taken effect, and what it
+// gave was discarded.
+#define CONN_OUTCOME_DISCARDED 4
 
 // Not known: the connection has not been up yet.
 #define CONN_TRANSACTION_UNKNOWN 0
