@@ -148,6 +148,8 @@ impl Error {
 impl From<LinkError> for Error {
     fn from(error: LinkError) -> Self {
         let message = match error.kind {
+            // TLS tells a connection that was closed from one that was cut.
+            LinkErrorKind::Closed if error.text.starts_with("SSL ") => Cow::Owned(error.text),
             LinkErrorKind::Closed => Cow::Borrowed(CLOSED),
             // The server is gone before it has read everything that was sent: the same to the caller.
             LinkErrorKind::Receive | LinkErrorKind::Send if is_reset(error.errno) => {

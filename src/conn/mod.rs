@@ -168,6 +168,9 @@ impl Connection {
             if need.answer || self.engine.asks() {
                 news |= self.converse();
             }
+            if self.net.has_unsent() && !need.write {
+                self.net.send_unsent();
+            }
             // What went out whole is answered, and the answer makes the socket readable: if nothing had arrived before, a
             // look now would be in vain.
             let asked = need.write && !self.write_blocked && self.flush();
@@ -197,8 +200,9 @@ impl Connection {
         };
         self.engine.release();
         self.quiet = drained || self.all_received;
-        need.runnable |= need.read && left == 0 && !drained;
+        need.runnable |= need.read && (left == 0 && !drained || self.net.has_input());
         need.write &= self.engine.has_output();
+        need.write |= self.net.has_unsent();
         let ready = self.readiness(need);
         if ready.is_stalled() && self.engine.deadline().is_none() {
             return self.stalled();
@@ -266,7 +270,7 @@ impl Connection {
         match self.net.receive_behind(room.chunk, most) {
             Received::Bytes(count) => {
                 self.engine.received(count);
-                self.all_received = count < most;
+                self.all_received = count < most && !self.net.has_more();
                 Some(count)
             }
             Received::Wait => {
@@ -289,16 +293,17 @@ impl Connection {
     /// Receives what has arrived, without parsing it and even while finished items wait to be taken: how many bytes came.
     /// That the transport is gone is seen in [`Engine::loss`].
     pub fn consume_input(&mut self) -> usize {
-        let mut left = BUDGET;
+        let mut count = 0;
         self.heard = true;
-        while left > 0 && self.engine.is_linked() {
-            match self.receive(left) {
+        // What is in memory already no descriptor will show: that goes beyond the budget.
+        while (count < BUDGET || self.net.has_input()) && self.engine.is_linked() {
+            match self.receive(usize::MAX) {
                 Some(0) | None => break,
-                Some(count) => left -= count.min(left),
+                Some(received) => count += received,
             }
         }
         self.engine.release();
-        BUDGET - left
+        count
     }
 
     /// Runs the protocol on what has been received, without I/O.

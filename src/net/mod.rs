@@ -14,21 +14,26 @@ pub mod clock;
 mod dial;
 pub mod fork;
 mod helper;
+mod pump;
+mod raw;
 mod resolve;
 #[allow(unsafe_code)]
 mod sys;
-#[allow(dead_code, reason = "nothing secures a transport yet")]
 mod tls;
 mod wait;
 mod work;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 pub use wait::{entropy, wait};
 
-use crate::link::{Answer, Ask, AskId, LinkError, LinkErrorKind};
-use crate::net::sys::Errno;
+use crate::conninfo::Tls;
+use crate::link::{Addr, Answer, Ask, AskId, LinkError, LinkErrorKind, Peer};
+use crate::net::pump::Pump;
+use crate::net::raw::Raw;
+use crate::net::tls::{Filter, Room};
 use crate::net::work::Work;
 
 /// The transport of one connection.
@@ -37,8 +42,12 @@ use crate::net::work::Work;
 /// no SIGPIPE. After a fork the child may only drop it: nothing else reaches the socket that the parent goes on using.
 #[derive(Debug)]
 pub struct Net {
-    socket: Option<OwnedFd>,
+    raw: Option<Raw>,
+    /// Above it, once it was asked for.
+    tls: Option<Box<Filter>>,
     work: Option<Box<Work>>,
+    /// The transport is the caller's, and nobody has asked for it yet.
+    given: bool,
     retired: Vec<OwnedFd>,
     generation: u64,
     forks: u64,
@@ -99,8 +108,10 @@ impl Net {
     pub fn new() -> Net {
         fork::watch();
         Net {
-            socket: None,
+            raw: None,
+            tls: None,
             work: None,
+            given: false,
             retired: Vec::new(),
             generation: 0,
             forks: fork::generation(),
@@ -124,12 +135,21 @@ impl Net {
         }
         sys::prepare(&fd).map_err(io::Error::from_raw_os_error)?;
         let mut net = Net::new();
-        net.socket = Some(fd);
+        net.raw = Some(Raw::Socket(fd));
+        net.given = true;
         net.generation = 1;
         Ok(net)
     }
 
-    /// Begins what is asked. What went before is over: an earlier ask with its answer, and the socket.
+    /// A net over memory: what arrives is fed, what is sent is taken. It has no descriptor.
+    pub fn pumped() -> Net {
+        let mut net = Net::new();
+        net.raw = Some(Raw::Pump(Box::default()));
+        net.given = true;
+        net
+    }
+
+    /// Begins what is asked. What went before is over: an earlier ask with its answer, and the transport unless it is to be secured.
     ///
     /// What can be answered at once is answered by the next [`Net::answer`]: call that before waiting.
     pub fn ask(&mut self, id: AskId, ask: Ask) {
@@ -138,35 +158,103 @@ impl Net {
             self.work = Some(Box::new(Work::answered(id, Answer::Failed(forked()))));
             return;
         }
-        self.hangup();
-        self.work = Work::begin(id, ask).map(Box::new);
-        self.generation += u64::from(self.fd().is_some());
+        match ask {
+            Ask::Secure { tls, host } => self.secure(id, &tls, &host),
+            Ask::Dial {
+                addr: Addr::Given,
+                want_peer,
+                ..
+            } if self.given => self.take_given(id, want_peer),
+            ask => {
+                self.hangup();
+                self.work = Work::begin(id, ask).map(Box::new);
+                self.generation += u64::from(self.fd().is_some());
+            }
+        }
+    }
+
+    /// Begins TLS on the connected transport.
+    fn secure(&mut self, id: AskId, tls: &Arc<Tls>, host: &[u8]) {
+        if self.raw.is_none() {
+            self.work = Some(Box::new(Work::answered(id, work::unanswerable())));
+            return;
+        }
+        match Filter::begin(id, tls, host) {
+            Ok(filter) => self.tls = Some(Box::new(filter)),
+            Err(error) => {
+                self.hangup();
+                self.work = Some(Box::new(Work::answered(id, Answer::Failed(error))));
+            }
+        }
+    }
+
+    /// The caller's transport, which is connected already, and is there once.
+    fn take_given(&mut self, id: AskId, want_peer: bool) {
+        self.given = false;
+        let work = match self.raw.take() {
+            Some(Raw::Socket(socket)) if want_peer && sys::is_unix(socket.as_fd()) => {
+                Work::name_peer(id, socket)
+            }
+            raw => {
+                self.raw = raw;
+                Work::answered(id, Answer::Dialled(Peer::default()))
+            }
+        };
+        self.work = Some(Box::new(work));
     }
 
     /// Makes what progress there is, and gives the answer once it is there. A call too many does no harm.
     pub fn answer(&mut self) -> Option<(AskId, Answer)> {
         let before = self.fd();
+        if let Some(id) = self.asked() {
+            if self.is_forked() {
+                self.let_go();
+                return Some((id, Answer::Failed(forked())));
+            }
+            if self.work.is_none() {
+                return self.shake_hands(id);
+            }
+        }
         let work = self.work.as_mut()?;
         let id = work.id();
-        if self.forks != fork::generation() {
-            self.let_go();
-            return Some((id, Answer::Failed(forked())));
-        }
         let done = work.advance(&mut self.retired).map(|(answer, socket)| {
             self.work = None;
-            self.socket = socket;
+            if let Some(socket) = socket {
+                self.raw = Some(Raw::Socket(socket));
+            }
             (id, answer)
         });
         self.generation += u64::from(self.fd() != before);
         done
     }
 
+    /// Whose answer is to come.
+    fn asked(&self) -> Option<AskId> {
+        match (&self.work, &self.tls) {
+            (Some(work), _) => Some(work.id()),
+            (None, Some(tls)) => tls.asked(),
+            (None, None) => None,
+        }
+    }
+
+    fn shake_hands(&mut self, id: AskId) -> Option<(AskId, Answer)> {
+        let (Some(raw), Some(tls)) = (&mut self.raw, &mut self.tls) else {
+            return None;
+        };
+        match tls.shake_hands(raw)? {
+            Ok(facts) => Some((id, Answer::Secured(facts))),
+            Err(error) => {
+                self.hangup();
+                Some((id, Answer::Failed(error)))
+            }
+        }
+    }
+
     /// What the caller's loop watches now: the end of a helper, the socket that is being connected, the connected socket.
     pub fn fd(&self) -> Option<RawFd> {
-        match (&self.work, &self.socket) {
-            (Some(work), _) => work.fd().map(|fd| fd.as_raw_fd()),
-            (None, socket) => socket.as_ref().map(AsRawFd::as_raw_fd),
-        }
+        let work = self.work.as_ref().and_then(|work| work.fd());
+        let raw = || self.raw.as_ref().and_then(Raw::fd);
+        work.or_else(raw).map(|fd| fd.as_raw_fd())
     }
 
     /// Goes up whenever [`Net::fd`] changes: numbers of closed descriptors come back.
@@ -176,7 +264,11 @@ impl Net {
 
     /// What the descriptor is watched for while an ask is under way; `None` without one, where the engine decides.
     pub fn pending(&self) -> Option<Interest> {
-        self.work.as_ref().and_then(|work| work.interest())
+        match (&self.work, &self.tls) {
+            (Some(work), _) => work.interest(),
+            (None, Some(tls)) => tls.asked().map(|_| tls.interest()),
+            (None, None) => None,
+        }
     }
 
     /// Closes the descriptors that were replaced. To be called at the beginning of the next poll: until then the caller's loop may still
@@ -190,56 +282,118 @@ impl Net {
     /// Receives what has arrived, in one system call.
     #[inline]
     pub fn receive(&mut self, into: &mut [u8]) -> Received {
-        let Some(socket) = self.ready() else {
+        let Some((raw, tls)) = self.ready() else {
             return self.not_ready().map_or(Received::Wait, Received::Failed);
         };
         if into.is_empty() {
             return Received::Bytes(0); // or it would look like the end
         }
-        received(|| sys::recv(socket.as_fd(), into))
+        match tls {
+            None => raw.receive(into),
+            Some(tls) => tls.receive(raw, Room::slice(into)),
+        }
     }
 
     /// The same, at most `most` bytes, appended to `into` without making it grow: what there is room for.
     #[inline]
     pub fn receive_behind(&mut self, into: &mut Vec<u8>, most: usize) -> Received {
-        let Some(socket) = self.ready() else {
+        let Some((raw, tls)) = self.ready() else {
             return self.not_ready().map_or(Received::Wait, Received::Failed);
         };
         if most == 0 || into.len() == into.capacity() {
             return Received::Bytes(0); // or it would look like the end
         }
-        received(|| sys::recv_behind(socket.as_fd(), into, most))
+        match tls {
+            None => raw.receive_behind(into, most),
+            Some(tls) => tls.receive(raw, Room::behind(into, most)),
+        }
+    }
+
+    /// Whether something can be received that the descriptor does not show: it is in memory already.
+    #[inline]
+    pub fn has_input(&self) -> bool {
+        match (&self.raw, &self.tls) {
+            (Some(Raw::Socket(_)), None) => false,
+            (_, Some(tls)) if tls.has_input() => true,
+            (Some(Raw::Pump(pump)), _) => pump.has_input(),
+            _ => false,
+        }
+    }
+
+    /// Whether more may have arrived although the last receiving did not fill its room. Without TLS never.
+    #[inline]
+    pub fn has_more(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.has_more())
     }
 
     /// Sends as much as the kernel takes, in one system call. Never raises SIGPIPE.
+    ///
+    /// With TLS bytes count as sent when their ciphertext has gone out whole. Until then the next call has to come with the same bytes.
     #[inline]
     pub fn send(&mut self, bytes: &[u8]) -> Sent {
-        let Some(socket) = self.ready() else {
+        let Some((raw, tls)) = self.ready() else {
             return self.not_ready().map_or(Sent::Wait, Sent::Failed);
         };
-        loop {
-            match sys::send(socket.as_fd(), bytes) {
-                Ok(n) => return Sent::Bytes(n),
-                Err(libc::EAGAIN) => return Sent::Wait,
-                Err(libc::EINTR) => {}
-                Err(errno) => return Sent::Failed(failed(LinkErrorKind::Send, errno)),
-            }
+        match tls {
+            None => raw.send(bytes),
+            Some(tls) => tls.send(raw, bytes),
+        }
+    }
+
+    /// Whether something waits to be sent that is not the caller's: what TLS has to say for itself, or has encrypted.
+    #[inline]
+    pub fn has_unsent(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.has_unsent())
+    }
+
+    /// Sends it, as far as that can be done now. An error is told by the next sending or receiving.
+    pub fn send_unsent(&mut self) {
+        if let Some((raw, Some(tls))) = self.ready() {
+            tls.flush(raw);
+        }
+    }
+
+    /// Brings bytes of the peer to a net over memory: how many there was room for.
+    pub fn feed(&mut self, bytes: &[u8]) -> usize {
+        self.pump_mut().map_or(0, |pump| pump.feed(bytes))
+    }
+
+    /// Says to a net over memory that the peer sends nothing any more.
+    pub fn feed_eof(&mut self) {
+        if let Some(pump) = self.pump_mut() {
+            pump.feed_eof();
+        }
+    }
+
+    /// What a net over memory has for the peer.
+    pub fn output(&self) -> &[u8] {
+        match &self.raw {
+            Some(Raw::Pump(pump)) if !self.is_forked() => pump.output(),
+            _ => &[],
+        }
+    }
+
+    /// Says that `count` bytes of it are on their way.
+    pub fn taken(&mut self, count: usize) {
+        if let Some(pump) = self.pump_mut() {
+            pump.taken(count);
+        }
+    }
+
+    fn pump_mut(&mut self) -> Option<&mut Pump> {
+        match &mut self.raw {
+            Some(Raw::Pump(pump)) => Some(pump),
+            _ => None,
         }
     }
 
     /// Looks whether the peer is still there, as far as this machine knows: no bytes are taken, none are sent.
     pub fn is_alive(&self) -> Alive {
-        let Some(socket) = self.ready() else {
-            return self.not_ready().map_or(Alive::Quiet, Alive::Failed);
-        };
-        loop {
-            match sys::peek(socket.as_fd(), &mut [0]) {
-                Ok(0) => return Alive::Closed,
-                Ok(_) => return Alive::Data,
-                Err(libc::EAGAIN) => return Alive::Quiet,
-                Err(libc::EINTR) => {}
-                Err(errno) => return Alive::Failed(failed(LinkErrorKind::Receive, errno)),
-            }
+        match (&self.raw, &self.tls) {
+            _ if self.is_forked() => Alive::Failed(forked()),
+            (Some(raw), Some(tls)) => tls.look(raw),
+            (Some(raw), None) => raw.look(),
+            (None, _) => self.not_ready().map_or(Alive::Quiet, Alive::Failed),
         }
     }
 
@@ -251,16 +405,22 @@ impl Net {
         self.forks = fork::generation();
     }
 
-    fn say_goodbye(&self) {
-        if let Some(socket) = self.ready() {
-            sys::shutdown(socket.as_fd());
+    fn say_goodbye(&mut self) {
+        if let Some((raw, tls)) = self.ready() {
+            if let Some(tls) = tls {
+                tls.close(raw);
+            }
+            raw.shut_down();
         }
     }
 
     /// Retires what there is, without a word to the peer.
     fn let_go(&mut self) {
         self.generation += u64::from(self.fd().is_some());
-        self.retired.extend(self.socket.take());
+        self.tls = None;
+        if let Some(Raw::Socket(socket)) = self.raw.take() {
+            self.retired.push(socket);
+        }
         if let Some(work) = self.work.take() {
             work.retire(&mut self.retired);
         }
@@ -271,10 +431,14 @@ impl Net {
         self.forks != fork::generation()
     }
 
-    /// The socket, if it is connected and ours.
+    /// The transport, if it is connected and ours, and the TLS above it.
     #[inline]
-    fn ready(&self) -> Option<&OwnedFd> {
-        self.socket.as_ref().filter(|_| !self.is_forked())
+    fn ready(&mut self) -> Option<(&mut Raw, Option<&mut Filter>)> {
+        if self.is_forked() {
+            return None;
+        }
+        let raw = self.raw.as_mut()?;
+        Some((raw, self.tls.as_deref_mut()))
     }
 
     /// Why it is not: `None` while it is being connected.
@@ -298,37 +462,6 @@ impl Drop for Net {
     /// A close alone would not reach the peer while a forked child holds a copy.
     fn drop(&mut self) {
         self.say_goodbye();
-    }
-}
-
-#[inline]
-fn received(mut receive: impl FnMut() -> Result<usize, Errno>) -> Received {
-    loop {
-        match receive() {
-            Ok(0) => return Received::Failed(closed()),
-            Ok(n) => return Received::Bytes(n),
-            Err(libc::EAGAIN) => return Received::Wait,
-            Err(libc::EINTR) => {}
-            Err(errno) => return Received::Failed(failed(LinkErrorKind::Receive, errno)),
-        }
-    }
-}
-
-#[cold]
-fn failed(kind: LinkErrorKind, errno: Errno) -> LinkError {
-    LinkError {
-        kind,
-        errno,
-        text: sys::strerror(errno),
-    }
-}
-
-#[cold]
-fn closed() -> LinkError {
-    LinkError {
-        kind: LinkErrorKind::Closed,
-        errno: 0,
-        text: String::from("server closed the connection unexpectedly"),
     }
 }
 

@@ -222,6 +222,16 @@ pub(super) fn has_peer(fd: BorrowedFd<'_>) -> bool {
     check(done) != Err(libc::ENOTCONN)
 }
 
+/// Whether it is a Unix socket.
+pub(super) fn is_unix(fd: BorrowedFd<'_>) -> bool {
+    // SAFETY: sockaddr_storage is integers; all zeroes is a value of it.
+    let mut own: libc::sockaddr_storage = unsafe { mem::zeroed() };
+    let mut size = mem::size_of_val(&own) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `size` bytes to `own`, which has them.
+    let done = unsafe { libc::getsockname(fd.as_raw_fd(), (&raw mut own).cast(), &raw mut size) };
+    done == 0 && libc::c_int::from(own.ss_family) == libc::AF_UNIX
+}
+
 /// shutdown(2) of both directions; an error means that the connection is over already.
 pub(super) fn shutdown(fd: BorrowedFd<'_>) {
     // SAFETY: takes integers alone; `fd` is open.

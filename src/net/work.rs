@@ -67,6 +67,14 @@ impl Work {
         }
     }
 
+    /// Who is at the other end of a Unix socket that is connected already.
+    pub(super) fn name_peer(id: AskId, socket: OwnedFd) -> Work {
+        Work {
+            id,
+            stage: name_peer(socket),
+        }
+    }
+
     pub(super) fn id(&self) -> AskId {
         self.id
     }
@@ -176,7 +184,7 @@ fn dialled(socket: OwnedFd, user: Option<User>) -> Stage {
 }
 
 /// What is asked of others than the net, or only of a connected one.
-fn unanswerable() -> Answer {
+pub(super) fn unanswerable() -> Answer {
     Answer::Failed(LinkError {
         kind: LinkErrorKind::Socket,
         errno: libc::ENOTCONN,

@@ -1,0 +1,5 @@
+//! TLS as a filter of bytes: between a net over memory and a TLS server of rustls', with every way of cutting what goes between them.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod peer;
+mod records;
