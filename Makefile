@@ -63,6 +63,11 @@ bench: ## instructions and memory, ours beside libpq's in one table (cargo bench
 	@$(CARGO) build --quiet -p testkit
 	@$(TARGET)/debug/pgpoll-cluster -- bench/run $(TARGET)
 
+.PHONY: endurance
+endurance: ## 1,000 connections through a proxy that breaks them, for a minute
+	@build/setup test
+	PGPOLL_ENDURANCE=1000,60 $(CARGO) test -p pgpoll --test endurance -- --nocapture
+
 .PHONY: fuzz
 fuzz: ## every fuzz target, FUZZ_SECONDS (60) each
 	@build/setup fuzz

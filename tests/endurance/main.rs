@@ -1,0 +1,128 @@
+//! Many connections in one epoll loop, through a proxy that breaks them on purpose, for a while: every operation is accounted for,
+//! every answer is right, nothing stalls, nothing leaks. One test alone in its process, because it counts what the process has.
+//!
+//! `PGPOLL_ENDURANCE=connections,seconds` chooses another size than that of `make test`; `PGPOLL_SEED` repeats a run's choices.
+#![cfg(target_os = "linux")] // epoll, /proc
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod count;
+mod epoll;
+mod slot;
+mod watch;
+mod work;
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use testkit::proxy::{Faults, Proxy};
+use testkit::{Cluster, ClusterOptions, process};
+
+use count::Count;
+use epoll::Epoll;
+use slot::{Place, Slot};
+use watch::Watch;
+
+/// What `make test` has time for.
+const SHORT: (usize, u64) = (200, 10);
+
+/// How long the run is, and which.
+struct Plan {
+    connections: usize,
+    time: Duration,
+    seed: u64,
+}
+
+impl Plan {
+    fn chosen() -> Plan {
+        let size = std::env::var("PGPOLL_ENDURANCE").ok();
+        let size = size.and_then(|size| {
+            let (connections, seconds) = size.split_once(',')?;
+            Some((connections.parse().ok()?, seconds.parse().ok()?))
+        });
+        let (connections, seconds) = size.unwrap_or(SHORT);
+        let seed = std::env::var("PGPOLL_SEED").ok();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        Plan {
+            connections,
+            time: Duration::from_secs(seconds),
+            seed: seed.map_or(now.as_nanos() as u64, |seed| seed.parse().unwrap()),
+        }
+    }
+}
+
+/// Each connection has a descriptor of its own and two in the proxy.
+fn allow_descriptors() {
+    // SAFETY: all zeroes is a value of rlimit; the calls read and write it alone.
+    unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit), 0);
+        limit.rlim_cur = limit.rlim_max;
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit), 0);
+    }
+}
+
+fn cluster(connections: usize) -> Cluster {
+    // Backends whose client is lost in a black hole live on for a while.
+    let most = (connections * 3 + 50).to_string();
+    Cluster::start(
+        ClusterOptions::new()
+            .setting("max_connections", &most)
+            .setting("shared_buffers", "16MB"),
+    )
+}
+
+#[test]
+fn every_operation_is_accounted_for_and_nothing_leaks() {
+    let plan = Plan::chosen();
+    allow_descriptors();
+    let cluster = cluster(plan.connections);
+    let seed = plan.seed;
+    let faulty = Proxy::seeded(&cluster, seed);
+    let sound = Proxy::start(&cluster, |_| Faults::none());
+    let places = [
+        Place::new(&faulty, "host=127.0.0.1", true),
+        Place::new(&faulty, "host=localhost", true),
+        Place::new(&faulty, "host=127.0.0.1", true),
+        Place::new(&sound, "host=127.0.0.1", false),
+    ];
+    println!(
+        "endurance: {} connections, {:?}, PGPOLL_SEED={seed}",
+        plan.connections, plan.time
+    );
+    let descriptors = process::descriptors().len();
+    let threads = process::threads();
+
+    let mut count = Count::default();
+    let mut watch = Watch::new(plan.time);
+    let mut epoll = Epoll::new();
+    let mut slots: Vec<Slot> = (0..plan.connections)
+        .map(|number| Slot::new(number, seed, &places[number % places.len()]))
+        .collect();
+    let begun = Instant::now();
+    while begun.elapsed() < plan.time {
+        let due = slots.iter_mut().map(|slot| slot.due()).min().unwrap();
+        for number in epoll.wait(due) {
+            slots[number].ready = true;
+        }
+        for slot in &mut slots {
+            slot.turn(&mut epoll, &mut count);
+        }
+        watch.look();
+    }
+    for slot in &mut slots {
+        slot.leave(&mut count);
+    }
+    drop((slots, epoll));
+
+    println!("{count}");
+    println!("the proxy: {:?}", faulty.counts());
+    println!("{watch}");
+    count.check(faulty.counts(), plan.connections);
+    watch.check();
+    drop((faulty, sound));
+    let back = process::eventually(|| {
+        // The epoll descriptor is gone, and so are the proxies' threads.
+        process::descriptors().len() <= descriptors && process::threads() <= threads
+    });
+    let left = process::descriptors();
+    assert!(back, "{} threads, {left:?}", process::threads());
+}
