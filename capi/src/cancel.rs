@@ -108,10 +108,11 @@ pub unsafe extern "C" fn conn_cancel_socket(cancel: *mut ConnCancel) -> c_int {
     }
 }
 
-/// How long to wait at most before the next conn_cancel_poll: connect_timeout is for all of it.
+/// How long to wait at most before the next conn_cancel_poll: connect_timeout is for all of it, or 5 seconds without one.
 ///
 /// cancel: the request.
-/// Returns milliseconds from now, rounded up; 0 when the time has come; -1 when there is no limit, and when it is refused.
+/// Returns milliseconds from now, rounded up; 0 when the time has come; -1 before the first poll, when it is over, and when
+///   it is refused.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_cancel_deadline_ms(cancel: *mut ConnCancel) -> i64 {
     // SAFETY: the caller's promise.

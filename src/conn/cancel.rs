@@ -1,5 +1,5 @@
-//! Cancel requests (manual, "Canceling Requests in Progress"): a connection of their own, to the same address, polled like
-//! any other. Knows the packet and the net, no operation.
+//! Cancel requests as objects that are polled: the engine's coroutine for them, coupled with a net of its own. Knows no
+//! operation and no protocol.
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -8,47 +8,39 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::Connection;
-use crate::conninfo::TcpOptions;
+use crate::conninfo::Secret;
+use crate::engine::{CancelPlan, Engine};
 use crate::error::Error;
-use crate::link::{Addr, Answer, Ask, AskId, LinkError, LinkErrorKind};
+use crate::link::Addr;
 use crate::net::{Interest, Net, Received, Sent, clock};
 use crate::wire::CancelRequest;
 
-/// A request to stop what a backend is doing.
+/// How long all of a request may take where `connect_timeout` does not say.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bytes of messages to work through in one call: nobody sends any.
+const BUDGET: usize = 4096;
+
+/// A request to stop what a backend is doing, on a connection of its own: to the same address, and encrypted, with the
+/// server's certificate checked, if the connection that it is about is encrypted.
 ///
 /// [`poll`](Cancel::poll) until it is done: then the server has passed the request on. Whether anything was stopped is seen
 /// on the connection itself: its operation fails with SQLSTATE 57014, or is done already.
 pub struct Cancel {
+    plan: CancelPlan,
     net: Net,
-    addr: Addr,
-    tcp: TcpOptions,
-    timeout: Option<Duration>,
-    packet: Zeroizing<Vec<u8>>,
-    stage: Stage,
-    asks: AskId,
-    deadline: Option<u64>,
+    /// `None` until it is polled.
+    engine: Option<Engine>,
 }
 
 /// Without the packet, which carries the key.
 impl fmt::Debug for Cancel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cancel")
-            .field("addr", &self.addr)
-            .field("stage", &self.stage)
+            .field("addr", &self.plan.addr)
+            .field("engine", &self.engine)
             .finish_non_exhaustive()
     }
-}
-
-#[derive(Debug)]
-enum Stage {
-    Fresh,
-    Dialling,
-    /// So many bytes of the packet are sent.
-    Sending(usize),
-    /// The server closes the connection when it has dealt with the request.
-    Waiting,
-    Done,
-    Failed(Error),
 }
 
 /// What a poll of a cancel request says.
@@ -75,92 +67,112 @@ impl Cancel {
         let Some(key) = facts.cancel_key() else {
             return Err(Error::misuse("no cancellation key received"));
         };
-        let mut packet = Zeroizing::new(Vec::new());
         let request = CancelRequest {
             process_id: facts.backend_pid() as i32,
             secret_key: key.expose(),
         };
+        let mut packet = Zeroizing::new(Vec::with_capacity(16 + key.expose().len()));
         request.encode(&mut packet)?;
-        Ok(Self {
-            net: Net::new(),
+        let tls = match (facts.tls(), &connection.tls) {
+            (None, _) => None,
+            (Some(_), Some(tls)) => Some(tls.clone()),
+            (Some(_), None) => {
+                return Err(Error::misuse(
+                    "internal error: it is not known how the connection is encrypted",
+                ));
+            }
+        };
+        let owned = |option: Option<&[u8]>| option.map(<[u8]>::to_vec);
+        Ok(Self::new(CancelPlan {
+            packet: Secret::new(std::mem::take(&mut *packet)),
             addr: addr.clone(),
             tcp: connection.tcp.clone(),
-            timeout: connection.connect_timeout,
-            packet,
-            stage: Stage::Fresh,
-            asks: 0,
-            deadline: None,
-        })
+            requirepeer: owned(connection.options().get("requirepeer"))
+                .filter(|user| !user.is_empty()),
+            tls,
+            host: owned(connection.of_host("host")).unwrap_or_default(),
+            hostaddr: owned(connection.of_host("hostaddr")),
+            timeout: connection.connect_timeout.unwrap_or(TIMEOUT),
+        }))
+    }
+
+    fn new(plan: CancelPlan) -> Self {
+        Self {
+            plan,
+            net: Net::new(),
+            engine: None,
+        }
     }
 
     /// The packet as it goes over the wire, for callers who carry it themselves.
     pub fn packet(&self) -> &[u8] {
-        &self.packet
+        self.plan.packet.expose()
     }
 
     /// Where it goes.
     pub fn addr(&self) -> &Addr {
-        &self.addr
+        &self.plan.addr
     }
 
     /// Makes it as it was before the first poll.
     pub fn reset(&mut self) {
         self.net.hangup();
-        self.stage = Stage::Fresh;
-        self.deadline = None;
+        self.engine = None;
     }
 
     /// Whether it has been polled since it was made or reset.
     pub fn is_begun(&self) -> bool {
-        !matches!(self.stage, Stage::Fresh)
+        self.engine.is_some()
     }
 
-    /// Goes on; says what to wait for.
+    /// Goes on; says what to wait for. Never waits.
     pub fn poll(&mut self) -> CancelPoll {
         self.net.release_retired();
+        let engine = self
+            .engine
+            .get_or_insert_with(|| Engine::cancel(self.plan.clone()));
+        let now = clock::now_ns();
         loop {
-            let now = clock::now_ns();
-            if self.is_under_way() && self.deadline.is_some_and(|deadline| now >= deadline) {
-                self.fail(Error::transport("timeout expired"));
+            let need = engine.advance(now, BUDGET);
+            let mut progress = need.runnable;
+            while let Some((id, ask)) = engine.ask() {
+                self.net.ask(id, ask);
+                progress = true;
             }
-            match &self.stage {
-                Stage::Fresh => self.dial(now),
-                Stage::Dialling => match self.net.answer() {
-                    Some((id, answer)) if id == self.asks => self.dialled(answer),
-                    Some(_) => {}
-                    None if self.net.pending() == Some(Interest::Write) => {
-                        return CancelPoll::WantWrite;
+            if let Some((id, answer)) = self.net.answer() {
+                engine.answer(id, answer);
+                progress = true;
+            }
+            let mut blocked = false;
+            if need.write {
+                match self.net.send(engine.output()) {
+                    Sent::Bytes(count) => {
+                        engine.sent(count);
+                        progress = true;
                     }
-                    None => return CancelPoll::WantRead,
-                },
-                &Stage::Sending(sent) => {
-                    let rest = self.packet.get(sent..).unwrap_or_default();
-                    if rest.is_empty() {
-                        self.stage = Stage::Waiting;
-                        continue;
-                    }
-                    match self.net.send(rest) {
-                        Sent::Bytes(count) => self.stage = Stage::Sending(sent + count),
-                        Sent::Wait => return CancelPoll::WantWrite,
-                        Sent::Failed(error) => self.fail(error.into()),
+                    Sent::Wait => blocked = true,
+                    Sent::Failed(error) => {
+                        engine.lost(error);
+                        progress = true;
                     }
                 }
-                Stage::Waiting => match self.net.receive(&mut [0]) {
-                    Received::Wait => return CancelPoll::WantRead,
-                    Received::Failed(LinkError {
-                        kind: LinkErrorKind::Closed,
-                        ..
-                    }) => {
-                        self.net.hangup();
-                        self.stage = Stage::Done;
-                    }
-                    Received::Failed(error) => self.fail(error.into()),
-                    Received::Bytes(_) => {
-                        self.fail(Error::transport("unexpected response from server"));
-                    }
-                },
-                Stage::Done => return CancelPoll::Done,
-                Stage::Failed(_) => return CancelPoll::Failed,
+            }
+            if need.read {
+                progress |= receive(&mut self.net, engine);
+            }
+            if engine.is_done() {
+                return CancelPoll::Done;
+            }
+            if engine.error().is_some() {
+                return CancelPoll::Failed;
+            }
+            if !progress {
+                let writes = blocked || self.net.pending() == Some(Interest::Write);
+                return if writes {
+                    CancelPoll::WantWrite
+                } else {
+                    CancelPoll::WantRead
+                };
             }
         }
     }
@@ -169,20 +181,20 @@ impl Cancel {
     pub fn wait(&mut self) -> Result<(), Error> {
         loop {
             let wants = self.poll();
-            match (&self.stage, wants) {
-                (Stage::Failed(error), _) => return Err(error.clone()),
-                (_, CancelPoll::Done) => return Ok(()),
-                (_, wants) => {
-                    let (read, write) = (
-                        wants == CancelPoll::WantRead,
-                        wants == CancelPoll::WantWrite,
-                    );
-                    let left = self
-                        .deadline
-                        .map(|deadline| deadline.saturating_sub(clock::now_ns()));
-                    crate::net::wait(self.socket(), read, write, left.map(Duration::from_nanos));
-                }
+            if wants == CancelPoll::Done {
+                return Ok(());
             }
+            if let Some(error) = self.error() {
+                return Err(error.clone());
+            }
+            let (read, write) = (
+                wants == CancelPoll::WantRead,
+                wants == CancelPoll::WantWrite,
+            );
+            let left = self
+                .deadline_ns()
+                .map(|deadline| deadline.saturating_sub(clock::now_ns()));
+            crate::net::wait(self.socket(), read, write, left.map(Duration::from_nanos));
         }
     }
 
@@ -191,56 +203,33 @@ impl Cancel {
         self.net.fd()
     }
 
-    /// When to poll at the latest: nanoseconds of CLOCK_MONOTONIC. It is `connect_timeout` for all of it.
+    /// When to poll at the latest: nanoseconds of CLOCK_MONOTONIC; `None` before the first poll and after the last. It is
+    /// `connect_timeout` for all of it, or 5 seconds without one.
     pub fn deadline_ns(&self) -> Option<u64> {
-        self.deadline
+        self.engine.as_ref().and_then(Engine::deadline)
     }
 
     /// Why it failed.
     pub fn error(&self) -> Option<&Error> {
-        match &self.stage {
-            Stage::Failed(error) => Some(error),
-            _ => None,
-        }
-    }
-
-    fn is_under_way(&self) -> bool {
-        matches!(
-            self.stage,
-            Stage::Dialling | Stage::Sending(_) | Stage::Waiting
-        )
-    }
-
-    fn dial(&mut self, now: u64) {
-        self.deadline = self
-            .timeout
-            .map(|timeout| now.saturating_add(timeout.as_nanos() as u64));
-        self.asks += 1;
-        let ask = Ask::Dial {
-            addr: self.addr.clone(),
-            tcp: self.tcp.clone(),
-            want_peer: false,
-        };
-        self.net.ask(self.asks, ask);
-        self.stage = Stage::Dialling;
-    }
-
-    fn dialled(&mut self, answer: Answer) {
-        match answer {
-            Answer::Failed(error) => self.fail(error.into()),
-            _ => self.stage = Stage::Sending(0),
-        }
-    }
-
-    fn fail(&mut self, error: Error) {
-        self.net.hangup();
-        self.stage = Stage::Failed(error);
+        self.engine.as_ref().and_then(Engine::error)
     }
 }
 
-/// The packet carries the key.
-impl Drop for Cancel {
-    fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.packet);
+/// Receives what has arrived; true when there was something, if only the end.
+fn receive(net: &mut Net, engine: &mut Engine) -> bool {
+    let Some(room) = engine.room() else {
+        return true;
+    };
+    let most = room.most;
+    match net.receive_behind(room.chunk, most) {
+        Received::Bytes(count) => {
+            engine.received(count);
+            count > 0
+        }
+        Received::Wait => false,
+        Received::Failed(error) => {
+            engine.lost(error);
+            true
+        }
     }
 }

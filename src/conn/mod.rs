@@ -7,13 +7,14 @@ mod start;
 mod tls;
 
 use std::os::fd::RawFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use cancel::{Cancel, CancelPoll};
 pub use readiness::{Readiness, State};
 pub use tls::{TLS_ATTRIBUTES, TLS_LIBRARY};
 
-use crate::conninfo::{Options, Plan, Surroundings, TcpOptions};
+use crate::conninfo::{Options, Plan, Surroundings, TcpOptions, Tls};
 use crate::engine::{Engine, Facts, Item, Need, Notice, Notification, Random, Room};
 use crate::error::Error;
 use crate::net::{Interest, Net, Received, Sent, clock, entropy};
@@ -56,6 +57,7 @@ pub struct Connection {
     hopeless: bool,
     /// How a request to cancel connects: the plan itself is gone once the connection is up.
     tcp: TcpOptions,
+    tls: Option<Arc<Tls>>,
     connect_timeout: Option<Duration>,
 }
 
@@ -101,7 +103,8 @@ impl Connection {
     }
 
     fn over_plan(plan: Plan, warnings: Vec<String>, room: Room) -> Self {
-        let (tcp, connect_timeout) = (plan.tcp.clone(), plan.connect_timeout);
+        let (tcp, tls) = (plan.tcp.clone(), plan.tls.clone());
+        let connect_timeout = plan.connect_timeout;
         let engine = match entropy() {
             Ok(seed) => Engine::new(plan, Random::new(seed), room),
             Err(error) => Engine::failed(error.into(), room),
@@ -109,6 +112,7 @@ impl Connection {
         let mut connection = Self::with_engine(engine, room);
         connection.warnings = warnings;
         connection.tcp = tcp;
+        connection.tls = tls;
         connection.connect_timeout = connect_timeout;
         connection
     }
@@ -129,6 +133,7 @@ impl Connection {
             heard: false,
             hopeless: false,
             tcp: TcpOptions::default(),
+            tls: None,
             connect_timeout: None,
         }
     }

@@ -34,7 +34,7 @@ impl Connection {
     }
 
     /// What one of the lists says of the host in use; a single port is that of all hosts.
-    fn of_host(&self, list: &str) -> Option<&[u8]> {
+    pub(super) fn of_host(&self, list: &str) -> Option<&[u8]> {
         let list = self.options().get(list)?;
         let alone = !list.contains(&b',');
         let index = if alone { 0 } else { self.facts().host() };

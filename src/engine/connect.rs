@@ -8,7 +8,7 @@ use super::random::Random;
 use super::state::State;
 use super::wait::{Stop, answer, with};
 use super::{startup, target};
-use crate::conninfo::{Host, Plan, Target, TargetSessionAttrs};
+use crate::conninfo::{Host, Plan, Target, TargetSessionAttrs, TcpOptions};
 use crate::error::Error;
 use crate::link::{Addr, Answer, Ask, LinkError, LinkErrorKind, Peer};
 
@@ -28,6 +28,19 @@ pub(super) enum Miss {
     Host(Error),
     /// The server has spoken: no other one is asked.
     Final(Error),
+}
+
+impl Miss {
+    /// Why, when nothing else is tried.
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Self::Unencrypted(error)
+            | Self::Refused(error)
+            | Self::Address(error)
+            | Self::Host(error)
+            | Self::Final(error) => error,
+        }
+    }
 }
 
 impl From<Stop> for Miss {
@@ -161,7 +174,7 @@ async fn visit(
             Miss::Host(error) => (error, false, Next::Host),
             Miss::Final(error) => (error, false, Next::Nothing),
         };
-        failures.add(named(host, addr, error));
+        failures.add(named(&host.name, host.hostaddr.as_deref(), addr, error));
         // What was given cannot be dialled again.
         if !may_retry || *addr == Addr::Given || !methods.advance() {
             return Err(next);
@@ -178,24 +191,8 @@ async fn attempt(
     wanted: TargetSessionAttrs,
     random: &mut Random,
 ) -> Result<(), Miss> {
-    with(|state| {
-        state.begin_attempt(addr.clone());
-        state.ask(Ask::Dial {
-            addr: addr.clone(),
-            tcp: plan.tcp.clone(),
-            want_peer: plan.requirepeer.is_some(),
-        });
-    });
-    let peer = match answer("the socket to be connected").await? {
-        Answer::Dialled(peer) => peer,
-        Answer::Failed(error) => return Err(Miss::Address(dial_error(addr, &error))),
-        _ => return Err(Miss::Address(Error::transport("no socket was made"))),
-    };
-    check_peer(plan, addr, peer)?;
-    with(|state| {
-        state.linked = true;
-        state.chatter = Some(MOST_CHATTER);
-    });
+    dial(addr, &plan.tcp, plan.requirepeer.as_deref()).await?;
+    with(|state| state.chatter = Some(MOST_CHATTER));
     encrypt(methods, plan.tls.as_ref(), &host.name).await?;
     startup::start_up(plan, host, random).await?;
     target::check(wanted).await?;
@@ -207,13 +204,37 @@ async fn attempt(
     Ok(())
 }
 
+/// A fresh transport to the address. `requirepeer`: the user that must be at the other end of a Unix socket.
+pub(super) async fn dial(
+    addr: &Addr,
+    tcp: &TcpOptions,
+    requirepeer: Option<&[u8]>,
+) -> Result<(), Miss> {
+    with(|state| {
+        state.begin_attempt(addr.clone());
+        state.ask(Ask::Dial {
+            addr: addr.clone(),
+            tcp: tcp.clone(),
+            want_peer: requirepeer.is_some(),
+        });
+    });
+    match answer("the socket to be connected").await? {
+        Answer::Dialled(peer) => {
+            with(|state| state.linked = true);
+            check_peer(requirepeer, addr, peer)
+        }
+        Answer::Failed(error) => Err(Miss::Address(dial_error(addr, &error))),
+        _ => Err(Miss::Address(Error::transport("no socket was made"))),
+    }
+}
+
 /// `requirepeer`: the server must run as the named user (Unix sockets only).
-fn check_peer(plan: &Plan, addr: &Addr, peer: Peer) -> Result<(), Miss> {
-    let (Some(required), Addr::Unix(_)) = (&plan.requirepeer, addr) else {
+fn check_peer(requirepeer: Option<&[u8]>, addr: &Addr, peer: Peer) -> Result<(), Miss> {
+    let (Some(required), Addr::Unix(_)) = (requirepeer, addr) else {
         return Ok(());
     };
     match peer.user {
-        Some(Ok(user)) if user == *required => Ok(()),
+        Some(Ok(user)) if user == required => Ok(()),
         Some(Ok(user)) => Err(Miss::Final(Error::transport(format!(
             "requirepeer specifies \"{}\", but actual peer user name is \"{}\"",
             String::from_utf8_lossy(required),
@@ -241,7 +262,7 @@ fn dial_error(addr: &Addr, error: &LinkError) -> Error {
 }
 
 /// The error with libpq's words for the server that it came from.
-fn named(host: &Host, addr: &Addr, error: Error) -> Error {
+pub(super) fn named(host: &[u8], hostaddr: Option<&[u8]>, addr: &Addr, error: Error) -> Error {
     let prefix = match addr {
         Addr::Given => "connection to server over the given transport failed: ".to_owned(),
         Addr::Unix(path) => format!(
@@ -249,12 +270,9 @@ fn named(host: &Host, addr: &Addr, error: Error) -> Error {
             String::from_utf8_lossy(path)
         ),
         Addr::Tcp(at) => {
-            let shown = match &host.hostaddr {
-                Some(hostaddr) if host.name.is_empty() => String::from_utf8_lossy(hostaddr),
-                _ => String::from_utf8_lossy(&host.name),
-            };
+            let shown = String::from_utf8_lossy(hostaddr.unwrap_or(host));
             let ip = numeric(at.ip());
-            let number = if *shown == *ip {
+            let number = if hostaddr.is_some() || *shown == *ip {
                 String::new()
             } else {
                 format!(" ({ip})")

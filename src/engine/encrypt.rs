@@ -43,6 +43,13 @@ impl Methods {
         Self { current, spare }
     }
 
+    /// One, and no other.
+    pub(super) fn only(tls: bool) -> Self {
+        let current = if tls { Method::Tls } else { Method::Plain };
+        let spare = None;
+        Self { current, spare }
+    }
+
     /// Goes on to the next one; false when there is none.
     pub(super) fn advance(&mut self) -> bool {
         match self.spare.take() {

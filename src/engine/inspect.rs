@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::facts::Phase;
 use super::state::State;
 use crate::link::Addr;
 use crate::wire::TransactionStatus;
@@ -29,7 +30,7 @@ impl State {
             text(&mut line, "kind", head.steps.what());
             fraction(&mut line, "operation_ms", milliseconds(head.since));
         }
-        if self.over.is_none() {
+        if self.facts.phase != Phase::Over {
             let what = if self.starved {
                 "results to be taken"
             } else {

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod authenticate;
+mod cancel;
 mod command;
 mod connect;
 mod encrypt;
@@ -34,6 +35,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+pub use cancel::CancelPlan;
 pub use command::{Command, End};
 pub use facts::{Facts, Phase};
 pub use input::Spare;
@@ -51,8 +53,8 @@ use crate::error::Error;
 use crate::link::{Answer, Ask, AskId, LinkError};
 use crate::rows::{Limits, OutOfMemory};
 
-/// The coroutine; what it returns is why the connection is over.
-type Task = Pin<Box<dyn Future<Output = Box<Error>> + Send>>;
+/// The coroutine; what it returns is why the connection is over: nothing, if it has done what it was for.
+type Task = Pin<Box<dyn Future<Output = Result<(), Box<Error>>> + Send>>;
 
 /// What the engine needs before it can go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,6 +92,20 @@ impl Engine {
             state: Some(Box::new(State::new(room))),
             task: Some(Box::pin(live(plan, random))),
             rescue: None,
+        }
+    }
+
+    /// An engine that does nothing but tell the server to stop what it does for another connection.
+    pub fn cancel(plan: CancelPlan) -> Self {
+        let room = Room {
+            items: 1,
+            bytes: 1,
+            inbox: 1,
+        };
+        let task = async move { cancel::cancel(&plan).await.map_err(Box::new) };
+        Self {
+            state: Some(Box::new(State::new(room))),
+            task: Some(Box::pin(task)),
         }
     }
 
@@ -269,8 +285,11 @@ impl Engine {
         self.state = state;
         match polled {
             Ok(Poll::Pending) => true,
-            Ok(Poll::Ready(error)) => {
-                self.end(*error);
+            Ok(Poll::Ready(result)) => {
+                match result {
+                    Ok(()) => self.finish(),
+                    Err(error) => self.end(*error),
+                }
                 false
             }
             Err(_) => {
@@ -463,6 +482,11 @@ impl Engine {
         self.state().over.as_ref()
     }
 
+    /// Whether it has done what it was for: the server has the request to cancel.
+    pub fn is_done(&self) -> bool {
+        self.task.is_none() && self.error().is_none()
+    }
+
     /// What the coroutine waits for.
     pub fn awaiting(&self) -> Awaiting {
         self.state().awaiting
@@ -498,14 +522,19 @@ impl Engine {
             state.end(error);
         }
     }
+
+    fn finish(&mut self) {
+        self.task = None;
+        self.state_mut().hang_up();
+    }
 }
 
 /// The life of a connection. Connecting is boxed by itself, so that an idle connection pays for serving only.
-async fn live(plan: Plan, random: Random) -> Box<Error> {
+async fn live(plan: Plan, random: Random) -> Result<(), Box<Error>> {
     let connecting: Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> =
         Box::pin(async move { connect::connect(&plan, random).await });
     if let Err(error) = connecting.await {
-        return Box::new(error);
+        return Err(Box::new(error));
     }
-    Box::new(connect::into_error(serve::serve().await))
+    Err(Box::new(connect::into_error(serve::serve().await)))
 }

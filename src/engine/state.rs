@@ -203,6 +203,12 @@ impl State {
                 });
             }
         }
+        self.hang_up();
+        self.over = Some(error);
+    }
+
+    /// The transport is no longer needed, and nobody waits.
+    pub(super) fn hang_up(&mut self) {
         self.output.clear();
         self.input.clear();
         self.facts.phase = Phase::Over;
@@ -216,7 +222,6 @@ impl State {
         self.linked = false;
         self.last_ask += 1;
         self.ask = Some((self.last_ask, Ask::Hangup));
-        self.over = Some(error);
     }
 
     /// Whether another item may be finished.

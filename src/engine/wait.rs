@@ -301,6 +301,23 @@ pub(super) fn rescued<T>(
     })
 }
 
+/// What is queued now to be on its way.
+#[track_caller]
+pub(super) fn sent(what: &'static str) -> impl Future<Output = Result<(), Stop>> + Send {
+    let mut end = None;
+    Wait {
+        ready: move |state: &mut State| {
+            let output = &state.output;
+            let end = *end.get_or_insert(output.total + output.pending().len() as u64);
+            Ok::<_, Stop>((output.total >= end).then_some(()))
+        },
+        what,
+        at: Location::caller(),
+        minds_loss: true,
+        waited: false,
+    }
+}
+
 /// What the net says to the last ask.
 #[track_caller]
 pub(super) fn answer(what: &'static str) -> impl Future<Output = Result<Answer, Stop>> + Send {

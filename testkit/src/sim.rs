@@ -301,7 +301,7 @@ impl Bench {
         let waits = need.read || need.write || need.runnable || need.answer;
         let has = self.engine.peek().is_some() || notice || notification;
         assert!(
-            waits || has || self.engine.error().is_some(),
+            waits || has || self.engine.error().is_some() || self.engine.is_done(),
             "nothing to wait for: {}",
             self.place()
         );
