@@ -726,10 +726,11 @@ uint32_t conn_cancel_poll(struct ConnCancel *cancel);
 // Returns the descriptor; -1 when there is none now, and when it is refused.
 int conn_cancel_socket(struct ConnCancel *cancel);
 
-// How long to wait at most before the next conn_cancel_poll: connect_timeout is for all of it.
+// How long to wait at most before the next conn_cancel_poll: connect_timeout is for all of it, or 5 seconds without one.
 //
 // cancel: the request.
-// Returns milliseconds from now, rounded up; 0 when the time has come; -1 when there is no limit, and when it is refused.
+// Returns milliseconds from now, rounded up; 0 when the time has come; -1 before the first poll, when it is over, and when
+//   it is refused.
 int64_t conn_cancel_deadline_ms(struct ConnCancel *cancel);
 
 // Why the server could not be told.

@@ -5,35 +5,18 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgpoll::conninfo::tls::{CertificateMode, Roots, Verify};
 use pgpoll::conninfo::{Secret, TcpOptions, Tls};
 use pgpoll::engine::{CancelPlan, Engine};
 use pgpoll::link::{Addr, LinkError, LinkErrorKind, TlsFacts};
 use pgpoll::wire::CancelRequest;
 use testkit::script::{Script, auth_ok};
-use testkit::sim::{Bench, Chunks, Pace, Server};
+use testkit::sim::{Bench, Chunks, Pace, Server, tls};
 
 const AT: &str = "connection to server at \"db.example\" (127.0.0.1), port 5432 failed: ";
 
 const CLOSED: &str = "server closed the connection unexpectedly\n\
     \tThis probably means the server terminated abnormally\n\
     \tbefore or while processing the request.";
-
-fn tls() -> Arc<Tls> {
-    Arc::new(Tls {
-        verify: Verify::Host,
-        roots: Roots::System,
-        revocations: Vec::new(),
-        identity: None,
-        certificate_mode: CertificateMode::Allow,
-        sni: true,
-        min_version: None,
-        max_version: None,
-        keylog: None,
-        direct: false,
-        problem: None,
-    })
-}
 
 fn plan(key: &[u8], tls: Option<Arc<Tls>>) -> CancelPlan {
     let mut packet = Vec::new();
@@ -107,17 +90,17 @@ fn a_request_is_sent_and_its_end_is_waited_for() {
         let script = Script::new().cancel_request(4711, key).close();
         arrives(&plan(key, None), &script);
         let script = Script::encrypted().cancel_request(4711, key).close();
-        arrives(&plan(key, Some(tls())), &script);
+        arrives(&plan(key, Some(Arc::new(tls()))), &script);
     }
 }
 
 #[test]
 fn it_is_encrypted_as_the_connection_was() {
     let script = Script::encrypted().cancel_request(4711, b"KEY!").close();
-    let bench = run(&plan(b"KEY!", Some(tls())), &script, Chunks::All);
+    let bench = run(&plan(b"KEY!", Some(Arc::new(tls()))), &script, Chunks::All);
     let (how, host) = bench.secured.as_ref().unwrap();
-    assert_eq!((how, &host[..]), (&tls(), &b"db.example"[..]));
-    let mut direct = (*tls()).clone();
+    assert_eq!((how, &host[..]), (&Arc::new(tls()), &b"db.example"[..]));
+    let mut direct = tls();
     direct.direct = true;
     let script = Script::new()
         .handshake(Ok(TlsFacts {
@@ -154,10 +137,10 @@ fn it_is_not_sent_in_clear_where_the_connection_was_encrypted() {
         (asked.send("S"), "timeout expired"),
     ] {
         for chunks in [Chunks::All, Chunks::Of(1)] {
-            let bench = run(&plan(b"KEY!", Some(tls())), &script, chunks);
+            let bench = run(&plan(b"KEY!", Some(Arc::new(tls()))), &script, chunks);
             assert_eq!(bench.sent, 8, "only the SSLRequest");
         }
-        assert_eq!(fails(&plan(b"KEY!", Some(tls())), &script), said);
+        assert_eq!(fails(&plan(b"KEY!", Some(Arc::new(tls()))), &script), said);
     }
 }
 

@@ -5,31 +5,14 @@
 use std::sync::Arc;
 
 use pgpoll::conninfo::plan::Plan;
-use pgpoll::conninfo::tls::{CertificateMode, Roots, Verify};
+use pgpoll::conninfo::tls::CertificateMode;
 use pgpoll::conninfo::{ChannelBinding, SslMode, Target, Tls};
 use pgpoll::engine::{Engine, Phase, Random};
 use pgpoll::link::{LinkError, LinkErrorKind, TlsFacts};
 use testkit::script::{Player, Scram, Script, auth_ok, auth_sasl, error, ready};
-use testkit::sim::{Bench, Chunks, Pace, ROOM, Server, plan};
+use testkit::sim::{Bench, Chunks, Pace, ROOM, Server, plan, tls};
 
 const AT: &str = "connection to server at \"127.0.0.1\", port 5432 failed: ";
-
-fn tls() -> Tls {
-    Tls {
-        verify: Verify::Nothing,
-        roots: Roots::None,
-        check_revocation: false,
-        revocations: Vec::new(),
-        identity: None,
-        certificate_mode: CertificateMode::Allow,
-        sni: true,
-        min_version: None,
-        max_version: None,
-        keylog: None,
-        direct: false,
-        problem: None,
-    }
-}
 
 fn planned(mode: SslMode, tls: Tls) -> Plan {
     let mut plan = plan("host=127.0.0.1 user=tester dbname=scripted password=secret");

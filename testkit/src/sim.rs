@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use pgpoll::conninfo::tls::{CertificateMode, Roots, Verify};
 use pgpoll::conninfo::{Options, Plan, Surroundings, Tls};
 use pgpoll::engine::{Engine, Need, Random, Room};
 use pgpoll::link::{Answer, Ask, AskId, LinkError, LinkErrorKind, Peer};
@@ -147,6 +148,24 @@ pub fn plan(conninfo: &str) -> Plan {
             .or_insert_with(make)
             .clone()
     })
+}
+
+/// How TLS is done where nothing is checked: the handshakes of scripts are played.
+pub fn tls() -> Tls {
+    Tls {
+        verify: Verify::Nothing,
+        roots: Roots::None,
+        revocations: Vec::new(),
+        check_revocation: false,
+        identity: None,
+        certificate_mode: CertificateMode::Allow,
+        sni: true,
+        min_version: None,
+        max_version: None,
+        keylog: None,
+        direct: false,
+        problem: None,
+    }
 }
 
 /// The loss of a transport in good order, as the net words it.
