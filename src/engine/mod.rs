@@ -106,6 +106,7 @@ impl Engine {
         Self {
             state: Some(Box::new(State::new(room))),
             task: Some(Box::pin(task)),
+            rescue: None,
         }
     }
 
