@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::certificates::certificates;
 use crate::options::ClusterOptions;
 use crate::postmaster::Postmaster;
+use crate::server_tls::ServerTls;
 use crate::servers::{INSTALL, Server};
 use crate::system::{free_port, give, new_folder, ordinary_user, quiet, watchdog};
 
@@ -128,6 +130,22 @@ impl Cluster {
         format!("host=127.0.0.1 port={port} user={role} dbname=postgres")
     }
 
+    /// How `postgres` connects through TCP and TLS to a cluster of [`ServerTls::default`]: `sslmode=verify-full`.
+    #[must_use]
+    pub fn conninfo_tls(&self) -> String {
+        self.conninfo_tls_as("postgres")
+    }
+
+    /// How this role connects through TCP and TLS to a cluster of [`ServerTls::default`].
+    #[must_use]
+    pub fn conninfo_tls_as(&self, role: &str) -> String {
+        let port = self.port;
+        let root = certificates().path("root+server_ca.crt");
+        format!(
+            "host=localhost hostaddr=127.0.0.1 port={port} user={role} dbname=postgres sslmode=verify-full sslrootcert={root}"
+        )
+    }
+
     /// Runs SQL as a superuser through the Unix socket, each statement its own transaction; returns what psql prints
     /// with `-At`, without the last newline.
     ///
@@ -188,6 +206,13 @@ impl Cluster {
         self.start_again();
     }
 
+    /// Restarts the server with other certificates or settings of TLS. It must have been started with some.
+    pub fn use_tls(&self, tls: &ServerTls) {
+        assert!(self.options.tls.is_some());
+        self.write("data/tls.conf", &tls.lines());
+        self.restart();
+    }
+
     /// The server's log so far.
     #[must_use]
     pub fn log(&self) -> String {
@@ -212,9 +237,13 @@ impl Cluster {
             hba += &format!("{line}\n");
         }
         self.write("data/pg_hba.conf", &hba);
+        self.write("data/pg_ident.conf", &self.options.ident.join("\n"));
     }
 
     pub(crate) fn start_on_free_port(&mut self) {
+        if self.options.tls.is_some() {
+            ServerTls::install(&self.folder.join("tls"), &|path| give(path, self.owner));
+        }
         let mut failure = String::new();
         for _ in 0..20 {
             self.port = free_port(self.ipv6);
@@ -257,7 +286,11 @@ impl Cluster {
         let lines = own.into_iter().chain(chosen);
         let lines =
             lines.map(|(name, value)| format!("{name} = '{}'\n", value.replace('\'', "''")));
-        self.write("data/postgresql.conf", &lines.collect::<String>());
+        let lines = lines.collect::<String>() + "include_if_exists = 'tls.conf'\n";
+        self.write("data/postgresql.conf", &lines);
+        if let Some(tls) = &self.options.tls {
+            self.write("data/tls.conf", &tls.lines());
+        }
     }
 
     fn set_up(&self) {

@@ -1,5 +1,7 @@
 //! What a throw-away cluster should be like. Knows configuration lines, starts nothing.
 
+use crate::ServerTls;
+
 /// What a cluster should be like. The default: the newest server installed, and everybody is trusted.
 #[derive(Clone, Debug, Default)]
 pub struct ClusterOptions {
@@ -8,6 +10,8 @@ pub struct ClusterOptions {
     pub(crate) setup: Vec<String>,
     pub(crate) password: Option<String>,
     pub(crate) major: Option<u32>,
+    pub(crate) ident: Vec<String>,
+    pub(crate) tls: Option<ServerTls>,
 }
 
 impl ClusterOptions {
@@ -21,6 +25,20 @@ impl ClusterOptions {
     #[must_use]
     pub fn hba(mut self, line: &str) -> ClusterOptions {
         self.hba.push(line.to_owned());
+        self
+    }
+
+    /// Adds a line to `pg_ident.conf`: map name, system user name, database user name.
+    #[must_use]
+    pub fn ident(mut self, line: &str) -> ClusterOptions {
+        self.ident.push(line.to_owned());
+        self
+    }
+
+    /// Turns TLS on, beside plain connections: `hostssl` and `hostnossl` lines ([`hba`](Self::hba)) tell who may come how.
+    #[must_use]
+    pub fn tls(mut self, tls: ServerTls) -> ClusterOptions {
+        self.tls = Some(tls);
         self
     }
 

@@ -95,8 +95,8 @@ impl Files<'_> {
         Ok(())
     }
 
-    /// `sslcrl` and `sslcrldir`. A file that is not there means that nothing is checked; a directory asks for a list of every
-    /// issuer, whether there is one in it or not.
+    /// `sslcrl` and `sslcrldir`. A file that cannot be read means that nothing is checked, whatever the directory has; a directory
+    /// asks for a list of every issuer, whether there is one in it or not.
     fn add_revocations(&self, tls: &mut Tls) -> Result<(), String> {
         let directories = self.options.filled("sslcrldir");
         let file = match (self.options.filled("sslcrl"), directories) {
@@ -104,9 +104,10 @@ impl Files<'_> {
             (None, Some(_)) => None,
             (None, None) => self.path("sslcrl", "root.crl"),
         };
-        if let Some(path) = file
-            && let Ok(mut content) = self.from.read(&path)
-        {
+        if let Some(path) = file {
+            let Ok(mut content) = self.from.read(&path) else {
+                return Ok(());
+            };
             tls.check_revocation = true;
             tls.revocations.push(File {
                 path,

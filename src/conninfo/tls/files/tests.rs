@@ -169,6 +169,7 @@ fn revocation_lists_count_when_there_are_roots() {
     assert_eq!(lists("sslcrldir=/d"), yes("first second"));
     assert_eq!(lists("sslcrldir=/d:/e"), yes("first second third"));
     assert_eq!(lists("sslcrl=/l sslcrldir=/e"), yes("given third"));
+    assert_eq!(lists("sslcrl=/none sslcrldir=/e"), (false, String::new()));
     assert_eq!(lists("sslcrldir=/empty"), yes(""));
     assert_eq!(lists("sslcrldir=/none"), yes(""));
     let tls = good("sslmode=require sslrootcert=/none sslcrl=/l", &from);
