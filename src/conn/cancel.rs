@@ -143,14 +143,14 @@ impl Cancel {
                 engine.answer(id, answer);
                 progress = true;
             }
-            let mut blocked = false;
+            self.net.send_unsent();
             if need.write {
                 match self.net.send(engine.output()) {
                     Sent::Bytes(count) => {
                         engine.sent(count);
                         progress = true;
                     }
-                    Sent::Wait => blocked = true,
+                    Sent::Wait => {}
                     Sent::Failed(error) => {
                         engine.lost(error);
                         progress = true;
@@ -167,7 +167,10 @@ impl Cancel {
                 return CancelPoll::Failed;
             }
             if !progress {
-                let writes = blocked || self.net.pending() == Some(Interest::Write);
+                let writes = match self.net.pending() {
+                    Some(interest) => interest == Interest::Write,
+                    None => engine.has_output() || self.net.has_unsent(),
+                };
                 return if writes {
                     CancelPoll::WantWrite
                 } else {
