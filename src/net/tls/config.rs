@@ -4,18 +4,24 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use rustls::client::UnbufferedClientConnection;
+use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::pki_types::{DnsName, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, SupportedProtocolVersion};
+use rustls::{ClientConfig, ProtocolVersion, SupportedProtocolVersion};
 
 use crate::conninfo::tls::{Tls, TlsVersion};
 use crate::link::{LinkError, LinkErrorKind, TlsFacts};
-use crate::net::tls::cipher;
+use crate::net::tls::client::ClientCertificate;
+use crate::net::tls::explain::explain;
+use crate::net::tls::keylog::KeyLogFile;
 use crate::net::tls::verify::Verifier;
+use crate::net::tls::{cache, cipher, end_point, keys};
 
 /// The protocol that a client of PostgreSQL offers by ALPN.
 const ALPN: &[u8] = b"postgresql";
+
+/// How many tickets of a server are kept for later connections; rustls keeps eight.
+const TICKETS: usize = 8;
 
 /// What one handshake needs.
 pub(super) struct Setup {
@@ -24,6 +30,14 @@ pub(super) struct Setup {
     /// The name for SNI: no name, where it is an address or not to be told.
     pub(super) name: ServerName<'static>,
     tls: Arc<Tls>,
+    client: Arc<ClientCertificate>,
+}
+
+/// The part of it that connections with the same options to the same host have in common.
+pub(super) struct Shared {
+    config: Arc<ClientConfig>,
+    client: Arc<ClientCertificate>,
+    pub(super) verifier: Arc<Verifier>,
 }
 
 impl Setup {
@@ -35,52 +49,82 @@ impl Setup {
         if let Some(problem) = &tls.problem {
             return Err(setup_error(problem.clone()));
         }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions(tls)?)
-            .map_err(|error| setup_error(format!("could not create SSL context: {error}")))?;
-        let verifier = Verifier::new(tls, host)?;
-        let mut config = builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
-        config.alpn_protocols = vec![ALPN.to_vec()];
+        let shared = match cache::find(tls, host) {
+            Some(shared) => shared,
+            None => {
+                let shared = Arc::new(Shared::new(tls, host)?);
+                cache::keep(tls, host, &shared);
+                shared
+            }
+        };
         Ok(Setup {
-            config: Arc::new(config),
+            config: shared.config.clone(),
             name: server_name(tls, host),
             tls: tls.clone(),
+            client: shared.client.clone(),
         })
     }
 
     /// What the finished handshake came to.
+    ///
+    /// Of the client's certificate a connection that shares its setup says what the last full handshake with this server was like:
+    /// one that resumes a session is not asked again.
     pub(super) fn facts(&self, connection: &UnbufferedClientConnection) -> TlsFacts {
-        let suite = connection
-            .negotiated_cipher_suite()
-            .map(|suite| suite.suite());
-        let (cipher, key_bits) = suite.map_or(("", 0), cipher::name_and_bits);
+        let suite = connection.negotiated_cipher_suite();
+        let (cipher, key_bits) =
+            suite.map_or(("unknown", 0), |suite| cipher::name_and_bits(suite.suite()));
+        let leaf = connection.peer_certificates().and_then(<[_]>::first);
         TlsFacts {
             version: match connection.protocol_version() {
-                Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
-                Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+                Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+                Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
                 _ => "unknown",
             },
             cipher,
             key_bits,
             alpn: connection.alpn_protocol().map(<[u8]>::to_vec),
-            end_point: None,
-            certificate_requested: false,
-            certificate_sent: false,
+            end_point: leaf.map(|leaf| end_point::hash(leaf)),
+            certificate_requested: self.client.was_requested(),
+            certificate_sent: self.client.was_sent(),
         }
     }
 
     /// Why the handshake, or a record after it, failed: in libpq's words where it has some.
     pub(super) fn explain(&self, error: rustls::Error) -> LinkError {
-        let _ = &self.tls;
         LinkError {
             kind: LinkErrorKind::Tls,
             errno: 0,
-            text: format!("SSL error: {error}"),
+            text: explain(&error, &self.tls),
         }
+    }
+}
+
+impl Shared {
+    fn new(tls: &Tls, host: &[u8]) -> Result<Shared, LinkError> {
+        let verifier = Arc::new(Verifier::new(tls, host)?);
+        let key = tls.identity.as_ref().map(keys::load).transpose()?;
+        let client = Arc::new(ClientCertificate::new(key));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions(tls)?)
+            .map_err(|error| setup_error(format!("could not create SSL context: {error}")))?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier.clone())
+            .with_client_cert_resolver(client.clone());
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.resumption = if cache::is_shareable(tls) {
+            Resumption::in_memory_sessions(TICKETS)
+        } else {
+            Resumption::disabled()
+        };
+        if let Some(path) = &tls.keylog {
+            config.key_log = Arc::new(KeyLogFile::new(path));
+        }
+        Ok(Shared {
+            config: Arc::new(config),
+            client,
+            verifier,
+        })
     }
 }
 

@@ -1,10 +1,29 @@
 //! TLS as a filter of bytes above the raw transport. Knows no protocol but TLS, and holds no buffer while nothing is under way.
 #![forbid(unsafe_code)]
 
+mod asn1;
 mod buffer;
+mod cache;
+mod certificate;
 mod cipher;
+mod client;
 mod config;
+mod constraints;
+mod decrypt;
+mod end_point;
+mod explain;
+mod keylog;
+mod keys;
+mod names;
+mod path;
+mod pem;
+mod problem;
+mod revoked;
 mod session;
+mod signature;
+#[cfg(test)]
+mod tests;
+mod trust;
 mod verify;
 
 use std::fmt;

@@ -1,0 +1,6 @@
+//! The checks of certificates, against certificates made here, and beside what the `openssl` program says of them.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod make;
+mod openssl;
+mod paths;

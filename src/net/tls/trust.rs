@@ -1,0 +1,101 @@
+//! What the user trusts: root certificates and revocation lists, out of files that were read before. Knows their forms, not their use.
+
+use crate::conninfo::tls::{Roots, Tls};
+use crate::link::LinkError;
+use crate::net::tls::asn1::Malformed;
+use crate::net::tls::certificate::Certificate;
+use crate::net::tls::config::setup_error;
+use crate::net::tls::pem;
+use crate::net::tls::problem::printable;
+use crate::net::tls::revoked::RevocationList;
+
+/// The root certificates, and others that the file has.
+pub(super) fn roots(roots: &Roots) -> Result<Vec<Vec<u8>>, LinkError> {
+    match roots {
+        Roots::None => Ok(Vec::new()),
+        Roots::System => system_roots(),
+        Roots::File(file) => {
+            let read = certificates(&file.content);
+            read.map_err(|why| {
+                setup_error(format!(
+                    "could not read root certificate file \"{}\": {why}",
+                    printable(&file.path)
+                ))
+            })
+        }
+    }
+}
+
+/// What the operating system trusts; `SSL_CERT_FILE` and `SSL_CERT_DIR` say otherwise, as they do to OpenSSL.
+fn system_roots() -> Result<Vec<Vec<u8>>, LinkError> {
+    let found = rustls_native_certs::load_native_certs();
+    if found.certs.is_empty() {
+        let why = found.errors.first().map_or_else(
+            || String::from("none were found; install them (ca-certificates), or name a file in sslrootcert"),
+            ToString::to_string,
+        );
+        return Err(setup_error(format!(
+            "could not load system root certificate paths: {why}"
+        )));
+    }
+    let ders = found.certs.into_iter().map(|der| der.as_ref().to_vec());
+    Ok(ders.filter(|der| Certificate::read(der).is_ok()).collect())
+}
+
+/// The certificates of a file, PEM or one in DER. There is at least one.
+pub(super) fn certificates(content: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
+    const LABELS: [&[u8]; 2] = [b"CERTIFICATE", b"X509 CERTIFICATE"];
+
+    let found = ders(content, &LABELS).map_err(|Malformed| "bad base64 decode")?;
+    if found.is_empty() {
+        return Err("no certificate or crl found");
+    }
+    if found.iter().any(|der| Certificate::read(der).is_err()) {
+        return Err("a certificate in it is malformed");
+    }
+    Ok(found)
+}
+
+/// The revocation lists, if certificates are checked for it: also those in the file of root certificates, as libpq has them.
+pub(super) fn revocations(tls: &Tls) -> Result<Option<Vec<Vec<u8>>>, LinkError> {
+    if !tls.check_revocation {
+        return Ok(None);
+    }
+    let mut lists = Vec::new();
+    if let Roots::File(file) = &tls.roots {
+        lists = pem_blocks(&file.content, &[LIST]).unwrap_or_default();
+    }
+    for file in &tls.revocations {
+        let found = ders(&file.content, &[LIST]).unwrap_or_default();
+        if found.iter().any(|der| RevocationList::read(der).is_err()) {
+            return Err(setup_error(format!(
+                "could not read certificate revocation list file \"{}\": a list in it is malformed",
+                printable(&file.path)
+            )));
+        }
+        lists.extend(found);
+    }
+    Ok(Some(lists))
+}
+
+const LIST: &[u8] = b"X509 CRL";
+
+/// The blocks of a PEM file that have one of the labels, or the whole file if it looks like DER.
+fn ders(content: &[u8], labels: &[&[u8]]) -> Result<Vec<Vec<u8>>, Malformed> {
+    if pem::is_pem(content) {
+        return pem_blocks(content, labels);
+    }
+    let looks_like_der = content.first() == Some(&0x30);
+    Ok(Vec::from_iter(looks_like_der.then(|| content.to_vec())))
+}
+
+fn pem_blocks(content: &[u8], labels: &[&[u8]]) -> Result<Vec<Vec<u8>>, Malformed> {
+    let mut found = Vec::new();
+    for block in pem::blocks(content) {
+        let block = block?;
+        if labels.contains(&block.label) {
+            found.push(block.bytes.to_vec());
+        }
+    }
+    Ok(found)
+}
