@@ -1,7 +1,6 @@
 //! A throw-away PgBouncer before a cluster, gone when the test is over however it ends. Knows nothing of pgpoll.
 
 use std::fs;
-use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -107,7 +106,7 @@ impl Bouncer {
             port,
             version,
         };
-        bouncer.wait_until_it_listens();
+        bouncer.wait_until_up();
         Some(bouncer)
     }
 
@@ -142,9 +141,10 @@ impl Bouncer {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
-    fn wait_until_it_listens(&mut self) {
+    fn wait_until_up(&mut self) {
         let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        // A connection to try it out would count as a client.
+        while !self.log().contains("process up") {
             let ended = !matches!(self.child.try_wait(), Ok(None));
             if ended || begun.elapsed() > PATIENCE {
                 panic!("PgBouncer does not start:\n{}", self.log());
@@ -197,6 +197,12 @@ impl BouncerOptions {
             .map(|(role, password)| format!("{} {}\n", quoted(role), quoted(password)))
             .collect()
     }
+}
+
+/// The version of the PgBouncer that is installed; 1.18 is `(1, 18)`.
+#[must_use]
+pub fn version() -> Option<(u32, u32)> {
+    installed().map(|(_, version)| version)
 }
 
 /// The program and its version.
