@@ -316,7 +316,7 @@ impl Engine {
             || state.starved
             || state.answer.is_some()
             || state.facts.phase != Phase::Ready
-            || state.portal_open
+            || state.portal_suspended
             || (state.aborted && !state.queue.is_empty())
             || now >= state.alarm
             || state.deadline.is_some_and(|deadline| now >= deadline)

@@ -67,7 +67,7 @@ async fn may_be_stopped(head: u64) -> bool {
         if !late {
             state.wake_at(deadline);
         }
-        // Else it takes the time it takes: whatever was sent behind it has to wait for it in any case.
+        // Else it takes the time it takes: what was sent behind it waits for it in any case.
         if !state.hold_back() {
             return None;
         }

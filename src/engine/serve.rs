@@ -44,8 +44,10 @@ pub(super) async fn serve() -> Stop {
             Ok(Next::Message(tag)) => unsolicited(tag),
             Err(stop) => Err(stop),
         };
-        if let Err(stop) = result {
-            return stop;
+        match result {
+            Ok(()) => {}
+            Err(Stop::Deadline) => with(State::end_withdrawn),
+            Err(stop) => return stop,
         }
     }
 }
@@ -135,6 +137,13 @@ pub(super) fn failed<T>(state: &mut State) -> Result<T, Halt> {
 }
 
 impl State {
+    /// The operation at the head of the queue was given up before it was sent: there are no replies to wait for.
+    fn end_withdrawn(&mut self) {
+        if self.queue.front().is_some_and(|head| head.withdrawn) {
+            self.done(Outcome::Skipped, Verdict::InTransaction);
+        }
+    }
+
     /// The last item of the operation at the head of the queue.
     pub(super) fn done(&mut self, outcome: Outcome, verdict: Verdict) {
         let transaction = self.transaction();

@@ -49,6 +49,8 @@ impl State {
         self.closing = true;
         self.portal_open = false;
         self.unstamped = true;
+        // There may be nothing to wait for before it.
+        self.alarm = 0;
         self.queue.push_back(Expect {
             operation: self.last_operation,
             steps: Steps::SHUTDOWN,

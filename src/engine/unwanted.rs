@@ -151,7 +151,10 @@ impl State {
                 && group.clone().all(Expect::is_unwanted)
                 && cuts.try_reserve(1).is_ok();
             for expect in self.queue.range_mut(first..after) {
-                expect.withdrawn |= withdrawn;
+                if withdrawn {
+                    expect.withdrawn = true;
+                    expect.from = from;
+                }
                 expect.from -= removed;
             }
             if withdrawn {
@@ -166,6 +169,12 @@ impl State {
         for &(from, to) in cuts.iter().rev() {
             self.output.cut(from, to);
         }
+        // Its replies are waited for already.
+        if let Some(head) = self.queue.front().filter(|head| head.withdrawn)
+            && head.steps != Steps::default()
+        {
+            self.broken.get_or_insert(Stop::Deadline);
+        }
     }
 
     /// The first operation that a request to cancel must not hit: one that is wanted; or one that was abandoned while
@@ -174,6 +183,9 @@ impl State {
         let mut first = None;
         let mut group_wanted = false;
         for (index, expect) in self.queue.iter().enumerate().rev() {
+            if expect.withdrawn {
+                continue;
+            }
             if expect.steps.has(Steps::SYNC) {
                 group_wanted = false;
             }
@@ -187,35 +199,49 @@ impl State {
         first
     }
 
-    /// Holds back the output of the operations that a request to cancel must not hit. False if that cannot be done: then
-    /// nothing is held back.
+    /// Holds back the output of later operations while the head of the queue is unwanted: they would have to wait for it in any
+    /// case. Whether a request to cancel could hit nothing that is to be kept.
     pub(super) fn hold_back(&mut self) -> bool {
-        let Some(index) = self.first_to_keep() else {
-            self.output.hold = self.output.end();
-            return true;
-        };
-        let from = self.queue.get(index).map_or(0, |first| first.from);
-        if index == 0 || from < self.output.unstoppable() {
-            self.release();
-            return false;
-        }
-        if self.output.hold == from {
-            return true;
-        }
-        self.output.hold = from;
-        // The server says nothing of the part of a group that it gets before something asks it to.
-        let before = self.queue.get(index - 1).map(|last| last.steps);
-        if before.is_some_and(|last| !last.has(Steps::SYNC)) {
-            let mut flush = Vec::new();
-            let sent = wire::encode_flush(&mut flush)
-                .map_err(Stop::from)
-                .and_then(|()| self.send_behind(index - 1, &flush));
-            if sent.is_err() {
-                self.release();
-                return false;
+        let unstoppable = self.output.unstoppable();
+        let is_unsent = |op: &&Expect| op.from >= unstoppable;
+        let (may_cancel, first_held) = match self.first_to_keep() {
+            None => (true, self.queue.len()),
+            Some(index) if index > 0 && self.queue.get(index).as_ref().is_some_and(is_unsent) => {
+                (true, index)
             }
+            Some(_) => {
+                let sent = |op: &&Expect| !is_unsent(op);
+                (
+                    false,
+                    1 + self.queue.iter().skip(1).take_while(sent).count(),
+                )
+            }
+        };
+        match self.queue.get(first_held).map(|first| first.from) {
+            None => self.output.hold = self.output.end(),
+            Some(from) if from != self.output.hold => {
+                self.output.hold = from;
+                let last = self.queue.get(first_held - 1).map(|last| last.steps);
+                // The server says nothing of the part of a group that it gets before something asks it to.
+                if last.is_some_and(|last| !last.has(Steps::SYNC)) {
+                    return self.flush_behind(first_held - 1) && may_cancel;
+                }
+            }
+            Some(_) => {}
         }
-        true
+        may_cancel
+    }
+
+    /// Asks the server for the replies up to those of this operation; false without memory, when nothing is held back.
+    fn flush_behind(&mut self, index: usize) -> bool {
+        let mut flush = Vec::new();
+        let sent = wire::encode_flush(&mut flush)
+            .map_err(Stop::from)
+            .and_then(|()| self.send_behind(index, &flush));
+        if sent.is_err() {
+            self.release();
+        }
+        sent.is_ok()
     }
 
     /// Lets all output go.

@@ -43,7 +43,7 @@ pub(super) fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
 pub(super) enum Stop {
     /// The transport is gone, and every whole message has been consumed.
     Lost(Box<LinkError>),
-    /// The deadline has passed.
+    /// The deadline of connecting has passed; or the operation that is waited for was given up before it was sent.
     Deadline,
     /// The peer broke the protocol, or there is no memory.
     Broken(Box<Error>),

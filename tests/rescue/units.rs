@@ -1,0 +1,423 @@
+//! One operation that is given up, at each of the places where that can happen.
+
+use pgpoll::engine::{End, Outcome, Verdict};
+use pgpoll::error::Family;
+use pgpoll::wire::TransactionStatus;
+
+use crate::backend::MS;
+use crate::world::{Cancels, World};
+
+/// The connection is as good as before.
+fn check_usable(world: &mut World) {
+    world.set_timeout(None);
+    let operation = world.query("rows 1 1");
+    world.run();
+    let op = &world.ops[&operation];
+    let (done, _) = op.done.unwrap_or_else(|| panic!("{}", world.place()));
+    assert_eq!(done.outcome, Outcome::Ok, "{}", world.place());
+    assert_eq!(
+        (done.transaction, done.verdict),
+        (TransactionStatus::Idle, Verdict::Clean)
+    );
+    assert_eq!(op.items, 2);
+}
+
+#[test]
+fn at_its_deadline_an_operation_fails_at_once_and_is_cancelled() {
+    let mut world = World::new();
+    world.set_timeout(Some(300));
+    let operation = world.query("sleep 10000");
+    world.run_for(299);
+    assert!(world.ops[&operation].errors.is_empty());
+    world.run_for(1);
+    let error = &world.ops[&operation].errors[0];
+    assert_eq!(error.family(), Family::Transport);
+    assert_eq!(error.sqlstate(), Some(&b"57014"[..]));
+    assert_eq!(
+        error.message(),
+        "timeout expired: query not done within 300 ms; it is being cancelled"
+    );
+    assert!(world.ops[&operation].done.is_none());
+    assert!(
+        world
+            .engine
+            .inspect(world.now)
+            .contains("\"rescue\":\"cancelling\"")
+    );
+    world.run();
+    let (done, at) = world.ops[&operation].done.unwrap();
+    assert_eq!(
+        (done.outcome, done.verdict),
+        (Outcome::Failed, Verdict::Clean)
+    );
+    assert!(at < world.ops[&operation].started + 310 * MS);
+    assert_eq!(world.hits, [operation]);
+    check_usable(&mut world);
+}
+
+#[test]
+fn in_a_transaction_block_the_verdict_says_so() {
+    let mut world = World::new();
+    world.query("begin");
+    world.run();
+    world.set_timeout(Some(50));
+    let operation = world.query("sleep 1000");
+    world.run();
+    let (done, _) = world.ops[&operation].done.unwrap();
+    assert_eq!(
+        (done.outcome, done.verdict),
+        (Outcome::Failed, Verdict::InTransaction)
+    );
+    assert_eq!(done.transaction, TransactionStatus::Failed);
+    world.query("rollback");
+    world.run();
+    check_usable(&mut world);
+}
+
+#[test]
+fn what_was_done_though_nobody_wanted_it_is_said_to_be() {
+    let mut world = World::new();
+    world.cancels = Cancels::Refused(MS);
+    world.set_timeout(Some(50));
+    let operation = world.query("rows 80 5");
+    world.run();
+    assert_eq!(world.ops[&operation].items, 1);
+    assert_eq!(world.outcome(operation), Some(Outcome::Discarded));
+    check_usable(&mut world);
+}
+
+#[test]
+fn what_was_never_sent_is_never_done() {
+    let mut world = World::new();
+    world.window = 40;
+    world.set_timeout(Some(100));
+    let running = world.query("sleep 60000");
+    let part = world.query(&format!("sleep 1{}", " ".repeat(200)));
+    let unsent = world.query("sleep 1");
+    world.run_for(150);
+    assert_eq!(
+        world.outcome(running),
+        Some(Outcome::Failed),
+        "{}",
+        world.place()
+    );
+    let error = &world.ops[&unsent].errors[0];
+    assert!(error.message().ends_with("; it was never sent"), "{error}");
+    assert!(error.is_safe_to_retry());
+    assert!(!world.ops[&part].errors[0].is_safe_to_retry());
+    world.run();
+    assert_eq!(world.outcome(unsent), Some(Outcome::Skipped));
+    check_usable(&mut world);
+}
+
+#[test]
+fn an_operation_behind_one_that_runs_is_told_at_once() {
+    let mut world = World::new();
+    let running = world.query("sleep 1000");
+    world.set_timeout(Some(100));
+    let late = world.query("sleep 1");
+    world.run_for(101);
+    assert_eq!(world.ops[&late].errors.len(), 1);
+    assert!(world.ops[&late].done.is_none());
+    world.run();
+    // It was sent behind what is wanted, which is not touched for it.
+    assert_eq!(world.outcome(running), Some(Outcome::Ok));
+    assert!(world.outcome(late).is_some());
+    assert_eq!(world.ops[&running].items, 1);
+    check_usable(&mut world);
+}
+
+#[test]
+fn what_is_wanted_and_sent_behind_is_not_put_at_risk() {
+    let mut world = World::new();
+    world.set_timeout(Some(100));
+    let late = world.query("sleep 20000");
+    world.set_timeout(None);
+    let wanted = world.query("rows 5 3");
+    world.run();
+    assert_eq!(world.asked, 0);
+    assert_eq!(world.outcome(late), Some(Outcome::Discarded));
+    assert_eq!(world.outcome(wanted), Some(Outcome::Ok));
+    check_usable(&mut world);
+}
+
+#[test]
+fn what_is_started_during_a_rescue_waits_for_the_end_of_the_cancel() {
+    let mut world = World::new();
+    world.cancels = Cancels::Arrive(10 * MS, 500 * MS);
+    world.set_timeout(Some(100));
+    let late = world.query("sleep 20000");
+    world.run_for(100);
+    world.set_timeout(None);
+    let wanted = world.query("rows 5 3");
+    world.run_for(300);
+    // The operation has ended, but not the request: it could still hit what follows.
+    assert_eq!(world.outcome(late), Some(Outcome::Failed));
+    assert!(world.engine.output().is_empty() && world.engine.is_rescuing());
+    world.run();
+    assert_eq!(world.outcome(wanted), Some(Outcome::Ok));
+    check_usable(&mut world);
+}
+
+#[test]
+fn an_abandoned_operation_has_its_grace() {
+    for (time, outcome, asked) in [(30, Outcome::Discarded, 0), (3000, Outcome::Failed, 1)] {
+        let mut world = World::new();
+        let operation = world.query(&format!("rows {time} 5"));
+        world.run_for(2);
+        world.abandon(operation);
+        let next = world.query("rows 1 2");
+        world.run();
+        assert_eq!(world.outcome(operation), Some(outcome));
+        assert_eq!(world.ops[&operation].items, 0);
+        assert_eq!(world.asked, asked);
+        assert_eq!(world.outcome(next), Some(Outcome::Ok));
+        check_usable(&mut world);
+    }
+}
+
+#[test]
+fn items_that_were_not_taken_are_dropped() {
+    let mut world = World::new();
+    let operation = world.query("rows 1 5");
+    world.run();
+    assert!(!world.engine.abandon(operation), "its done was taken");
+    assert!(!world.engine.abandon(99));
+    assert!(world.engine.abandon(0));
+}
+
+#[test]
+fn a_cancel_that_came_too_early_is_sent_again() {
+    let mut world = World::new();
+    // The statement arrives at the server long after the request.
+    world.latency = 400 * MS;
+    world.set_timeout(Some(100));
+    let operation = world.query("sleep 20000");
+    world.run();
+    assert!(world.asked >= 2, "{}", world.asked);
+    assert_eq!(world.outcome(operation), Some(Outcome::Failed));
+    world.latency = MS;
+    check_usable(&mut world);
+}
+
+#[test]
+fn a_server_that_does_not_stop_is_given_up() {
+    for cancels in [
+        Cancels::Arrive(MS, MS),
+        Cancels::Refused(MS),
+        Cancels::Lost,
+        Cancels::NeverEnd(MS),
+    ] {
+        let mut world = World::new();
+        world.cancels = cancels;
+        world.set_timeout(Some(100));
+        let stuck = world.query("stuck 1000000");
+        world.run_for(100);
+        world.set_timeout(None);
+        let next = world.query("sleep 1");
+        world.run();
+        let (done, at) = world.ops[&stuck].done.unwrap();
+        assert_eq!(
+            (done.outcome, done.verdict),
+            (Outcome::Failed, Verdict::Lost)
+        );
+        assert_eq!(at, world.ops[&stuck].started + 5100 * MS);
+        // What was held back was never sent.
+        assert_eq!(world.ops[&next].done.unwrap().0.verdict, Verdict::Lost);
+        assert!(world.ops[&next].errors[0].is_safe_to_retry());
+        assert!(
+            world
+                .engine
+                .error()
+                .unwrap()
+                .message()
+                .contains("timeout expired")
+        );
+    }
+}
+
+#[test]
+fn without_a_key_there_is_no_cancel() {
+    let script = testkit::script::Script::new()
+        .startup()
+        .send(testkit::script::auth_ok())
+        .send(testkit::script::ready(b'I'));
+    for (time, verdict) in [(2000, Verdict::Clean), (20000, Verdict::Lost)] {
+        let mut world = World::with_script(&script);
+        world.set_timeout(Some(100));
+        let operation = world.query(&format!("sleep {time}"));
+        world.run();
+        assert_eq!(world.asked, 0);
+        assert_eq!(world.ops[&operation].done.unwrap().0.verdict, verdict);
+    }
+}
+
+#[test]
+fn a_group_that_is_late_ends_with_its_sync() {
+    let mut world = World::new();
+    world.set_timeout(Some(100));
+    let first = world.params("sleep 20000", 0, End::More);
+    world.run();
+    let (done, _) = world.ops[&first].done.unwrap();
+    assert_eq!(
+        (done.outcome, done.verdict),
+        (Outcome::Failed, Verdict::InTransaction)
+    );
+    world.set_timeout(None);
+    let second = world.params("sleep 1", 0, End::More);
+    let sync = world.sync();
+    world.run();
+    assert_eq!(world.outcome(second), Some(Outcome::Skipped));
+    assert_eq!(world.outcome(sync), Some(Outcome::Ok));
+    check_usable(&mut world);
+}
+
+#[test]
+fn one_of_a_group_is_abandoned_and_the_others_do_not_suffer() {
+    let mut world = World::new();
+    let first = world.params("rows 2000 5", 0, End::More);
+    let second = world.params("rows 1 2", 0, End::More);
+    world.run_for(10);
+    world.abandon(first);
+    let sync = world.sync();
+    world.run();
+    assert_eq!(world.asked, 0);
+    assert_eq!(world.outcome(first), Some(Outcome::Discarded));
+    assert_eq!(world.outcome(second), Some(Outcome::Ok));
+    assert_eq!(world.outcome(sync), Some(Outcome::Ok));
+    check_usable(&mut world);
+}
+
+#[test]
+fn the_whole_of_a_group_is_abandoned() {
+    let mut world = World::new();
+    world.params("rows 2000 5", 0, End::More);
+    world.params("rows 1 2", 0, End::More);
+    world.sync();
+    world.run_for(10);
+    world.abandon(0);
+    world.run_for(100);
+    assert_eq!(world.engine.queued(), 0, "{}", world.place());
+    assert_eq!(world.asked, 1);
+    check_usable(&mut world);
+}
+
+#[test]
+fn a_suspended_portal_is_late() {
+    let mut world = World::new();
+    world.set_timeout(Some(100));
+    let portal = world.params("rows 1 50", 10, End::Sync);
+    world.run_for(50);
+    assert_eq!(world.suspended, 1);
+    world.run_for(60);
+    // The server waits for us: there is nothing to cancel.
+    assert_eq!(world.asked, 0);
+    assert_eq!(world.outcome(portal), Some(Outcome::Discarded));
+    assert!(world.engine.continue_portal(1).is_err());
+    world.set_timeout(None);
+    world.sync();
+    world.run();
+    check_usable(&mut world);
+}
+
+#[test]
+fn a_running_portal_is_abandoned_and_its_group_ended() {
+    let mut world = World::new();
+    let portal = world.params("rows 5000 50", 10, End::Sync);
+    world.run_for(10);
+    world.abandon(portal);
+    let sync = world.sync();
+    world.run_for(200);
+    assert_eq!(
+        world.outcome(portal),
+        Some(Outcome::Failed),
+        "{}",
+        world.place()
+    );
+    assert_eq!(world.outcome(sync), Some(Outcome::Ok));
+    check_usable(&mut world);
+}
+
+#[test]
+fn a_copy_that_nobody_wants_any_more() {
+    for verb in [
+        "copyin 500",
+        "copyout 500 300",
+        "copyin 5",
+        "copyout 5 30000",
+    ] {
+        for simple in [true, false] {
+            let mut world = World::new();
+            world.set_timeout(Some(100));
+            let operation = match simple {
+                true => world.query(verb),
+                false => world.params(verb, 0, End::Sync),
+            };
+            world.run_for(100);
+            world.set_timeout(None);
+            let next = world.query("rows 1 1");
+            world.run();
+            assert_eq!(world.outcome(operation), Some(Outcome::Failed), "{verb}");
+            assert_eq!(world.outcome(next), Some(Outcome::Ok), "{verb}");
+            check_usable(&mut world);
+        }
+    }
+}
+
+/// The server turns out to want data when the cancel is refused: what is held back is not taken for them.
+#[test]
+fn a_copy_is_refused_before_what_is_held_back() {
+    let mut world = World::new();
+    world.cancels = Cancels::Refused(MS);
+    world.set_timeout(Some(100));
+    let operation = world.query("copyin 500");
+    world.run_for(100);
+    world.set_timeout(None);
+    let next = world.query("rows 1 1");
+    world.run();
+    assert_eq!(world.outcome(operation), Some(Outcome::Failed));
+    assert_eq!(world.outcome(next), Some(Outcome::Ok));
+    check_usable(&mut world);
+}
+
+#[test]
+fn a_shutdown_waits_for_what_is_queued_and_for_the_server() {
+    let mut world = World::new();
+    let query = world.query("rows 100 5");
+    let shutdown = world.shutdown(None);
+    let refused = world
+        .start(pgpoll::engine::Command::Sync, End::Sync)
+        .unwrap_err();
+    assert!(refused.message().contains("being shut down"));
+    world.run();
+    assert_eq!(world.outcome(query), Some(Outcome::Ok));
+    let (done, _) = world.ops[&shutdown].done.unwrap();
+    assert_eq!((done.outcome, done.verdict), (Outcome::Ok, Verdict::Lost));
+    assert!(world.server.closed);
+    assert_eq!(
+        world.engine.error().unwrap().message(),
+        "the connection was closed"
+    );
+}
+
+#[test]
+fn a_shutdown_ends_at_its_deadline() {
+    for what in ["sleep 1", "sleep 10000"] {
+        let mut world = World::new();
+        world.query(what);
+        world.hole = world.now + 100 * MS;
+        world.run_for(if what == "sleep 1" { 100 } else { 10 });
+        let shutdown = world.shutdown(Some(200));
+        let begun = world.now;
+        world.run();
+        let (done, at) = world.ops[&shutdown].done.unwrap();
+        assert_eq!(done.verdict, Verdict::Lost);
+        assert_eq!(at, begun + 200 * MS);
+        let error = world.engine.error().unwrap();
+        assert!(
+            error
+                .message()
+                .starts_with("timeout expired: shutdown not done within 200 ms")
+        );
+    }
+}
