@@ -38,6 +38,9 @@ pub(crate) struct Op {
     pub done: Option<(Done, u64)>,
 }
 
+/// A request to cancel on its way: when the server gets it, and when the client gets what answer.
+type Request = (AskId, Option<u64>, Option<(u64, Answer)>);
+
 pub(crate) struct World {
     pub engine: Engine,
     pub server: Backend,
@@ -60,7 +63,7 @@ pub(crate) struct World {
     group: u64,
     to_server: VecDeque<(u64, Vec<u8>)>,
     to_client: VecDeque<(u64, Vec<u8>)>,
-    cancel: Option<(AskId, Option<u64>, Option<(u64, Answer)>)>,
+    cancel: Option<Request>,
     end_at: Option<u64>,
 }
 
