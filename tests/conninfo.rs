@@ -307,6 +307,6 @@ fn what_was_decided_is_written_back() {
     assert_eq!(options.get("dbname"), Some(&b"alice"[..]));
     assert_eq!(options.get("passfile"), Some(&b"/home/alice/.pgpass"[..]));
     assert_eq!(options.get("client_encoding"), Some(&b"UTF8"[..]));
-    assert_eq!(options.get("sslcertmode"), Some(&b"disable"[..]));
+    assert_eq!(options.get("sslcertmode"), Some(&b"allow"[..]));
     assert_eq!(options.get("host"), None);
 }

@@ -142,7 +142,7 @@ mod tests {
         let from = from.with_variable("PGSSLMODE", "allow");
         assert_eq!(filled("", &from).get("sslmode"), Some(&b"allow"[..]));
         let from = surroundings().with_variable("PGREQUIRESSL", "0");
-        assert_eq!(filled("", &from).get("sslmode"), Some(&b"disable"[..]));
+        assert_eq!(filled("", &from).get("sslmode"), Some(&b"prefer"[..]));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The connection options of PostgreSQL 18: the one table. Knows names, defaults and labels, not what a value means.
 
 /// Whether this build can encrypt with TLS. While it cannot, it answers like a libpq without SSL support.
-pub(crate) const TLS: bool = false;
+pub(crate) const TLS: bool = true;
 
 /// Whether this build can encrypt with GSSAPI.
 pub(crate) const GSSAPI: bool = false;

@@ -192,7 +192,9 @@ fn somebody_else_answers() {
             assert!(stream.read(&mut hello).unwrap() > 8);
             stream.write_all(answer).unwrap();
         });
-        let error = refused(&format!("host=127.0.0.1 port={port} user=x"));
+        let error = refused(&format!(
+            "host=127.0.0.1 port={port} user=x sslmode=disable"
+        ));
         assert!(
             error.message().contains(&format!("failed: {text}")),
             "{error}"
