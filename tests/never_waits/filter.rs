@@ -25,7 +25,14 @@ pub(crate) const NAMES: &[&str] = &[
     "read",
     "write",
     "lock of a file",
+    "any other",
 ];
+
+/// The index of what does not wait, where that is counted.
+pub(crate) const ANY: usize = NAMES.len() - 1;
+
+/// What the measuring itself does, and yielding.
+const UNCOUNTED: &[c_long] = &[libc::SYS_clock_gettime, libc::SYS_sched_yield];
 
 /// Calls that wait whatever their arguments are.
 const WAITING: &[(c_long, u32)] = &[
@@ -70,9 +77,19 @@ const FILES: &[(c_long, u32)] = &[
     (libc::SYS_writev, 16),
 ];
 
-/// Puts this thread, and those it makes, under the filter.
-pub(crate) fn waiting_calls() -> std::io::Result<()> {
+/// Puts this thread, and those it makes, under the filter; with `every_call`, calls that do not wait are told, too.
+pub(crate) fn waiting_calls(every_call: bool) -> std::io::Result<()> {
+    let otherwise = || {
+        if every_call {
+            trace(ANY as u32)
+        } else {
+            allow()
+        }
+    };
     let mut program = vec![load_number()];
+    for &call in UNCOUNTED {
+        program.extend([unless_equal(call as u32, 1), allow()]);
+    }
     for &(call, what) in WAITING {
         program.extend([unless_equal(call as u32, 1), trace(what)]);
     }
@@ -81,7 +98,7 @@ pub(crate) fn waiting_calls() -> std::io::Result<()> {
             unless_equal(call as u32, 4),
             load_argument(argument),
             jump(BPF_JSET, bit as u32, 0, 1),
-            allow(),
+            otherwise(),
             trace(what),
         ]);
     }
@@ -95,17 +112,17 @@ pub(crate) fn waiting_calls() -> std::io::Result<()> {
     for (at, wait) in waits.into_iter().enumerate() {
         program.push(jump(BPF_JEQ, wait, (waits.len() - at) as u8, 0));
     }
-    program.extend([allow(), trace(5)]);
+    program.extend([otherwise(), trace(5)]);
     program.extend([
         unless_equal(libc::SYS_fcntl as u32, 6),
         load_argument(1),
         jump(BPF_JEQ, libc::F_SETFL as u32, 0, 2),
         load_argument(2),
         jump(BPF_JSET, libc::O_NONBLOCK as u32, 0, 1),
-        allow(),
+        otherwise(),
         trace(14),
     ]);
-    program.push(allow());
+    program.push(otherwise());
     install(&mut program)
 }
 

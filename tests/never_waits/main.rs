@@ -3,18 +3,21 @@
 #![cfg(target_os = "linux")] // seccomp and ptrace
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod caller;
 mod filter;
+mod places;
+mod program;
 mod tracer;
 
 use std::ptr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use pgpoll::conn::{Cancel, CancelPoll, Connection, Readiness};
-use pgpoll::engine::{Outcome, Reply};
-use testkit::{Cluster, ClusterOptions, PASSWORD};
+use caller::Caller;
+use places::Places;
+use tracer::Seen;
 
 /// What the child does, in this order.
-const PHASES: &[&str] = &[
+pub(crate) const PHASES: &[&str] = &[
     "self-test",
     "open",
     "name, TCP, SCRAM",
@@ -33,7 +36,7 @@ const PHASES: &[&str] = &[
 
 /// What parent and child both see.
 #[derive(Default)]
-struct Shared {
+pub(crate) struct Shared {
     phase: AtomicU32,
     calls: [AtomicU64; PHASES.len()],
     longest: [AtomicU64; PHASES.len()],
@@ -56,325 +59,69 @@ fn shared_memory() -> &'static Shared {
     }
 }
 
-/// The processor time of this thread in nanoseconds.
-fn processor_time() -> u64 {
-    // SAFETY: the call writes the one value.
-    unsafe {
-        let mut now: libc::timespec = std::mem::zeroed();
-        libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut now);
-        now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
-    }
-}
-
-/// The child's side: measures each call, and never waits itself.
-struct Caller {
-    shared: &'static Shared,
-}
-
-impl Caller {
-    fn phase(&self, name: &str) {
-        let at = PHASES.iter().position(|phase| *phase == name).unwrap();
-        self.shared.phase.store(at as u32, Relaxed);
-    }
-
-    fn call<T>(&self, work: impl FnOnce() -> T) -> T {
-        let begun = processor_time();
-        let result = work();
-        let took = processor_time() - begun;
-        let phase = self.shared.phase.load(Relaxed) as usize;
-        self.shared.calls[phase].fetch_add(1, Relaxed);
-        self.shared.longest[phase].fetch_max(took, Relaxed);
-        result
-    }
-
-    /// Polls until the connection is up (true) or has failed.
-    fn connect(&self, conn: &mut Connection) -> bool {
-        loop {
-            let ready = self.poll(conn);
-            if ready.is_idle() || ready.is_failed() {
-                return ready.is_idle();
-            }
-        }
-    }
-
-    fn poll(&self, conn: &mut Connection) -> Readiness {
-        let ready = self.call(|| conn.poll());
-        // SAFETY: no arguments; the server needs the processor too.
-        unsafe { libc::sched_yield() };
-        ready
-    }
-
-    /// Polls and takes until so many operations have ended well; the bytes of the first column of all rows.
-    fn drive(&self, conn: &mut Connection, mut operations: usize) -> usize {
-        let mut bytes = 0;
-        while operations > 0 {
-            while let Some(item) = self.call(|| conn.take()) {
-                match item.reply {
-                    Reply::Rows(batch) => {
-                        for row in 0..batch.rows() {
-                            bytes += batch.value(row, 0).map_or(0, <[u8]>::len);
-                        }
-                        self.call(|| drop(batch));
-                    }
-                    Reply::Done(done) => {
-                        assert_eq!(done.outcome, Outcome::Ok);
-                        operations -= 1;
-                    }
-                    Reply::Error(error) => panic!("{error}"),
-                    _ => {}
-                }
-            }
-            assert!(!self.poll(conn).is_failed(), "{:?}", conn.error());
-        }
-        bytes
-    }
-}
-
-impl Caller {
-    /// Cancels what runs, until it is seen to have failed.
-    fn cancel(&self, conn: &mut Connection) {
-        let mut done = false;
-        while !done {
-            let mut cancel = self.call(|| Cancel::of(conn).unwrap());
-            while !matches!(
-                self.call(|| cancel.poll()),
-                CancelPoll::Done | CancelPoll::Failed
-            ) {
-                // SAFETY: no arguments.
-                unsafe { libc::sched_yield() };
-            }
-            assert!(cancel.error().is_none(), "{:?}", cancel.error());
-            // One that comes before the statement begins stops nothing: then another is sent.
-            for _ in 0..10_000 {
-                self.poll(conn);
-                while let Some(item) = self.call(|| conn.take()) {
-                    done |= matches!(item.reply, Reply::Done(_));
-                }
-                if done {
-                    break;
-                }
-            }
-        }
-    }
-}
-
-/// Each kind of call that the filter should see, done in a way that does not wait.
-fn self_test() {
-    let mut word = 1_u32;
-    // SAFETY: descriptors that do not exist, times that are over, a value that differs.
-    unsafe {
-        libc::poll(ptr::null_mut(), 0, 0);
-        libc::nanosleep(
-            &libc::timespec {
-                tv_sec: 0,
-                tv_nsec: 1,
-            },
-            ptr::null_mut(),
-        );
-        libc::syscall(
-            libc::SYS_futex,
-            &raw mut word,
-            128,
-            0,
-            ptr::null::<libc::timespec>(),
-        );
-        libc::recv(-1, (&raw mut word).cast(), 4, 0);
-        libc::send(-1, (&raw const word).cast(), 4, 0);
-        libc::close(libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0));
-        // And those that it should not.
-        libc::recv(-1, (&raw mut word).cast(), 4, libc::MSG_DONTWAIT);
-        libc::close(libc::socket(
-            libc::AF_UNIX,
-            libc::SOCK_STREAM | libc::SOCK_NONBLOCK,
-            0,
-        ));
-        libc::syscall(
-            libc::SYS_futex,
-            &raw mut word,
-            129,
-            1,
-            ptr::null::<libc::timespec>(),
-        );
-    }
-}
-
-/// What [`self_test`] must have been seen doing.
-const SELF_TEST: &[&str] = &[
-    "poll",
-    "sleep",
-    "futex wait",
-    "recvfrom without MSG_DONTWAIT",
-    "sendto without MSG_DONTWAIT",
-    "socket without SOCK_NONBLOCK",
-];
-
-/// All that a program does with connections, never waiting.
-fn program(caller: &Caller, places: &Places) {
-    caller.phase("open");
-    let mut conn = caller.call(|| Connection::open(&places.by_name));
-    let mut other = caller.call(|| Connection::open(&places.slow_scram));
-    let mut wrong = caller.call(|| Connection::open(&places.wrong));
-    let mut peer = caller.call(|| Connection::open(&places.peer));
-    let mut nobody = caller.call(|| Connection::open(&places.nobody));
-    // glibc reads a setting of the kernel's when it gives memory back for the first time.
-    drop((0..100).map(|_| vec![1_u8; 60_000]).collect::<Vec<_>>());
-    filter::files().unwrap();
-
-    caller.phase("name, TCP, SCRAM");
-    assert!(caller.connect(&mut conn), "{:?}", conn.error());
-
-    caller.phase("queries");
-    caller.call(|| conn.start_prepare("echo", "select $1::text", &[]).unwrap());
-    caller.drive(&mut conn, 1);
-    for _ in 0..100 {
-        let value: [Option<&[u8]>; 1] = [Some(b"value")];
-        caller.call(|| conn.start_prepared("echo", &value, 0).unwrap());
-        caller.call(|| conn.start_query("select 1; select 2").unwrap());
-        assert_eq!(caller.drive(&mut conn, 2), 7);
-    }
-
-    caller.phase("pipeline of 20 MB each way");
-    let large = vec![b'x'; 20_000];
-    let value: [Option<&[u8]>; 1] = [Some(&large)];
-    for _ in 0..1000 {
-        caller.call(|| conn.start_prepared("echo", &value, 0).unwrap());
-    }
-    assert_eq!(caller.drive(&mut conn, 1000), 20_000_000);
-
-    let sql = "select repeat('x', 1000) from generate_series(1, 100000)";
-    caller.phase("result of 100 MB, whole");
-    caller.call(|| conn.start_query(sql).unwrap());
-    assert_eq!(caller.drive(&mut conn, 1), 100_000_000);
-    caller.phase("result of 100 MB, in batches");
-    conn.set_batch(1000, 100_000);
-    caller.call(|| conn.start_query(sql).unwrap());
-    assert_eq!(caller.drive(&mut conn, 1), 100_000_000);
-
-    caller.phase("cancel");
-    caller.call(|| conn.start_query("select pg_sleep(600)").unwrap());
-    for _ in 0..100 {
-        caller.poll(&mut conn);
-    }
-    caller.cancel(&mut conn);
-
-    caller.phase("SCRAM with 200,000 iterations");
-    assert!(caller.connect(&mut other), "{:?}", other.error());
-    caller.phase("wrong password");
-    assert!(!caller.connect(&mut wrong));
-    caller.phase("requirepeer");
-    assert!(caller.connect(&mut peer), "{:?}", peer.error());
-    caller.phase("nobody listens");
-    assert!(!caller.connect(&mut nobody));
-
-    caller.phase("close in the middle of a result");
-    caller.call(|| other.start_query(sql).unwrap());
-    while !caller.poll(&mut other).has_result() && other.engine().queued() == 0 {}
-    caller.call(|| drop(other));
-    caller.phase("close");
-    caller.call(|| drop(conn));
-    caller.call(|| drop(peer));
-}
-
-/// Where the child connects to.
-struct Places {
-    by_name: String,
-    slow_scram: String,
-    wrong: String,
-    peer: String,
-    nobody: String,
-}
-
-impl Places {
-    fn of(cluster: &Cluster) -> Self {
-        let port = cluster.port();
-        let quoted = PASSWORD.replace('\'', r"\'");
-        let role = |role: &str, password: &str| {
-            format!("host=localhost port={port} user={role} dbname=postgres password='{password}'")
-        };
-        Self {
-            by_name: role("fast", &quoted),
-            slow_scram: role("slow", &quoted),
-            wrong: role("fast", "wrong"),
-            peer: format!("{} requirepeer={}", cluster.conninfo(), owner(cluster)),
-            nobody: String::from("host=localhost port=1 user=nobody"),
-        }
-    }
-}
-
-/// The account that the server runs as.
-fn owner(cluster: &Cluster) -> String {
-    use std::os::unix::fs::MetadataExt;
-    let uid = std::fs::metadata(cluster.data_dir()).unwrap().uid();
-    let users = std::fs::read_to_string("/etc/passwd").unwrap();
-    let user = users
-        .lines()
-        .find(|line| line.split(':').nth(2) == Some(&uid.to_string()));
-    user.unwrap().split(':').next().unwrap().to_owned()
-}
-
-fn cluster() -> Cluster {
-    let password = PASSWORD.replace('\'', "''");
-    let options = ClusterOptions::new()
-        .method("fast", "scram-sha-256")
-        .method("slow", "scram-sha-256")
-        .method("all", "trust")
-        .setup(&format!("create role fast login password '{password}'"));
-    // Iterations can be set since 16.
-    let iterations = if testkit::Server::any().major >= 16 {
-        "set scram_iterations = 200000; "
-    } else {
-        ""
-    };
-    let slow = format!("{iterations}create role slow login password '{password}'");
-    Cluster::start(options.setup(&slow))
-}
-
-/// Trap 19, a "nonblocking" call that waits inside: every system call of the caller's thread is watched.
-#[test]
-fn no_call_waits() {
-    let cluster = cluster();
-    let places = Places::of(&cluster);
-    let shared = shared_memory();
+/// Runs the program in a child under a filter; what was seen, or `None` where there are no filters.
+fn run(places: &Places, shared: &'static Shared, every_call: bool) -> Option<Seen> {
     let child = tracer::child(|| {
         tracer::be_traced();
-        if let Err(error) = filter::waiting_calls() {
+        if let Err(error) = filter::waiting_calls(every_call) {
             eprintln!("no filter: {error}");
             shared.unsupported.store(1, Relaxed);
             return true;
         }
-        self_test();
-        program(&Caller { shared }, &places);
+        program::self_test();
+        program::program(&Caller { shared }, places);
         true
     });
     let (status, seen) = tracer::follow(child, || shared.phase.load(Relaxed)).unwrap();
     if shared.unsupported.load(Relaxed) != 0 {
-        eprintln!("SKIPPED: this kernel has no seccomp filters");
-        return;
+        return None;
     }
     assert!(
         libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0,
         "the child failed in phase \"{}\": {status:#x}",
         PHASES[shared.phase.load(Relaxed) as usize]
     );
+    Some(seen)
+}
+
+/// Trap 19, a "nonblocking" call that waits inside: every system call of the caller's thread is watched. Two runs, because counting
+/// the calls that cannot wait takes time.
+#[test]
+fn no_call_waits() {
+    let cluster = places::cluster();
+    let places = Places::of(&cluster);
+    let (timed, counted) = (shared_memory(), shared_memory());
+    let (Some(seen), Some(all)) = (run(&places, timed, false), run(&places, counted, true)) else {
+        eprintln!("SKIPPED: this kernel has no seccomp filters");
+        return;
+    };
+    println!("phase                               |  calls | longest µs | system calls a call");
     for (at, phase) in PHASES.iter().enumerate().skip(1) {
-        let calls = shared.calls[at].load(Relaxed);
-        let longest = shared.longest[at].load(Relaxed) as f64 / 1e6;
-        println!("{phase:35} {calls:8} calls, the longest {longest:8.3} ms of processor time");
+        let calls = timed.calls[at].load(Relaxed);
+        let longest = timed.longest[at].load(Relaxed) as f64 / 1e3;
+        let here = |(phase, call): &&(u32, usize)| *phase as usize == at && *call == filter::ANY;
+        let system = all.caller.iter().filter(here).count() as f64;
+        let each = system / counted.calls[at].load(Relaxed).max(1) as f64;
+        println!("{phase:35} | {calls:6} | {longest:10.1} | {each:8.2}");
+        assert!(calls > 0, "nothing was done in phase \"{phase}\"");
     }
     println!(
         "{} helper threads, which waited {} times",
         seen.threads, seen.helpers
     );
-    let (tested, found): (Vec<_>, Vec<_>) = seen.caller.iter().partition(|(phase, _)| *phase == 0);
-    let names: Vec<_> = tested
-        .iter()
-        .map(|(_, call)| filter::NAMES[*call])
-        .collect();
-    assert_eq!(names, SELF_TEST, "the filter sees what it should");
-    let found: Vec<_> = found
-        .iter()
-        .map(|(phase, call)| (PHASES[*phase as usize], filter::NAMES[*call]))
-        .collect();
+    for seen in [seen, all] {
+        check(&seen);
+    }
+}
+
+/// No call that could wait but those of the self-test.
+fn check(seen: &Seen) {
+    let waiting = seen.caller.iter().filter(|(_, call)| *call != filter::ANY);
+    let (tested, found): (Vec<_>, Vec<_>) = waiting.partition(|(phase, _)| *phase == 0);
+    let name = |(phase, call): &(u32, usize)| (PHASES[*phase as usize], filter::NAMES[*call]);
+    let names: Vec<_> = tested.into_iter().map(|call| name(call).1).collect();
+    assert_eq!(names, program::SELF_TEST, "the filter sees what it should");
+    let found: Vec<_> = found.into_iter().map(name).collect();
     assert!(found.is_empty(), "calls that could wait: {found:?}");
     assert!(seen.threads > 0, "names are resolved by a helper thread");
 }

@@ -1,0 +1,57 @@
+//! A cluster, and how to reach it in every way.
+
+use testkit::{Cluster, ClusterOptions, PASSWORD};
+
+/// Where the child connects to.
+pub(crate) struct Places {
+    pub(crate) by_name: String,
+    pub(crate) slow_scram: String,
+    pub(crate) wrong: String,
+    pub(crate) peer: String,
+    pub(crate) nobody: String,
+}
+
+impl Places {
+    pub(crate) fn of(cluster: &Cluster) -> Self {
+        let port = cluster.port();
+        let quoted = PASSWORD.replace('\'', r"\'");
+        let role = |role: &str, password: &str| {
+            format!("host=localhost port={port} user={role} dbname=postgres password='{password}'")
+        };
+        Self {
+            by_name: role("fast", &quoted),
+            slow_scram: role("slow", &quoted),
+            wrong: role("fast", "wrong"),
+            peer: format!("{} requirepeer={}", cluster.conninfo(), owner(cluster)),
+            nobody: String::from("host=localhost port=1 user=nobody"),
+        }
+    }
+}
+
+/// The account that the server runs as.
+fn owner(cluster: &Cluster) -> String {
+    use std::os::unix::fs::MetadataExt;
+    let uid = std::fs::metadata(cluster.data_dir()).unwrap().uid();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap();
+    let user = users
+        .lines()
+        .find(|line| line.split(':').nth(2) == Some(&uid.to_string()));
+    user.unwrap().split(':').next().unwrap().to_owned()
+}
+
+pub(crate) fn cluster() -> Cluster {
+    let password = PASSWORD.replace('\'', "''");
+    let options = ClusterOptions::new()
+        .method("fast", "scram-sha-256")
+        .method("slow", "scram-sha-256")
+        .method("all", "trust")
+        .setup(&format!("create role fast login password '{password}'"));
+    // Iterations can be set since 16.
+    let iterations = if testkit::Server::any().major >= 16 {
+        "set scram_iterations = 200000; "
+    } else {
+        ""
+    };
+    let slow = format!("{iterations}create role slow login password '{password}'");
+    Cluster::start(options.setup(&slow))
+}
