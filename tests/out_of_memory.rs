@@ -19,6 +19,11 @@ const HUGE_ROW: &str = "select repeat('x', 300000000)";
 const HUGE_ROW_AMONG_SMALL: &str =
     "select repeat('x', case n when 3 then 300000000 else 10 end) from generate_series(1, 9) n";
 const HUGE_RESULT: &str = "select n, repeat('x', 200) from generate_series(1, 1000000) n";
+const HUGE_COPY: &str = "copy (select repeat('x', 100000000)) to stdout";
+const HUGE_COPY_OF_ROWS: &str =
+    "copy (select n, repeat('x', 200) from generate_series(1, 200000) n) to stdout";
+const HUGE_NOTICE: &str = "do $$ begin raise notice '%', repeat('x', 60000000); end $$";
+const HUGE_ERROR: &str = "do $$ begin raise exception '%', repeat('x', 60000000); end $$";
 
 /// Runs one case with so many megabytes more than the process has at its beginning.
 fn run(case: &str, megabytes: u64) {
@@ -64,6 +69,24 @@ fn a_parameter_that_cannot_be_queued() {
     }
 }
 
+/// COPY data that nobody asked for is read and dropped: however large, it costs its operation alone.
+#[test]
+fn copy_data_that_does_not_fit() {
+    for megabytes in [4, 70] {
+        run("copy", megabytes);
+    }
+    run("copy of many rows", 4);
+}
+
+/// A notice or an error that does not fit cannot be told: the connection ends with an error, the process goes on.
+#[test]
+fn words_of_the_server_that_do_not_fit() {
+    for megabytes in [4, 40] {
+        run("notice", megabytes);
+        run("error", megabytes);
+    }
+}
+
 /// The cases, when another test of this file has started this process; else nothing.
 #[test]
 fn in_a_limited_process() {
@@ -81,6 +104,10 @@ fn in_a_limited_process() {
         "row" => fails(&mut conn, HUGE_ROW),
         "among" => fails(&mut conn, HUGE_ROW_AMONG_SMALL),
         "result" => fails(&mut conn, HUGE_RESULT),
+        "copy" => refuses_copy(&mut conn, HUGE_COPY),
+        "copy of many rows" => refuses_copy(&mut conn, HUGE_COPY_OF_ROWS),
+        "notice" => return ends(conn, HUGE_NOTICE),
+        "error" => return ends(conn, HUGE_ERROR),
         _ => {
             let command = Command::Params {
                 sql: b"select length($1)",
@@ -121,6 +148,41 @@ fn fails(conn: &mut Connection, sql: &str) {
     let seen = finish(conn, second);
     assert_eq!((seen.rows, seen.errors.len()), (1, 0));
     assert_eq!(seen.done.unwrap().outcome, Outcome::Ok);
+}
+
+/// The operation fails because COPY is not for it, whatever its size.
+fn refuses_copy(conn: &mut Connection, sql: &str) {
+    let operation = conn.start_query(sql).unwrap();
+    let seen = finish(conn, operation);
+    assert_eq!(seen.errors.len(), 1, "{:?}", seen.errors);
+    assert_eq!(seen.done.unwrap().outcome, Outcome::Failed);
+}
+
+/// The connection ends; another one works in the same process.
+fn ends(mut conn: Connection, sql: &str) {
+    conn.start_query(sql).unwrap();
+    let mut errors = Vec::new();
+    while !conn.wait(Some(Duration::from_secs(60))).is_failed() {
+        while let Some(item) = conn.take() {
+            if let Reply::Error(error) = item.reply {
+                errors.push(error);
+            }
+        }
+    }
+    let [error] = &errors[..] else {
+        panic!("{errors:?}, {:?}", conn.error());
+    };
+    let why = "out of memory: a message of the server";
+    assert_eq!(error.message(), why);
+    assert_eq!(conn.error().unwrap().message(), why);
+    drop(conn);
+    let mut conn = Connection::open(std::env::var(CONNINFO).unwrap());
+    while !conn.wait(None).is_idle() {
+        assert!(conn.error().is_none(), "{:?}", conn.error());
+    }
+    let last = conn.start_query("select 1").unwrap();
+    assert_eq!(finish(&mut conn, last).rows, 1);
+    println!("the case has ended well");
 }
 
 /// What came of one operation.

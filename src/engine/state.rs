@@ -491,8 +491,11 @@ impl State {
 
     /// What remains when the whole row does not fit into memory: its operation fails, the connection lives.
     pub(super) fn skip_huge_row(&mut self) -> bool {
-        if self.input.head() != wire::DataRow::TAG {
-            return false;
+        match self.input.head() {
+            wire::DataRow::TAG => {}
+            // Of a COPY that was refused: nobody reads it.
+            wire::CopyData::TAG if self.has_failed() => {}
+            _ => return false,
         }
         self.input.skip_message();
         self.gather.abandon();
