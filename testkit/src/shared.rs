@@ -32,7 +32,8 @@ pub fn shared() -> &'static Cluster {
         Cluster::start(
             options
                 .method("all", "trust")
-                .method("replication", "trust"),
+                .hba("local replication all trust")
+                .hba("host replication all all trust"),
         )
     })
 }

@@ -18,8 +18,10 @@ mod mixed;
 mod pipelines;
 mod portals;
 mod prepared;
+mod replication;
 mod session;
 mod simple;
+mod startup;
 
 use std::sync::OnceLock;
 
@@ -65,6 +67,9 @@ fn options() -> ClusterOptions {
     }
     options
         .method("all", "trust")
+        .hba("local replication all trust")
+        .hba("host replication all all trust")
+        .setting("wal_level", "logical")
         .setup("create role user_trust login")
         .setup("create role reader login; alter role reader set default_transaction_read_only = on")
 }
