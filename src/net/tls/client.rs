@@ -1,7 +1,7 @@
-//! Answers a server that asks for the client's certificate. Knows what there is to send, and remembers that it was asked.
+//! Answers a server that asks for the client's certificate. Knows what there is to send, and tells that it was asked.
 
+use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
@@ -9,30 +9,23 @@ use rustls::sign::CertifiedKey;
 
 /// What the client sends. Whom the server would like it from is not looked at: libpq sends it whoever issued it.
 #[derive(Debug)]
-pub(super) struct ClientCertificate {
-    key: Option<Arc<CertifiedKey>>,
-    was_requested: AtomicBool,
-    was_sent: AtomicBool,
+pub(super) struct ClientCertificate(pub(super) Option<Arc<CertifiedKey>>);
+
+/// That a server has asked for a certificate, and whether one was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Requested {
+    pub(super) was_sent: bool,
 }
 
-impl ClientCertificate {
-    pub(super) fn new(key: Option<Arc<CertifiedKey>>) -> ClientCertificate {
-        ClientCertificate {
-            key,
-            was_requested: AtomicBool::new(false),
-            was_sent: AtomicBool::new(false),
-        }
-    }
+thread_local! {
+    /// What the handshake that this thread is at was asked. Several connections share what answers, as only then rustls lets them
+    /// resume each other's sessions, so it cannot be kept there.
+    static REQUESTED: Cell<Option<Requested>> = const { Cell::new(None) };
+}
 
-    /// A server has asked for it.
-    pub(super) fn was_requested(&self) -> bool {
-        self.was_requested.load(Ordering::Relaxed)
-    }
-
-    /// It was sent.
-    pub(super) fn was_sent(&self) -> bool {
-        self.was_sent.load(Ordering::Relaxed)
-    }
+/// What has been asked since the last call, on this thread.
+pub(super) fn requested() -> Option<Requested> {
+    REQUESTED.take()
 }
 
 impl ResolvesClientCert for ClientCertificate {
@@ -41,14 +34,15 @@ impl ResolvesClientCert for ClientCertificate {
         _root_hint_subjects: &[&[u8]],
         schemes: &[SignatureScheme],
     ) -> Option<Arc<CertifiedKey>> {
-        self.was_requested.store(true, Ordering::Relaxed);
-        let key = self.key.as_ref()?;
-        key.key.choose_scheme(schemes)?; // without one nothing is sent
-        self.was_sent.store(true, Ordering::Relaxed);
-        Some(key.clone())
+        let fit = |key: &&Arc<CertifiedKey>| key.key.choose_scheme(schemes).is_some();
+        let key = self.0.as_ref().filter(fit);
+        REQUESTED.set(Some(Requested {
+            was_sent: key.is_some(),
+        }));
+        key.cloned()
     }
 
     fn has_certs(&self) -> bool {
-        self.key.is_some()
+        self.0.is_some()
     }
 }

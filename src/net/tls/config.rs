@@ -4,14 +4,14 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use rustls::client::{Resumption, UnbufferedClientConnection};
+use rustls::client::Resumption;
 use rustls::pki_types::{DnsName, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ProtocolVersion, SupportedProtocolVersion};
+use rustls::{ClientConfig, CommonState, ProtocolVersion, SupportedProtocolVersion};
 
 use crate::conninfo::tls::{Tls, TlsVersion};
 use crate::link::{LinkError, LinkErrorKind, TlsFacts};
-use crate::net::tls::client::ClientCertificate;
+use crate::net::tls::client::{self, ClientCertificate, Requested};
 use crate::net::tls::explain::explain;
 use crate::net::tls::keylog::KeyLogFile;
 use crate::net::tls::verify::Verifier;
@@ -30,13 +30,12 @@ pub(super) struct Setup {
     /// The name for SNI: no name, where it is an address or not to be told.
     pub(super) name: ServerName<'static>,
     tls: Arc<Tls>,
-    client: Arc<ClientCertificate>,
+    requested: Option<Requested>,
 }
 
 /// The part of it that connections with the same options to the same host have in common.
 pub(super) struct Shared {
     config: Arc<ClientConfig>,
-    client: Arc<ClientCertificate>,
     pub(super) verifier: Arc<Verifier>,
 }
 
@@ -61,15 +60,17 @@ impl Setup {
             config: shared.config.clone(),
             name: server_name(tls, host),
             tls: tls.clone(),
-            client: shared.client.clone(),
+            requested: None,
         })
     }
 
+    /// To be called after each step of the handshake, before this thread goes on with another one: remembers what the server asked for.
+    pub(super) fn note(&mut self) {
+        self.requested = client::requested().or(self.requested);
+    }
+
     /// What the finished handshake came to.
-    ///
-    /// Of the client's certificate a connection that shares its setup says what the last full handshake with this server was like:
-    /// one that resumes a session is not asked again.
-    pub(super) fn facts(&self, connection: &UnbufferedClientConnection) -> TlsFacts {
+    pub(super) fn facts(&self, connection: &CommonState) -> TlsFacts {
         let suite = connection.negotiated_cipher_suite();
         let (cipher, key_bits) =
             suite.map_or(("unknown", 0), |suite| cipher::name_and_bits(suite.suite()));
@@ -84,8 +85,8 @@ impl Setup {
             key_bits,
             alpn: connection.alpn_protocol().map(<[u8]>::to_vec),
             end_point: leaf.map(|leaf| end_point::hash(leaf)),
-            certificate_requested: self.client.was_requested(),
-            certificate_sent: self.client.was_sent(),
+            certificate_requested: self.requested.is_some(),
+            certificate_sent: self.requested.is_some_and(|requested| requested.was_sent),
         }
     }
 
@@ -103,14 +104,13 @@ impl Shared {
     fn new(tls: &Tls, host: &[u8]) -> Result<Shared, LinkError> {
         let verifier = Arc::new(Verifier::new(tls, host)?);
         let key = tls.identity.as_ref().map(keys::load).transpose()?;
-        let client = Arc::new(ClientCertificate::new(key));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(versions(tls)?)
             .map_err(|error| setup_error(format!("could not create SSL context: {error}")))?
             .dangerous()
             .with_custom_certificate_verifier(verifier.clone())
-            .with_client_cert_resolver(client.clone());
+            .with_client_cert_resolver(Arc::new(ClientCertificate(key)));
         config.alpn_protocols = vec![ALPN.to_vec()];
         config.resumption = if cache::is_shareable(tls) {
             Resumption::in_memory_sessions(TICKETS)
@@ -122,7 +122,6 @@ impl Shared {
         }
         Ok(Shared {
             config: Arc::new(config),
-            client,
             verifier,
         })
     }

@@ -268,6 +268,9 @@ impl Filter {
                     plain.extend_from_slice(rest);
                     Ok(())
                 });
+            if self.asked.is_some() {
+                self.setup.note();
+            }
             match step {
                 // The last flight of a handshake may be long: it is sent in parts.
                 Step::Moved if self.asked.is_some() && self.output.is_half_full() => return,

@@ -31,7 +31,6 @@ impl Workshop {
         std::fs::write(self.path(name), content).unwrap();
     }
 
-    #[allow(dead_code)]
     pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.path(name)).unwrap()
     }
@@ -54,7 +53,6 @@ impl Workshop {
     }
 
     /// The same, with the words in one line; it must work.
-    #[allow(dead_code)]
     pub(crate) fn must(&self, line: &str) -> String {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         self.run(&words)
