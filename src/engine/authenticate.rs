@@ -18,6 +18,9 @@ use crate::wire::{
     SASLResponse,
 };
 
+/// A server that asks a PAM module may ask for several passwords; one that asks for more is up to something.
+const MOST_PASSWORDS: usize = 8;
+
 /// What the server asks for, taken off the input.
 enum Asked {
     Ok,
@@ -34,13 +37,13 @@ pub(super) async fn authenticate(
     host: &Host,
     random: &mut Random,
 ) -> Result<(), Miss> {
-    let mut password_sent = false;
+    let mut passwords_sent = 0;
     let mut scram: Option<Box<Client>> = None;
     loop {
         match message().await? {
             Authentication::TAG => {}
             ErrorResponse::TAG => {
-                return Err(match refused(host, password_sent || scram.is_some()) {
+                return Err(match refused(host, passwords_sent > 0 || scram.is_some()) {
                     Miss::Final(error) => Miss::Refused(error),
                     miss => miss,
                 });
@@ -55,13 +58,13 @@ pub(super) async fn authenticate(
         let state_of_scram = scram.as_deref();
         let asked = with(|state| {
             state.facts.phase = Phase::Authenticating;
-            state.asked(plan, host, nonce, password_sent, state_of_scram)
+            state.asked(plan, host, nonce, passwords_sent, state_of_scram)
         })?;
         match asked {
             Asked::Ok => return Ok(()),
             Asked::Cleartext => {
                 with(|state| state.send_password(host, |password| password.to_vec()))?;
-                password_sent = true;
+                passwords_sent += 1;
             }
             Asked::Md5(salt) => {
                 with(|state| {
@@ -69,7 +72,7 @@ pub(super) async fn authenticate(
                         auth::md5::response(&plan.user, password, salt).to_vec()
                     })
                 })?;
-                password_sent = true;
+                passwords_sent += 1;
             }
             Asked::Sasl(client, mechanism) => {
                 if scram.is_some() {
@@ -131,7 +134,7 @@ impl State {
         plan: &Plan,
         host: &Host,
         nonce: [u8; 18],
-        password_sent: bool,
+        passwords_sent: usize,
         scram: Option<&Client>,
     ) -> Result<Asked, Miss> {
         let message = Authentication::decode(self.input.body()).map_err(Stop::from)?;
@@ -144,7 +147,7 @@ impl State {
                 ));
             }
             Authentication::Ok => Request::Ok {
-                complete: password_sent || verified,
+                complete: passwords_sent > 0 || verified,
                 bound: scram.is_some_and(Client::is_bound),
             },
             // A server that has not proved itself in the exchange that it began does not get the password another way.
@@ -153,6 +156,13 @@ impl State {
             {
                 return Err(failed(
                     "server asked for a password in the middle of the SCRAM exchange",
+                ));
+            }
+            Authentication::CleartextPassword | Authentication::MD5Password { .. }
+                if passwords_sent == MOST_PASSWORDS =>
+            {
+                return Err(failed(
+                    "server asks for the password again and again, and lets nobody in",
                 ));
             }
             Authentication::CleartextPassword => Request::Password,

@@ -8,6 +8,7 @@ pub mod c;
 pub mod certificates;
 pub mod cluster;
 pub mod crowd;
+pub mod dice;
 pub mod options;
 mod postmaster;
 pub mod process;

@@ -17,6 +17,7 @@ use pgpoll::wire::{Backend, Frontend};
 
 pub use messages::*;
 pub use player::{Ending, Player};
+pub(crate) use scram::Exchange;
 pub use scram::{Bound, Scram, Trick};
 pub use serve::{Played, Scripted};
 

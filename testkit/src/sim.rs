@@ -4,9 +4,12 @@
 //! writes down what the client sees.
 
 mod act;
+mod nature;
 mod run;
 mod session;
 mod shown;
+mod stranger;
+mod world;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -21,8 +24,11 @@ use pgpoll::link::{Answer, Ask, AskId, LinkError, LinkErrorKind, Peer};
 use crate::script::{Ending, Player, Script};
 
 pub use act::{Act, What};
+pub use nature::{FAULTS, Fault, Kind, Login, Nature, OnDial, OnTls};
 pub use session::{Session, Transcript};
 pub use shown::shown;
+pub use stranger::Stranger;
+pub use world::{Name, World};
 
 /// Where the simulated clock begins.
 pub const START: u64 = 1_000_000_000;

@@ -76,7 +76,7 @@ impl Scram {
     }
 
     /// The mechanisms that it offers.
-    pub(super) fn mechanisms(&self) -> &'static [&'static str] {
+    pub(crate) fn mechanisms(&self) -> &'static [&'static str] {
         match self.binding {
             Bound::To(_) => &["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"],
             _ => &["SCRAM-SHA-256"],
@@ -98,7 +98,7 @@ impl Scram {
 
 /// An exchange under way.
 #[derive(Debug)]
-pub(super) struct Exchange {
+pub(crate) struct Exchange {
     scram: Scram,
     bare: String,
     first: String,
@@ -108,7 +108,7 @@ const SALT: &[u8] = b"0123456789abcdef";
 
 impl Exchange {
     /// Takes client-first-message.
-    pub(super) fn new(scram: &Scram, client_first: &[u8]) -> Self {
+    pub(crate) fn new(scram: &Scram, client_first: &[u8]) -> Self {
         let client_first = std::str::from_utf8(client_first).unwrap();
         let header = scram.binding.header();
         let bare = client_first.strip_prefix(header);
@@ -129,12 +129,12 @@ impl Exchange {
     }
 
     /// server-first-message.
-    pub(super) fn first(&self) -> &str {
+    pub(crate) fn first(&self) -> &str {
         &self.first
     }
 
     /// Takes client-final-message, whose proof must be right, and gives server-final-message.
-    pub(super) fn conclude(&self, client_final: &[u8]) -> String {
+    pub(crate) fn conclude(&self, client_final: &[u8]) -> String {
         let client_final = std::str::from_utf8(client_final).unwrap();
         let (without_proof, proof) = client_final.rsplit_once(",p=").unwrap();
         let header = self.scram.binding.header().as_bytes();
