@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::Connection;
 use crate::conninfo::Secret;
-use crate::engine::{CancelPlan, Engine};
+use crate::engine::{CancelPlan, Engine, Phase};
 use crate::error::Error;
 use crate::link::Addr;
 use crate::net::{Interest, Net, Received, Sent, clock};
@@ -102,6 +102,28 @@ impl Cancel {
             net: Net::new(),
             engine: None,
         }
+    }
+
+    /// The same request with more time than somebody else gives it: its own time is not what ends it.
+    pub(super) fn patient(mut self, time: Duration) -> Self {
+        const MOST: Duration = Duration::from_secs(u32::MAX as u64);
+        self.plan.timeout = time.min(MOST) + Duration::from_secs(1);
+        self
+    }
+
+    /// Whether something of the packet may have reached the server.
+    pub(super) fn is_told(&self) -> bool {
+        let phase = self.engine.as_ref().map(|engine| engine.facts().phase());
+        !matches!(
+            phase,
+            None | Some(
+                Phase::Start
+                    | Phase::Resolving
+                    | Phase::Dialling
+                    | Phase::Negotiating
+                    | Phase::Securing
+            )
+        )
     }
 
     /// The packet as it goes over the wire, for callers who carry it themselves.

@@ -3,6 +3,7 @@
 mod cancel;
 mod place;
 mod readiness;
+mod rescue;
 mod start;
 mod tls;
 
@@ -14,9 +15,11 @@ pub use cancel::{Cancel, CancelPoll};
 pub use readiness::{Readiness, State};
 pub use tls::{TLS_ATTRIBUTES, TLS_LIBRARY};
 
+use self::rescue::Rescue;
 use crate::conninfo::{Options, Plan, Surroundings, TcpOptions, Tls};
 use crate::engine::{Engine, Facts, Item, Need, Notice, Notification, Random, Room};
 use crate::error::Error;
+use crate::link::Ask;
 use crate::net::{Interest, Net, Received, Sent, clock, entropy};
 use crate::rows::Limits;
 
@@ -59,6 +62,10 @@ pub struct Connection {
     tcp: TcpOptions,
     tls: Option<Arc<Tls>>,
     connect_timeout: Option<Duration>,
+    /// A request to cancel an operation that nobody wants any more.
+    rescue: Option<Box<Rescue>>,
+    /// How often the descriptor to wait for has become another one for its sake.
+    switches: u64,
 }
 
 impl Connection {
@@ -135,6 +142,8 @@ impl Connection {
             tcp: TcpOptions::default(),
             tls: None,
             connect_timeout: None,
+            rescue: None,
+            switches: 0,
         }
     }
 
@@ -152,12 +161,16 @@ impl Connection {
         // The net lives on: its descriptors are closed only at the next poll, and its generation keeps counting.
         std::mem::swap(&mut fresh.net, &mut self.net);
         fresh.told = self.told;
+        fresh.take_over_rescue(self);
         *self = fresh;
     }
 
     /// Moves bytes both ways and runs the protocol until nothing changes; says what to wait for.
     pub fn poll(&mut self) -> Readiness {
         self.net.release_retired();
+        if self.rescue.is_some() {
+            self.release_cancel();
+        }
         if let Err(error) = self.engine.flush_open_group() {
             self.engine.end(error);
         }
@@ -172,6 +185,9 @@ impl Connection {
             let need = self.engine.need();
             if need.answer || self.engine.asks() {
                 news |= self.converse();
+            }
+            if self.rescue.is_some() {
+                news |= self.go_on_cancelling();
             }
             if self.net.has_unsent() && !need.write {
                 self.net.send_unsent();
@@ -225,6 +241,11 @@ impl Connection {
     pub fn converse(&mut self) -> bool {
         let mut progress = false;
         while let Some((id, ask)) = self.engine.ask() {
+            if matches!(ask, Ask::Cancel { .. }) {
+                progress |= self.begin_cancel(id);
+                continue;
+            }
+            self.end_cancel();
             self.net.ask(id, ask);
             self.send_failed = None;
         }
@@ -253,6 +274,7 @@ impl Connection {
                 }
                 Sent::Wait => {
                     self.write_blocked = true;
+                    self.engine.committed(self.net.committed());
                     return progress;
                 }
                 Sent::Failed(error) => {
@@ -385,19 +407,29 @@ impl Connection {
     /// The descriptor to wait for; it may be another one after each poll that says so.
     #[inline]
     pub fn socket(&self) -> Option<RawFd> {
+        if self.rescue.is_some()
+            && let Some(socket) = self.cancel_socket()
+        {
+            return Some(socket);
+        }
         self.net.fd()
     }
 
     /// Goes up whenever [`socket`](Connection::socket) changes.
     #[inline]
     pub fn socket_generation(&self) -> u64 {
-        self.net.generation()
+        self.net.generation() + self.switches
     }
 
     /// When to poll at the latest: nanoseconds of CLOCK_MONOTONIC.
     #[inline]
     pub fn deadline_ns(&self) -> Option<u64> {
-        self.engine.deadline()
+        let deadline = self.engine.deadline();
+        if self.rescue.is_none() {
+            return deadline;
+        }
+        let cancel = self.cancel_deadline();
+        deadline.into_iter().chain(cancel).min()
     }
 
     /// The same as milliseconds from now, rounded up; `None`: no limit.
@@ -474,7 +506,10 @@ impl Connection {
     }
 
     /// What to wait for after an advance or a poll, from what the engine and the net need.
-    pub fn readiness(&mut self, need: Need) -> Readiness {
+    pub fn readiness(&mut self, mut need: Need) -> Readiness {
+        if self.rescue.is_some() {
+            self.interest_of_cancel(&mut need);
+        }
         let mut ready = Readiness::default();
         let has_item = self.engine.peek().is_some();
         let (notice, notification) = self.engine.has_mail();
@@ -485,16 +520,16 @@ impl Connection {
         ready.set(Readiness::WANT_WRITE, need.write);
         ready.set(Readiness::RUNNABLE, need.runnable);
         if self.facts().is_ready() {
-            let idle = self.engine.queued() == 0 && !has_item;
+            let idle = self.engine.queued() == 0 && !has_item && !self.engine.is_rescuing();
             ready.set(Readiness::IDLE, idle);
         } else {
             self.add_unready(&mut ready);
         }
         ready.set(
             Readiness::SOCKET_CHANGED,
-            self.told != self.net.generation(),
+            self.told != self.socket_generation(),
         );
-        self.told = self.net.generation();
+        self.told = self.socket_generation();
         ready
     }
 

@@ -178,10 +178,21 @@ impl Engine {
         self.state_mut().timeout = timeout.map_or(u64::MAX, nanoseconds);
     }
 
+    /// The same.
+    pub fn timeout(&self) -> Option<Duration> {
+        let timeout = self.state().timeout;
+        (timeout != u64::MAX).then(|| Duration::from_nanos(timeout))
+    }
+
     /// How long the server has, from the first request to cancel an operation, to deal with it and to end the operation;
     /// then the connection is given up.
     pub fn set_cancel_timeout(&mut self, timeout: Duration) {
         self.state_mut().cancel_timeout = nanoseconds(timeout);
+    }
+
+    /// The same.
+    pub fn cancel_timeout(&self) -> Duration {
+        Duration::from_nanos(self.state().cancel_timeout)
     }
 
     /// Gives up an operation that was started, or (0) all: of its items only its done is still given. False if there is
@@ -200,6 +211,11 @@ impl Engine {
     #[inline]
     pub fn is_rescuing(&self) -> bool {
         self.rescue.is_some()
+    }
+
+    /// Whether the operation at the head of the queue is unwanted, and the server has not ended it yet.
+    pub fn needs_cancel(&self) -> bool {
+        self.state().unwanted_head().is_some()
     }
 
     /// Whether deadlines are to be acted on, or a rescue gone on with.

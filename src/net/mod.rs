@@ -346,6 +346,11 @@ impl Net {
         self.tls.as_ref().is_some_and(|tls| tls.has_unsent())
     }
 
+    /// How many bytes of the last [`Net::send`] are encrypted already, and have to come again.
+    pub fn committed(&self) -> usize {
+        self.tls.as_ref().map_or(0, |tls| tls.owed())
+    }
+
     /// Sends it, as far as that can be done now. An error is told by the next sending or receiving.
     pub fn send_unsent(&mut self) {
         if let Some((raw, Some(tls))) = self.ready() {

@@ -219,6 +219,11 @@ impl Filter {
         Sent::Bytes(sent)
     }
 
+    /// Bytes of the caller's that wait to be sent as ciphertext.
+    pub(super) fn owed(&self) -> usize {
+        self.owed
+    }
+
     /// Whether ciphertext waits to be sent.
     pub(super) fn has_unsent(&self) -> bool {
         !self.output.is_empty()
