@@ -312,6 +312,9 @@ impl Engine {
         if state.unstamped {
             state.stamp();
         }
+        if now >= state.alarm {
+            state.hold_back_if_due();
+        }
         state.runnable
             || state.starved
             || state.answer.is_some()

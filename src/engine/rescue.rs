@@ -51,7 +51,6 @@ async fn rescue() -> Result<(), Box<Error>> {
             late_since = None;
         }
     }
-    with(State::release);
     Ok(())
 }
 
@@ -218,10 +217,11 @@ impl Engine {
         self.state().unwanted_head().is_some()
     }
 
-    /// Whether deadlines are to be acted on, or a rescue gone on with.
+    /// Whether deadlines are to be acted on, or a rescue gone on with: while there is one, output is held back.
     #[inline]
     pub(super) fn is_due(&self, now: u64) -> bool {
-        self.rescue.is_some() || now >= self.state().alarm
+        let state = self.state();
+        now >= state.alarm || state.output.hold != u64::MAX
     }
 
     /// Acts on deadlines, and gets rid of an unwanted operation at the head of the queue.
@@ -248,7 +248,9 @@ impl Engine {
             Poll::Pending => {}
             Poll::Ready(Ok(())) => {
                 self.rescue = None;
-                self.state_mut().rescue = None;
+                let state = self.state_mut();
+                state.rescue = None;
+                state.release();
             }
             Poll::Ready(Err(error)) => {
                 self.end(*error);

@@ -81,6 +81,7 @@ impl State {
             // What is to be done about it is found out when the engine is advanced.
             self.alarm = 0;
         }
+        self.hold_back_if_due();
         let dropped = &mut self.item_bytes;
         self.items.retain(|item| {
             let done = matches!(item.reply, Reply::Done(_));
@@ -199,6 +200,15 @@ impl State {
         first
     }
 
+    /// The head of the queue is unwanted, or about to be found so: what is not sent yet is not sent before that is known.
+    #[cold]
+    pub(super) fn hold_back_if_due(&mut self) {
+        let head = self.queue.front();
+        if head.is_some_and(|head| head.is_unwanted() || head.deadline <= self.now) {
+            self.hold_back();
+        }
+    }
+
     /// Holds back the output of later operations while the head of the queue is unwanted: they would have to wait for it in any
     /// case. Whether a request to cancel could hit nothing that is to be kept.
     pub(super) fn hold_back(&mut self) -> bool {
@@ -232,14 +242,14 @@ impl State {
         may_cancel
     }
 
-    /// Asks the server for the replies up to those of this operation; false without memory, when nothing is held back.
+    /// Asks the server for the replies up to those of this operation; false without memory, when nothing queued is held back.
     fn flush_behind(&mut self, index: usize) -> bool {
         let mut flush = Vec::new();
         let sent = wire::encode_flush(&mut flush)
             .map_err(Stop::from)
             .and_then(|()| self.send_behind(index, &flush));
         if sent.is_err() {
-            self.release();
+            self.output.hold = self.output.end();
         }
         sent.is_ok()
     }

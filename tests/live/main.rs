@@ -4,6 +4,7 @@
 mod cancelling;
 mod connecting;
 mod copy;
+mod deadlines;
 #[cfg(target_os = "linux")] // epoll
 mod edges;
 mod endings;

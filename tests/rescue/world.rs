@@ -331,11 +331,12 @@ impl World {
         self.engine.flush_open_group().unwrap_or_default();
         loop {
             let news = self.engine.has_news(self.now) || self.engine.loss().is_some();
+            let mut progress = self.engine.need().write && self.send();
             let before = self.standing();
-            let need = self.engine.advance(self.now, usize::MAX);
-            let mut progress = self.standing() != before;
+            self.engine.advance(self.now, usize::MAX);
+            let changed = self.standing() != before;
             assert!(
-                news || !progress,
+                news || !changed,
                 "there was news after all: {}",
                 self.place()
             );
@@ -344,8 +345,7 @@ impl World {
                 self.ask(id, ask);
             }
             progress |= self.take();
-            progress |= need.write && self.send();
-            if !progress {
+            if !progress && !changed {
                 break;
             }
         }
