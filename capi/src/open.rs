@@ -20,7 +20,8 @@ pub struct Conn {
 /// Begins to connect. Nothing waits, and nothing is sent yet: conn_poll does the work.
 ///
 /// conninfo: a connection string (`host=… dbname=…`) or URI (`postgresql://…`), as the PostgreSQL manual describes them; ""
-///   takes everything from the environment and the defaults. Not needed after the call.
+///   takes everything from the environment and the defaults. Not needed after the call. What it says is kept for conn_reset,
+///   passwords among it, and wiped by conn_close; what else becomes of a password is wiped once the connection is up or over.
 /// Returns a connection, also when conninfo makes no sense: then it is over at once, and conn_error says why. NULL only
 ///   when there is no memory.
 /// Yours until conn_close.

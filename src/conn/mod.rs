@@ -16,6 +16,7 @@ pub use readiness::{Readiness, State};
 pub use tls::{TLS_ATTRIBUTES, TLS_LIBRARY};
 
 use self::rescue::Rescue;
+use crate::auth::wiping;
 use crate::conninfo::{Options, Plan, Surroundings, TcpOptions, Tls};
 use crate::engine::{Engine, Facts, Item, Need, Notice, Notification, Random, Room};
 use crate::error::Error;
@@ -87,10 +88,11 @@ impl Connection {
     /// The same with a policy of how much may be finished and not taken.
     pub fn open_with(mut options: Options, room: Room) -> Self {
         let surroundings = Surroundings::real();
-        let planned = options.fill_defaults(&surroundings).and_then(|()| {
+        let planned = wiping(|| {
+            options.fill_defaults(&surroundings)?;
             let planned = options.plan(&surroundings)?;
             options.settle(&planned.0, &surroundings)?;
-            Ok(planned)
+            Ok::<_, crate::conninfo::Error>(planned)
         });
         let mut connection = match planned {
             Ok((plan, warnings)) => Self::over_plan(plan, warnings, room),

@@ -1,5 +1,7 @@
 //! The frontend's answers to Authentication*. All four have the same tag: which one it is follows from what was asked.
 
+use std::fmt;
+
 use super::cursor::Cursor;
 use super::error::Error;
 use super::writer::Writer;
@@ -19,7 +21,7 @@ pub struct PasswordMessage<'a> {
 }
 
 /// Begins a SASL exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SASLInitialResponse<'a> {
     /// The mechanism chosen.
     pub mechanism: &'a [u8],
@@ -28,14 +30,14 @@ pub struct SASLInitialResponse<'a> {
 }
 
 /// Answers AuthenticationSASLContinue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SASLResponse<'a> {
     /// The mechanism's own.
     pub data: &'a [u8],
 }
 
 /// Answers AuthenticationGSS, AuthenticationSSPI and AuthenticationGSSContinue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct GSSResponse<'a> {
     /// GSSAPI's or SSPI's own.
     pub data: &'a [u8],
@@ -59,14 +61,6 @@ impl<'a> AuthenticationResponse<'a> {
     }
 }
 
-/// It may be a password, and passwords do not belong into logs.
-impl std::fmt::Debug for AuthenticationResponse<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AuthenticationResponse")
-            .finish_non_exhaustive()
-    }
-}
-
 impl<'a> PasswordMessage<'a> {
     fn read(cursor: &mut Cursor<'a>) -> Result<Self, Error> {
         Ok(PasswordMessage {
@@ -76,13 +70,6 @@ impl<'a> PasswordMessage<'a> {
 
     fn write(&self, writer: &mut Writer<'_>) -> Result<(), Error> {
         writer.cstr(self.password, "password")
-    }
-}
-
-/// Passwords do not belong into logs.
-impl std::fmt::Debug for PasswordMessage<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PasswordMessage").finish_non_exhaustive()
     }
 }
 
@@ -123,3 +110,22 @@ impl<'a> GSSResponse<'a> {
         writer.bytes(self.data, "data")
     }
 }
+
+/// Passwords, and what proves that one is known, do not belong into logs.
+macro_rules! hidden {
+    ($($message:ident),*) => {
+        $(impl fmt::Debug for $message<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($message)).finish_non_exhaustive()
+            }
+        })*
+    };
+}
+
+hidden!(
+    AuthenticationResponse,
+    PasswordMessage,
+    SASLInitialResponse,
+    SASLResponse,
+    GSSResponse
+);

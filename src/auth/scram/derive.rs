@@ -5,8 +5,8 @@ use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
-/// A key or a signature: as long as SHA-256's output, wiped when dropped.
-pub(super) type Key = Zeroizing<[u8; 32]>;
+/// A key or a signature: as long as SHA-256's output, wiped when dropped. On the heap, so that moving it leaves nothing behind.
+pub(super) type Key = Box<Zeroizing<[u8; 32]>>;
 
 const BLOCK: usize = 64;
 
@@ -39,7 +39,7 @@ impl SaltedPassword {
         let mut key = Zeroizing::new([0; BLOCK]);
         match key.get_mut(..password.len()) {
             Some(start) => start.copy_from_slice(password),
-            None => key[..32].copy_from_slice(&*sha256(password)),
+            None => key[..32].copy_from_slice(&**sha256(password)),
         }
         let half = |pad: u8| {
             let mut state = Zeroizing::new(INITIAL);
@@ -49,7 +49,7 @@ impl SaltedPassword {
         };
         let first = hmac(&*key, &[salt, &1u32.to_be_bytes()]);
         let mut block = Zeroizing::new([0; BLOCK]);
-        block[..32].copy_from_slice(&*first);
+        block[..32].copy_from_slice(&**first);
         block[32] = 0x80;
         let bits = (BLOCK + 32) as u64 * 8;
         block[56..].copy_from_slice(&bits.to_be_bytes());
@@ -94,7 +94,7 @@ impl SaltedPassword {
         for (bytes, word) in salted.as_chunks_mut().0.iter_mut().zip(*self.sum) {
             *bytes = word.to_be_bytes();
         }
-        let key = |name: &[u8]| hmac(&*salted, &[name]);
+        let key = |name: &[u8]| hmac(&**salted, &[name]);
         Some((key(b"Client Key"), key(b"Server Key")))
     }
 }
@@ -109,8 +109,15 @@ pub(super) fn hmac(key: &[u8], parts: &[&[u8]]) -> Key {
         mac.update(part);
     }
     let mut output = mac.finalize().into_bytes();
-    let key = Zeroizing::new(output.into());
+    let result = self::key(&output.into());
     output.zeroize();
+    result
+}
+
+/// A copy of `bytes`.
+pub(super) fn key(bytes: &[u8; 32]) -> Key {
+    let mut key = Key::default();
+    key.copy_from_slice(bytes);
     key
 }
 
@@ -119,7 +126,7 @@ pub(super) fn sha256(bytes: &[u8]) -> Key {
     let mut output = Key::default();
     Sha256::new()
         .chain_update(bytes)
-        .finalize_into((&mut *output).into());
+        .finalize_into((&mut **output).into());
     output
 }
 
@@ -133,7 +140,7 @@ mod tests {
         let mut newest = hmac(password, &[salt, &[0, 0, 0, 1]]);
         let mut sum = newest.clone();
         for _ in 1..iterations {
-            newest = hmac(password, &[&*newest]);
+            newest = hmac(password, &[&**newest]);
             for (sum, byte) in sum.iter_mut().zip(newest.iter()) {
                 *sum ^= byte;
             }

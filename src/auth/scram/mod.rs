@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use self::derive::{Key, SaltedPassword, hmac, sha256};
 use self::message::ServerFirst;
-use super::{Error, saslprep};
+use super::{Error, saslprep, wiping};
 
 pub use self::verifier::build_verifier;
 
@@ -88,14 +88,14 @@ pub struct Client {
     /// What both sides sign: client-first-message-bare, server-first-message and client-final-message-without-proof.
     signed: Vec<u8>,
     /// client-final-message: without the proof until it is derived.
-    last: Vec<u8>,
+    last: Zeroizing<Vec<u8>>,
     step: Step,
 }
 
 enum Step {
     /// The server has not answered yet.
     Begun(Secret),
-    Deriving(SaltedPassword),
+    Deriving(Box<SaltedPassword>),
     Derived(Keys),
     /// The client's proof is out; this is the signature that the server must answer.
     Proved(Key),
@@ -132,15 +132,15 @@ impl Client {
                 client_key,
                 server_key,
             } => Secret::Keys(Keys {
-                client: Key::new(*client_key),
-                server: Key::new(*server_key),
+                client: derive::key(client_key),
+                server: derive::key(server_key),
             }),
         };
         let bare = format!("n={user},r={nonce}").into_bytes();
         Self {
             first: [binding.header(), &bare].concat(),
             signed: bare,
-            last: Vec::new(),
+            last: Zeroizing::default(),
             step: Step::Begun(secret),
             nonce,
             binding,
@@ -157,23 +157,27 @@ impl Client {
     /// # Errors
     /// The message is malformed, its nonce does not continue ours, or its count is above [`MAX_ITERATIONS`].
     pub fn challenge(&mut self, server_first: &[u8]) -> Result<(), Error> {
+        wiping(|| self.take_challenge(server_first))
+    }
+
+    fn take_challenge(&mut self, server_first: &[u8]) -> Result<(), Error> {
         let Step::Begun(secret) = self.next_step() else {
             return Err(Error::OutOfTurn);
         };
         let server = ServerFirst::parse(server_first, self.nonce.as_bytes())?;
         let channel = [self.binding.header(), self.binding.data()].concat();
         let channel = STANDARD.encode(channel);
-        self.last = [b"c=", channel.as_bytes(), b",r=", server.nonce].concat();
-        for part in [b",", server_first, b",", &self.last] {
+        self.last = Zeroizing::new([b"c=", channel.as_bytes(), b",r=", server.nonce].concat());
+        for part in [b",", server_first, b",", &*self.last] {
             self.signed.extend_from_slice(part);
         }
         self.step = match secret {
             Secret::Keys(keys) => Step::Derived(keys),
-            Secret::Password(password) => Step::Deriving(SaltedPassword::new(
+            Secret::Password(password) => Step::Deriving(Box::new(SaltedPassword::new(
                 &password,
                 &server.salt,
                 server.iterations,
-            )),
+            ))),
         };
         Ok(())
     }
@@ -183,8 +187,11 @@ impl Client {
         let Step::Deriving(salted) = &mut self.step else {
             return true;
         };
-        salted.derive(iterations);
-        let Some((client, server)) = salted.keys() else {
+        let keys = wiping(|| {
+            salted.derive(iterations);
+            salted.keys()
+        });
+        let Some((client, server)) = keys else {
             return false;
         };
         self.step = Step::Derived(Keys { client, server });
@@ -199,19 +206,25 @@ impl Client {
         if !matches!(self.step, Step::Derived(_)) {
             return Err(Error::OutOfTurn);
         }
+        wiping(|| self.prove())?;
+        Ok(&self.last)
+    }
+
+    fn prove(&mut self) -> Result<(), Error> {
         let Step::Derived(keys) = self.next_step() else {
             return Err(Error::OutOfTurn);
         };
-        let stored = sha256(&*keys.client);
-        let mut proof = hmac(&*stored, &[&self.signed]);
+        let stored = sha256(&**keys.client);
+        let mut proof = hmac(&**stored, &[&self.signed]);
         for (byte, key) in proof.iter_mut().zip(keys.client.iter()) {
             *byte ^= key;
         }
-        let proof = STANDARD.encode(*proof);
+        let proof = Zeroizing::new(STANDARD.encode(**proof));
+        self.last.reserve_exact(b",p=".len() + proof.len());
         self.last.extend_from_slice(b",p=");
         self.last.extend_from_slice(proof.as_bytes());
-        self.step = Step::Proved(hmac(&*keys.server, &[&self.signed]));
-        Ok(&self.last)
+        self.step = Step::Proved(hmac(&**keys.server, &[&self.signed]));
+        Ok(())
     }
 
     /// Takes server-final-message (AuthenticationSASLFinal): the server proves that it knows the password, too.
@@ -223,7 +236,7 @@ impl Client {
             return Err(Error::OutOfTurn);
         };
         let signature = message::server_final(server_final)?;
-        if !bool::from(signature.ct_eq(&*expected)) {
+        if !bool::from(signature.ct_eq(&**expected)) {
             return Err(Error::Signature);
         }
         self.step = Step::Verified;

@@ -19,7 +19,7 @@ impl Server {
     fn new(password: &[u8], iterations: u32) -> Self {
         let (client_key, server_key) = keys(password, iterations);
         Self {
-            stored_key: sha256(&*client_key),
+            stored_key: sha256(&**client_key),
             server_key,
             iterations,
             bare: String::new(),
@@ -44,14 +44,14 @@ impl Server {
         let channel = STANDARD.encode(channel);
         assert_eq!(without_proof, format!("c={channel},{nonce}"));
         let signed = format!("{},{},{without_proof}", self.bare, self.first);
-        let mut client_key = hmac(&*self.stored_key, &[signed.as_bytes()]);
+        let mut client_key = hmac(&**self.stored_key, &[signed.as_bytes()]);
         for (byte, proof) in client_key.iter_mut().zip(STANDARD.decode(proof).unwrap()) {
             *byte ^= proof;
         }
-        if sha256(&*client_key) != self.stored_key {
+        if sha256(&**client_key) != self.stored_key {
             return None;
         }
-        let signature = hmac(&*self.server_key, &[signed.as_bytes()]);
+        let signature = hmac(&**self.server_key, &[signed.as_bytes()]);
         Some(format!("v={}", STANDARD.encode(*signature)).into_bytes())
     }
 }

@@ -22,8 +22,8 @@ pub fn build_verifier(password: &[u8], salt: &[u8], iterations: NonZeroU32) -> S
     format!(
         "SCRAM-SHA-256${iterations}:{}${}:{}",
         STANDARD.encode(salt),
-        STANDARD.encode(*sha256(&*client_key)),
-        STANDARD.encode(*server_key),
+        STANDARD.encode(**sha256(&**client_key)),
+        STANDARD.encode(**server_key),
     )
 }
 
