@@ -27,6 +27,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
+#[cfg(fuzzing)]
+pub use tls::fuzz;
 pub use wait::{entropy, wait};
 
 use crate::conninfo::Tls;

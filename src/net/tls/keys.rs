@@ -57,7 +57,8 @@ enum Form {
     Sec1,
 }
 
-fn read(content: &[u8], password: Option<&[u8]>) -> Result<Arc<dyn SigningKey>, String> {
+/// Reads a key, PEM or DER.
+pub(super) fn read(content: &[u8], password: Option<&[u8]>) -> Result<Arc<dyn SigningKey>, String> {
     if !pem::is_pem(content) {
         return read_der(content, password);
     }

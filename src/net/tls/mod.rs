@@ -12,6 +12,8 @@ mod constraints;
 mod decrypt;
 mod end_point;
 mod explain;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod keylog;
 mod keys;
 mod names;

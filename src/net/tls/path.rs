@@ -18,9 +18,6 @@ const MOST_CERTIFICATES: usize = 12;
 /// How many signatures are looked at before giving up: certificates can be made so that there are countless paths.
 const MOST_SIGNATURES: u32 = 48;
 
-/// The smallest RSA key: OpenSSL's security level 2, which Debian and others set, and the least that ring takes.
-const LEAST_RSA_BITS: usize = 2_048;
-
 /// What a server's certificate is checked with.
 #[derive(Debug)]
 pub(super) struct Evidence<'s> {
@@ -124,10 +121,8 @@ impl<'s> Search<'s> {
     ) -> Result<(), Problem> {
         let left = self.signatures_left.checked_sub(1);
         self.signatures_left = left.ok_or_else(|| Problem::of("certificate chain too long", of))?;
-        if is_small(by) {
-            return Err(Problem::of("CA certificate key too weak", by));
-        }
         signature::check(&of.signed, &by.key).map_err(|wrong| match wrong {
+            Wrong::SmallKey => Problem::of("CA certificate key too weak", by),
             Wrong::Weak => Problem::of("CA signature digest algorithm too weak", of),
             Wrong::Unsupported => Problem::of("unsupported signature algorithm", of),
             Wrong::Bad => Problem::of("certificate signature failure", of),
@@ -186,7 +181,7 @@ fn check_server(leaf: &Certificate<'_>) -> Result<(), Problem> {
         Err(Problem::of("unhandled critical extension", leaf))
     } else if !is_fit {
         Err(Problem::of("unsuitable certificate purpose", leaf))
-    } else if is_small(leaf) {
+    } else if signature::is_small(&leaf.key) {
         Err(Problem::of("EE certificate key too weak", leaf))
     } else {
         Ok(())
@@ -226,13 +221,6 @@ fn check_times(certificate: &Certificate<'_>, now: i64) -> Result<i64, Problem> 
     } else {
         Ok(certificate.until)
     }
-}
-
-fn is_small(certificate: &Certificate<'_>) -> bool {
-    certificate
-        .key
-        .rsa_bits()
-        .is_some_and(|bits| bits < LEAST_RSA_BITS)
 }
 
 /// What cannot be read as a certificate.

@@ -16,15 +16,25 @@ const PSS_KEYS: [(u16, SignatureScheme); 3] = [
     (0x080b, SignatureScheme::RSA_PSS_SHA512),
 ];
 
+/// The smallest RSA key: OpenSSL's security level 2, which Debian and others set, and the least that ring takes.
+const LEAST_RSA_BITS: usize = 2_048;
+
 /// What is wrong with a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wrong {
     /// Made with MD5 or SHA-1.
     Weak,
+    /// Made with an RSA key that is too small.
+    SmallKey,
     /// Made with what cannot be checked here.
     Unsupported,
     /// Not the key's on these bytes.
     Bad,
+}
+
+/// Whether a key is too small to be worth anything.
+pub(super) fn is_small(key: &PublicKey<'_>) -> bool {
+    key.rsa_bits().is_some_and(|bits| bits < LEAST_RSA_BITS)
 }
 
 /// Checks an issuer's signature.
@@ -109,6 +119,9 @@ fn verify(
     message: &[u8],
     signature: &[u8],
 ) -> Result<(), Wrong> {
+    if is_small(key) {
+        return Err(Wrong::SmallKey);
+    }
     algorithm
         .verify_signature(key.bits, message, signature)
         .map_err(|_| Wrong::Bad)

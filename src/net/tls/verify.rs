@@ -1,5 +1,6 @@
 //! Decides whether a server is the one that was meant. Knows certificates and libpq's rules for them, and no connection.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -37,6 +38,12 @@ pub(super) enum Refusal {
     /// It is another host's; the text is whole.
     #[error("{0}")]
     Host(String),
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Error {
+        Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(refusal))))
+    }
 }
 
 impl Verifier {
@@ -102,9 +109,7 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, Error> {
         match self.check(end_entity, intermediates, now) {
             Ok(()) => Ok(ServerCertVerified::assertion()),
-            Err(refusal) => Err(Error::InvalidCertificate(CertificateError::Other(
-                OtherError(std::sync::Arc::new(refusal)),
-            ))),
+            Err(refusal) => Err(refusal.into()),
         }
     }
 
@@ -149,6 +154,10 @@ fn check_handshake(
     ) {
         Ok(()) => Ok(HandshakeSignatureValid::assertion()),
         Err(Wrong::Bad) => Err(Error::InvalidCertificate(CertificateError::BadSignature)),
+        Err(Wrong::SmallKey) => {
+            let problem = Problem::of("EE certificate key too weak", &certificate);
+            Err(Refusal::Certificate(problem).into())
+        }
         Err(Wrong::Unsupported | Wrong::Weak) => {
             Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into())
         }

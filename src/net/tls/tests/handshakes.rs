@@ -17,7 +17,7 @@ use crate::link::{LinkError, LinkErrorKind, TlsFacts};
 use crate::net::tls::config::Setup;
 
 /// Options that check nothing.
-fn options() -> Tls {
+pub(super) fn options() -> Tls {
     Tls {
         verify: Verify::Nothing,
         roots: Roots::None,
@@ -34,7 +34,7 @@ fn options() -> Tls {
     }
 }
 
-fn file(content: Vec<u8>) -> File {
+pub(super) fn file(content: Vec<u8>) -> File {
     File {
         path: b"a file".to_vec(),
         content,

@@ -7,3 +7,4 @@ mod make;
 mod names;
 mod openssl;
 mod paths;
+mod servers;
