@@ -104,6 +104,11 @@ pub(crate) fn connecting() -> impl Iterator<Item = &'static Point> {
 const POINTS: &[Point] = &[
     Point::new("resolving", Phase::Resolving, Script::trusting).place(Where::Resolving),
     Point::new("dialling", Phase::Dialling, Script::trusting).place(Where::Dialling),
+    Point::new("encryption asked for", Phase::Negotiating, || {
+        let script = Script::new().ssl_request().halt();
+        script.send("N").and(&Script::trusting())
+    })
+    .options("sslmode=prefer"),
     Point::new("startup", Phase::Startup, || {
         let script = Script::new().startup().halt();
         script.send(auth_ok()).settled()

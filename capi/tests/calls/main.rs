@@ -5,6 +5,7 @@ mod allocations;
 mod cancel;
 mod errors;
 mod groups;
+mod inspect;
 mod life;
 mod mail;
 mod misuse;
