@@ -14,13 +14,14 @@
 //! `PGSYSCONFDIR`, or else in `PGPOLL_SYSCONF_DIR` (of the build), or else in `/etc/postgresql-common` if there is such a folder, or
 //! else in `/usr/local/pgsql/etc`.
 //!
-//! Every option of PostgreSQL 18 is known. A build without TLS or GSSAPI answers like a libpq without them: what requires encryption
-//! is refused, what prefers or allows it goes on without, and what only says how (`sslcert`, `sslkey`, `sslcrl`, `krbsrvname`, …)
-//! has nothing to apply to. The `oauth_…` options matter when a server asks for that method.
+//! Every option of PostgreSQL 18 is known. A build without GSSAPI answers like a libpq without it: what requires it is refused, what
+//! prefers it goes on without, and what only says how (`krbsrvname`, …) has nothing to apply to. The `oauth_…` options matter when a
+//! server asks for that method. What is wrong with the files of TLS is told when TLS is begun, as by libpq: a Unix socket needs none.
 //!
-//! Two things differ from libpq on purpose. A `keepalives_…` option or `tcp_user_timeout` of zero leaves the system's default, as
+//! Three things differ from libpq on purpose. A `keepalives_…` option or `tcp_user_timeout` of zero leaves the system's default, as
 //! the manual says, where libpq passes it on and Linux refuses it. And numbers are checked before connecting, also
-//! `connect_timeout` for a caller that polls, where libpq looks at each only when it is needed.
+//! `connect_timeout` for a caller that polls, where libpq looks at each only when it is needed. And `ssl_max_protocol_version` is
+//! refused where it leaves only TLS 1.0 or 1.1, which this library does not speak.
 #![forbid(unsafe_code)]
 
 mod address;

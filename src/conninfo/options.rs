@@ -1,6 +1,6 @@
 //! The connection options of PostgreSQL 18: the one table. Knows names, defaults and labels, not what a value means.
 
-/// Whether this build can encrypt with TLS. While it cannot, it answers like a libpq without SSL support.
+/// Whether this build can encrypt with TLS. One that cannot answers like a libpq without SSL support.
 pub(crate) const TLS: bool = true;
 
 /// Whether this build can encrypt with GSSAPI.

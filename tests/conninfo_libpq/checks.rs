@@ -98,8 +98,21 @@ const CHECKED: &[(&str, &[&str])] = &[
         "channel_binding",
         &["disable", "prefer", "require", "", "x"],
     ),
-    ("sslmode", &["disable", "allow", "prefer", "", "x"]),
-    ("sslnegotiation", &["postgres", "", "x"]),
+    (
+        "sslmode",
+        &[
+            "disable",
+            "allow",
+            "prefer",
+            "require",
+            "verify-ca",
+            "verify-full",
+            "",
+            "x",
+        ],
+    ),
+    ("sslnegotiation", &["postgres", "direct", "", "x"]),
+    ("sslrootcert", &["system", "/nonexistent", ""]),
     (
         "ssl_min_protocol_version",
         &["TLSv1", "tlsv1.1", "TLSv1.3", "", "x"],
@@ -108,7 +121,7 @@ const CHECKED: &[(&str, &[&str])] = &[
         "ssl_max_protocol_version",
         &["TLSv1", "TLSV1.2", "TLSv1.3", "", "SSLv3"],
     ),
-    ("sslcertmode", &["disable", "allow", "", "x"]),
+    ("sslcertmode", &["disable", "allow", "require", "", "x"]),
     ("gssencmode", &["disable", "prefer", "", "x"]),
     (
         "target_session_attrs",
@@ -173,7 +186,9 @@ fn what_cannot_be_is_refused_alike() {
             },
             Err(error) => error.to_string(),
         };
-        if theirs.starts_with("weak sslmode") || ours.contains("compiled in") {
+        // Without keepalives libpq does not look at the numbers of TCP.
+        let unread = conninfo.contains("keepalives='0'") && ours.starts_with("invalid integer");
+        if ours.contains("not supported") || unread {
             skipped += 1;
         } else if ours.is_empty() {
             assert!(

@@ -186,7 +186,7 @@ fn in_this_environment() {
                 .find(|option| option.keyword == keyword)
                 .unwrap()
                 .compiled;
-            // What a build can encrypt with decides over some, and old versions have other defaults.
+            // Whether a build has GSSAPI decides over one, and old versions have other defaults.
             if value.is_some() && value == compiled.map(str::as_bytes) {
                 continue;
             }

@@ -94,7 +94,9 @@ fn nobody_listens() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap().port()
     };
-    let error = refused(&format!("host=127.0.0.1 port={port} user=x"));
+    let error = refused(&format!(
+        "host=127.0.0.1 port={port} user=x sslmode=disable"
+    ));
     assert_eq!(
         (error.family(), error.errno()),
         (Family::Transport, libc::ECONNREFUSED)
