@@ -9,6 +9,7 @@ mod player;
 mod scram;
 mod serve;
 pub mod sessions;
+mod wire;
 
 use std::sync::Arc;
 
@@ -30,6 +31,8 @@ pub(crate) enum Step {
     SslRequest,
     /// The TLS handshake, and what comes of it; what is said behind it is encrypted as far as anybody can see.
     Handshake(Result<TlsFacts, LinkError>),
+    /// So many bytes of the server's first flight in that handshake.
+    Flight(usize),
     /// A CancelRequest for this backend, with this key.
     CancelRequest(u32, Vec<u8>),
     /// This message and no other, as the client encodes it.
@@ -101,6 +104,11 @@ impl Script {
     /// Waits for the TLS handshake, which comes to this.
     pub fn handshake(self, outcome: Result<TlsFacts, LinkError>) -> Self {
         self.then(Step::Handshake(outcome))
+    }
+
+    /// Answers the ClientHello with so many bytes alone; the rest goes with [`handshake`](Self::handshake).
+    pub fn flight(self, bytes: usize) -> Self {
+        self.then(Step::Flight(bytes))
     }
 
     /// A server that does TLS, up to the end of the handshake.

@@ -2,6 +2,7 @@
 
 use pgpoll::conn::Connection;
 use pgpoll::engine::Phase;
+use pgpoll::link::TlsFacts;
 use testkit::script::{
     Scram, Script, auth_cleartext, auth_ok, auth_sasl, backend_key, columns, complete, oid,
     parameter, ready, row,
@@ -42,7 +43,7 @@ impl Act {
 }
 
 /// More than a socket's buffers hold.
-const LARGE: usize = 30_000_000;
+const LARGE: usize = 16_000_000;
 
 /// One point.
 #[derive(Debug)]
@@ -105,14 +106,11 @@ const POINTS: &[Point] = &[
     Point::new("resolving", Phase::Resolving, Script::trusting).place(Where::Resolving),
     Point::new("dialling", Phase::Dialling, Script::trusting).place(Where::Dialling),
     Point::new("encryption asked for", Phase::Negotiating, || {
-        let script = Script::new().ssl_request().halt();
-        script.send("N").and(&Script::trusting())
+        let script = Script::new().ssl_request().halt().send("N");
+        script.and(&Script::trusting())
     })
     .options("sslmode=prefer"),
-    Point::new("startup", Phase::Startup, || {
-        let script = Script::new().startup().halt();
-        script.send(auth_ok()).settled()
-    }),
+    Point::new("startup", Phase::Startup, startup),
     Point::new("half an answer to the startup", Phase::Startup, || {
         let (first, rest) = (&auth_cleartext()[..7], &auth_cleartext()[7..]);
         let script = Script::new().startup().send(first).halt().send(rest);
@@ -148,27 +146,85 @@ const POINTS: &[Point] = &[
         script.send(one_row("off"))
     })
     .options("target_session_attrs=read-write"),
-    Point::new("idle", Phase::Ready, || Script::trusting().halt()),
-    Point::new("query sent", Phase::Ready, || {
-        let script = Script::trusting().halt().query("select 2");
-        script.send(one_row("2"))
+    Point::new("idle", Phase::Ready, idle),
+    Point::new("query sent", Phase::Ready, query_sent).meanwhile(Act::Query),
+    Point::new("rows half way", Phase::Ready, rows_half_way).meanwhile(Act::Query),
+    Point::new("parameter half sent", Phase::Ready, parameter_half_sent).meanwhile(Act::Parameter),
+    Point::new("TLS: hello sent", Phase::Securing, || {
+        let script = Script::new().ssl_request().send("S").halt();
+        secured(script).and(&Script::trusting())
     })
-    .meanwhile(Act::Query),
-    Point::new("rows half way", Phase::Ready, || {
-        let answer = rows();
-        let (first, rest) = answer.split_at(answer.len() / 2);
-        let script = Script::trusting().query("select 2").send(first);
-        script.halt().send(rest)
+    .options(TLS),
+    Point::new("TLS: half a record head", Phase::Securing, || {
+        let script = Script::new().ssl_request().send("S").flight(3).halt();
+        secured(script).and(&Script::trusting())
     })
-    .meanwhile(Act::Query),
-    Point::new("parameter half sent", Phase::Ready, || {
-        let script = Script::trusting().halt();
-        let script = script.expect_tag(b'P').expect_tag(b'B');
-        let script = script.expect_tag(b'D').expect_tag(b'E').expect_tag(b'S');
-        script.send(extended())
+    .options(TLS),
+    Point::new("TLS: half a flight", Phase::Securing, || {
+        let script = Script::new().ssl_request().send("S").flight(500).halt();
+        secured(script).and(&Script::trusting())
     })
-    .meanwhile(Act::Parameter),
+    .options(TLS),
+    Point::new("direct TLS: hello sent", Phase::Securing, || {
+        secured(Script::new().halt()).and(&Script::trusting())
+    })
+    .options("sslmode=require sslnegotiation=direct"),
+    Point::new("TLS: startup", Phase::Startup, || encrypted(startup)).options(TLS),
+    Point::new("TLS: idle", Phase::Ready, || encrypted(idle)).options(TLS),
+    Point::new("TLS: query sent", Phase::Ready, || encrypted(query_sent))
+        .meanwhile(Act::Query)
+        .options(TLS),
+    Point::new("TLS: rows half way", Phase::Ready, || {
+        encrypted(rows_half_way)
+    })
+    .meanwhile(Act::Query)
+    .options(TLS),
+    Point::new("TLS: parameter half sent", Phase::Ready, || {
+        encrypted(parameter_half_sent)
+    })
+    .meanwhile(Act::Parameter)
+    .options(TLS),
 ];
+
+/// Nobody knows the certificate of the scripted server.
+const TLS: &str = "sslmode=require";
+
+/// The same under TLS.
+fn encrypted(script: fn() -> Script) -> Script {
+    Script::encrypted().and(&script())
+}
+
+/// The server does the handshake, or the rest of it.
+fn secured(script: Script) -> Script {
+    script.handshake(Ok(TlsFacts::default()))
+}
+
+fn startup() -> Script {
+    Script::new().startup().halt().send(auth_ok()).settled()
+}
+
+fn idle() -> Script {
+    Script::trusting().halt()
+}
+
+fn query_sent() -> Script {
+    let script = Script::trusting().halt().query("select 2");
+    script.send(one_row("2"))
+}
+
+fn rows_half_way() -> Script {
+    let answer = rows();
+    let (first, rest) = answer.split_at(answer.len() / 2);
+    let script = Script::trusting().query("select 2").send(first);
+    script.halt().send(rest)
+}
+
+fn parameter_half_sent() -> Script {
+    let script = Script::trusting().halt();
+    let script = script.expect_tag(b'P').expect_tag(b'B');
+    let script = script.expect_tag(b'D').expect_tag(b'E').expect_tag(b'S');
+    script.send(extended())
+}
 
 /// The answer to a simple query of one row.
 fn one_row(value: &str) -> Vec<u8> {
@@ -192,5 +248,5 @@ fn rows() -> Vec<u8> {
 /// The answer to an extended query of one row.
 fn extended() -> Vec<u8> {
     use testkit::script::{bind_complete, parse_complete};
-    [parse_complete(), bind_complete(), one_row("30000000")].concat()
+    [parse_complete(), bind_complete(), one_row("16000000")].concat()
 }

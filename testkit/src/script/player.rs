@@ -59,6 +59,16 @@ impl Player {
         self.play();
     }
 
+    /// How much of the first flight of the TLS handshake is to be sent, if the script has come to that.
+    pub fn flight(&mut self) -> Option<usize> {
+        let Some(&Step::Flight(part)) = self.script.steps.get(self.at) else {
+            return None;
+        };
+        self.at += 1;
+        self.play();
+        Some(part)
+    }
+
     /// The client begins the TLS handshake: what comes of it, if the script has come to it; else the server is silent.
     pub fn handshake(&mut self) -> Option<Result<TlsFacts, LinkError>> {
         let Some(Step::Handshake(outcome)) = self.script.steps.get(self.at) else {
@@ -140,7 +150,7 @@ impl Player {
                 Step::Send(bytes) => self.said.extend_from_slice(bytes),
                 Step::Close => self.ending = Some(Ending::Close),
                 Step::Reset => self.ending = Some(Ending::Reset),
-                Step::Halt | Step::Handshake(_) => return,
+                Step::Halt | Step::Handshake(_) | Step::Flight(_) => return,
                 Step::SslRequest => {
                     let Some(message) = self.untagged() else {
                         return;

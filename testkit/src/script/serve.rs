@@ -1,8 +1,7 @@
-//! Plays scripts on a real socket, in a thread of its own. Knows sockets, not messages.
+//! Plays scripts on a real socket, in a thread of its own. Knows connections, not messages.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsFd;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,8 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use socket2::SockRef;
-
+use super::wire::{Raw, Wire, is_timeout};
 use super::{Ending, Player, Script};
 
 /// A server on loopback or on a Unix socket that plays one script for each connection, in order.
@@ -45,32 +43,6 @@ enum At {
     Unix(PathBuf),
 }
 
-/// Both kinds of streams alike.
-trait Stream: Read + Write + AsFd {
-    fn set_timeout(&self, timeout: Duration);
-    fn end(&self);
-}
-
-impl Stream for TcpStream {
-    fn set_timeout(&self, timeout: Duration) {
-        self.set_read_timeout(Some(timeout)).unwrap();
-    }
-
-    fn end(&self) {
-        let _ = self.shutdown(Shutdown::Both);
-    }
-}
-
-impl Stream for UnixStream {
-    fn set_timeout(&self, timeout: Duration) {
-        self.set_read_timeout(Some(timeout)).unwrap();
-    }
-
-    fn end(&self) {
-        let _ = self.shutdown(Shutdown::Both);
-    }
-}
-
 impl Scripted {
     /// On a free port of 127.0.0.1.
     pub fn tcp(scripts: &[Script]) -> Self {
@@ -81,7 +53,7 @@ impl Scripted {
     pub fn over(listener: TcpListener, scripts: &[Script]) -> Self {
         let at = At::Tcp(listener.local_addr().unwrap());
         Self::start(at, scripts, move || {
-            listener.accept().map(|(stream, _)| Box::new(stream) as _)
+            listener.accept().map(|(stream, _)| Raw::Tcp(stream))
         })
     }
 
@@ -94,7 +66,7 @@ impl Scripted {
         std::fs::create_dir(&folder).unwrap();
         let listener = UnixListener::bind(folder.join(".s.PGSQL.5432")).unwrap();
         Self::start(At::Unix(folder), scripts, move || {
-            listener.accept().map(|(stream, _)| Box::new(stream) as _)
+            listener.accept().map(|(stream, _)| Raw::Unix(stream))
         })
     }
 
@@ -135,7 +107,7 @@ impl Scripted {
     fn start(
         at: At,
         scripts: &[Script],
-        accept: impl Fn() -> std::io::Result<Box<dyn Stream>> + Send + 'static,
+        accept: impl Fn() -> std::io::Result<Raw> + Send + 'static,
     ) -> Self {
         let orders = Arc::new(Orders::default());
         let (scripts, told) = (scripts.to_vec(), orders.clone());
@@ -175,10 +147,11 @@ impl Drop for Scripted {
     }
 }
 
-fn play(script: &Script, mut stream: Box<dyn Stream>, orders: &Orders) -> Played {
+fn play(script: &Script, raw: Raw, orders: &Orders) -> Played {
     let mut player = Player::new(script);
     let mut heard = Vec::new();
-    converse(&mut player, &mut *stream, orders, &mut heard);
+    // How a connection ends is no matter: what has been played tells.
+    let _ = converse(&mut player, &mut Wire::new(raw), orders, &mut heard);
     Played {
         is_over: player.is_over(),
         heard,
@@ -186,39 +159,54 @@ fn play(script: &Script, mut stream: Box<dyn Stream>, orders: &Orders) -> Played
 }
 
 /// Carries bytes between the player and the client until one of them ends it.
-fn converse(player: &mut Player, stream: &mut dyn Stream, orders: &Orders, heard: &mut Vec<u8>) {
-    stream.set_timeout(Duration::from_millis(50));
+fn converse(
+    player: &mut Player,
+    wire: &mut Wire,
+    orders: &Orders,
+    heard: &mut Vec<u8>,
+) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let said = player.said().to_vec();
         player.took(said.len());
-        if stream.write_all(&said).is_err() {
-            return;
+        if !said.is_empty() {
+            wire.write_all(&said)?;
+            wire.flush()?;
         }
         match player.ending() {
             None => {}
-            Some(Ending::Close) => return stream.end(),
-            Some(Ending::Reset) => return reset(stream),
+            Some(Ending::Close) => {
+                wire.end();
+                return Ok(());
+            }
+            Some(Ending::Reset) => {
+                wire.reset();
+                return Ok(());
+            }
         }
         if player.is_halted() {
             if !orders.wait() {
-                return;
+                return Ok(());
             }
             player.go_on();
-            continue;
-        }
-        match stream.read(&mut buffer) {
-            Ok(0) => return,
-            Ok(count) => {
-                heard.extend_from_slice(&buffer[..count]);
-                player.hear(&buffer[..count]);
-            }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                if orders.stop.load(Ordering::Acquire) {
-                    return;
+        } else if let Some(part) = player.flight() {
+            wire.begin_handshake(part)?;
+        } else if player.handshake().is_some() {
+            wire.finish_handshake()?;
+        } else {
+            match wire.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(count) => {
+                    heard.extend_from_slice(&buffer[..count]);
+                    player.hear(&buffer[..count]);
                 }
+                Err(error) if is_timeout(&error) => {
+                    if orders.stop.load(Ordering::Acquire) {
+                        return Ok(());
+                    }
+                }
+                Err(error) => return Err(error),
             }
-            Err(_) => return,
         }
     }
 }
@@ -238,9 +226,4 @@ impl Orders {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
-}
-
-/// Makes the close that follows a reset (TCP).
-fn reset(stream: &dyn Stream) {
-    let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
 }
