@@ -16,6 +16,9 @@ const PARAMS: &str = "O'Reilly has 8 letters; its NULL is NULL\n5! = 120\n10! = 
     20! = 2432902008176640000\n21! is error 22003: bigint out of range\n";
 const EPOLL: &str = "200 connections, 200 answers, 0 failures; the sum of the answers is 20100\n";
 const LIBUV: &str = "answered in a libuv loop\n";
+const DEADLINE: &str = "1: timeout expired: query not done within 300 ms; it is being cancelled\n\
+    1: failed, and the connection is clean\n2: 1\n2: done, and the connection is clean\n\
+    3: canceling statement due to user request\n3: failed, and the connection is clean\n";
 const README: &str = "1 I\n2 II\n3 III\n";
 
 fn example(name: &str) -> PathBuf {
@@ -120,6 +123,7 @@ fn examples_print_what_they_say() {
         ("02_poll_loop", POLL_LOOP),
         ("03_params_prepared", PARAMS),
         ("04_many_epoll", EPOLL),
+        ("08_deadline", DEADLINE),
     ] {
         let said = c99(&example(name), &["pgpoll"]).unwrap();
         assert_eq!(said, expected, "{name}");
@@ -271,6 +275,7 @@ fn examples_pass_under_checkers() {
             (example("02_poll_loop"), POLL_LOOP),
             (example("03_params_prepared"), PARAMS),
             (example("04_many_epoll"), EPOLL),
+            (example("08_deadline"), DEADLINE),
         ] {
             let program = Program::compile(&source, Face::Pgpoll, checker, &[]);
             assert_eq!(program.prints(&[&conninfo], &[]), expected, "{checker:?}");

@@ -1,7 +1,7 @@
 //! Cancel requests: an object of their own, driven like a connection.
 
 use std::cell::UnsafeCell;
-use std::ffi::c_int;
+use std::ffi::{c_char, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -125,6 +125,31 @@ pub unsafe extern "C" fn conn_cancel_deadline_ms(cancel: *mut ConnCancel) -> i64
                     i64::try_from(left.div_ceil(1_000_000)).unwrap_or(i64::MAX)
                 }
             }
+        })
+    }
+}
+
+/// The request as it goes over the wire, for those who carry it themselves: over a connection of its own to the same server,
+/// encrypted as the first one is, which the server closes when it has dealt with it.
+///
+/// cancel: the request. len: is set to the number of bytes.
+/// Returns the bytes; NULL when it is refused. They are as secret as a password.
+/// Borrowed from the request; do not free it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_cancel_packet(
+    cancel: *mut ConnCancel,
+    len: *mut usize,
+) -> *const c_char {
+    // SAFETY: the caller's promise; `len` is NULL or points to room for one.
+    unsafe {
+        within(cancel, ptr::null(), |inner| {
+            let packet = inner.cancel.as_ref().map(Cancel::packet);
+            let packet = packet.unwrap_or_default();
+            if len.is_null() {
+                return ptr::null();
+            }
+            len.write(packet.len());
+            packet.as_ptr().cast()
         })
     }
 }

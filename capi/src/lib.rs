@@ -14,6 +14,8 @@ mod drive;
 
 mod start;
 
+mod time;
+
 mod item;
 
 mod result;
@@ -43,4 +45,5 @@ pub use notice::*;
 pub use open::*;
 pub use result::*;
 pub use start::*;
+pub use time::*;
 pub use tls::*;
