@@ -5,6 +5,7 @@
 mod standstill;
 
 mod cancel;
+mod operations;
 mod real;
 mod simulated;
 

@@ -125,8 +125,19 @@ impl Stand {
 
     /// The same with a peer that is there already.
     pub(crate) fn over(peer: Peer, point: &'static Point, options: &str) -> Stand {
+        Stand::prepared(peer, point, options, |_| ())
+    }
+
+    /// The same with a connection to which something is said before it does anything.
+    pub(crate) fn prepared(
+        peer: Peer,
+        point: &'static Point,
+        options: &str,
+        prepare: impl FnOnce(&mut Connection),
+    ) -> Stand {
         let begun = Instant::now();
-        let conn = Connection::open(format!("{} {options}", peer.conninfo()));
+        let mut conn = Connection::open(format!("{} {options}", peer.conninfo()));
+        prepare(&mut conn);
         let mut stand = Stand {
             point,
             conn,

@@ -1,7 +1,7 @@
 //! The points of a connection's life where its peer may stand still: what has happened until then, and what is to come.
 
 use pgpoll::conn::Connection;
-use pgpoll::engine::Phase;
+use pgpoll::engine::{Command, End, Engine, Phase};
 use pgpoll::link::TlsFacts;
 use testkit::script::{
     Scram, Script, auth_cleartext, auth_ok, auth_sasl, backend_key, columns, complete, oid,
@@ -30,15 +30,23 @@ pub(crate) enum Act {
 
 impl Act {
     pub(crate) fn start(self, conn: &mut Connection) -> u64 {
-        match self {
-            Act::Query => conn.start_query("select 2").unwrap(),
-            Act::Parameter => {
-                let large = vec![b'p'; LARGE];
-                let value: [Option<&[u8]>; 1] = [Some(&large)];
-                conn.start_query_params("select length($1)", &[], &value, 0)
-                    .unwrap()
-            }
-        }
+        self.start_on(conn.engine_mut())
+    }
+
+    pub(crate) fn start_on(self, engine: &mut Engine) -> u64 {
+        let large = vec![b'p'; LARGE];
+        let params: [Option<&[u8]>; 1] = [Some(&large)];
+        let command = match self {
+            Act::Query => Command::Query { sql: b"select 2" },
+            Act::Parameter => Command::Params {
+                sql: b"select length($1)",
+                types: &[],
+                params: &params,
+                format: 0,
+                max_rows: 0,
+            },
+        };
+        engine.start(command, End::Sync).unwrap()
     }
 }
 

@@ -115,6 +115,11 @@ impl Player {
         matches!(self.script.steps.get(self.at), Some(Step::Halt)) && self.said().is_empty()
     }
 
+    /// Bytes of the client that nothing has been made of yet.
+    pub fn unread(&self) -> usize {
+        self.heard.len()
+    }
+
     /// Ends a halt. What the client has sent meanwhile is heard now.
     pub fn go_on(&mut self) {
         if matches!(self.script.steps.get(self.at), Some(Step::Halt)) {
