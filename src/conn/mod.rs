@@ -46,8 +46,8 @@ pub struct Connection {
     warnings: Vec<String>,
     room: Room,
     limits: Limits,
-    /// The generation of the descriptor that the caller was told of.
-    told: u64,
+    /// The generation of the descriptor that the caller was told of, its lower half.
+    told: u32,
     /// Sending has failed: what the server said before is read first.
     send_failed: Option<crate::link::LinkError>,
     write_blocked: bool,
@@ -66,7 +66,7 @@ pub struct Connection {
     /// A request to cancel an operation that nobody wants any more.
     rescue: Option<Box<Rescue>>,
     /// How often the descriptor to wait for has become another one for its sake.
-    switches: u64,
+    switches: u32,
 }
 
 impl Connection {
@@ -420,7 +420,7 @@ impl Connection {
     /// Goes up whenever [`socket`](Connection::socket) changes.
     #[inline]
     pub fn socket_generation(&self) -> u64 {
-        self.net.generation() + self.switches
+        self.net.generation() + u64::from(self.switches)
     }
 
     /// When to poll at the latest: nanoseconds of CLOCK_MONOTONIC.
@@ -529,9 +529,9 @@ impl Connection {
         }
         ready.set(
             Readiness::SOCKET_CHANGED,
-            self.told != self.socket_generation(),
+            self.told != self.socket_generation() as u32,
         );
-        self.told = self.socket_generation();
+        self.told = self.socket_generation() as u32;
         ready
     }
 

@@ -91,7 +91,7 @@ impl Connection {
         }
         let before = rescue.cancel.socket();
         rescue.wants = rescue.cancel.poll();
-        self.switches += u64::from(rescue.cancel.socket() != before);
+        self.switches += u32::from(rescue.cancel.socket() != before);
         let answer = match rescue.wants {
             CancelPoll::Done => Answer::Cancelled,
             CancelPoll::Failed => {
