@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use testkit::built::{libraries, root, target};
 use testkit::c::{Checker, Face, Program};
-use testkit::{PASSWORD, shared};
+use testkit::{Cluster, ClusterOptions, PASSWORD, shared};
 
 const HELLO: &str = "number  roman  square\n1  I  1\n2  II  4\n3  III  9\nSELECT 3\n";
 const POLL_LOOP: &str = "notice: careful\nrow: 3\nerror 22012: division by zero\n\
@@ -132,6 +132,43 @@ fn examples_print_what_they_say() {
     let (first, rest) = said.split_once('\n').unwrap();
     assert!(first.starts_with("connected to PostgreSQL 1"), "{first}");
     assert_eq!(rest, HELLO);
+}
+
+/// The primary crashes in the middle and its standby is promoted: every number that was written is there, and once.
+#[test]
+fn failover_survives_a_promotion() {
+    let primary = Cluster::start(ClusterOptions::new().setting("synchronous_commit", "on"));
+    let Some(standby) = primary.standby(&ClusterOptions::new()) else {
+        return;
+    };
+    // What is committed on one server alone would be lost with it.
+    primary.psql("alter system set synchronous_standby_names = '*'; select pg_reload_conf()");
+    let (old, new) = (primary.port(), standby.port());
+    let conninfo =
+        format!("host=127.0.0.1,127.0.0.1 port={old},{new} user=postgres dbname=postgres");
+    let program = Program::compile(&example("07_failover"), Face::Pgpoll, Checker::None, &[]);
+    let said = std::thread::scope(|scope| {
+        let running = scope.spawn(|| program.prints(&[&conninfo], &[]));
+        while !matches!(standby.try_psql("select count(*) > 50 from numbers"), Ok(many) if many == "t")
+        {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        primary.crash();
+        standby.promote();
+        running.join().unwrap()
+    });
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            &format!("writing to 127.0.0.1, port {old}"),
+            "lost: server closed the connection unexpectedly",
+            &format!("writing to 127.0.0.1, port {new}"),
+            "300 numbers are there",
+        ]
+    );
+    let numbers = standby.psql("select count(*), min(n), max(n) from numbers");
+    assert_eq!(numbers, "300|1|300");
 }
 
 #[test]
@@ -284,6 +321,9 @@ fn examples_pass_under_checkers() {
         let program = Program::compile(&batches, Face::Pgpoll, checker, &[]);
         let said = program.prints(&[&conninfo, "20000"], &[]);
         assert!(said.starts_with("20000 rows, 2 MB of values\n"), "{said}");
+        let program = Program::compile(&example("07_failover"), Face::Pgpoll, checker, &[]);
+        let said = program.prints(&[&conninfo], &[]);
+        assert!(said.ends_with("\n300 numbers are there\n"), "{said}");
         let hangs = Program::compile(&example("10_what_hangs"), Face::Pgpoll, checker, &[]);
         check_what_hangs(&hangs.prints(&[&conninfo], &[]));
     }
