@@ -653,7 +653,8 @@ int32_t conn_error_kind(const struct ConnError *error);
 // Borrowed from the error.
 const char *conn_error_message(const struct ConnError *error);
 
-// The SQLSTATE, five characters (manual, "PostgreSQL Error Codes"): the server's, or 08006 when the transport failed.
+// The SQLSTATE, five characters (manual, "PostgreSQL Error Codes"): the server's, or 08006 when the transport failed,
+// or 57014 when an operation was given up at its deadline (conn_set_timeout_ms).
 //
 // error: the error.
 // Returns the text; NULL when there is none (misuse), and for NULL.

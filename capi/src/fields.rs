@@ -29,7 +29,8 @@ pub unsafe extern "C" fn conn_error_message(error: *const ConnError) -> *const c
     unsafe { of(error, ptr::null(), ConnError::message) }
 }
 
-/// The SQLSTATE, five characters (manual, "PostgreSQL Error Codes"): the server's, or 08006 when the transport failed.
+/// The SQLSTATE, five characters (manual, "PostgreSQL Error Codes"): the server's, or 08006 when the transport failed,
+/// or 57014 when an operation was given up at its deadline (conn_set_timeout_ms).
 ///
 /// error: the error.
 /// Returns the text; NULL when there is none (misuse), and for NULL.
@@ -40,6 +41,7 @@ pub unsafe extern "C" fn conn_error_sqlstate(error: *const ConnError) -> *const 
     unsafe {
         of(error, ptr::null(), |error| match error.error.family() {
             Family::Server => error.field(b'C'),
+            Family::Transport if error.error.is_timeout() => c"57014".as_ptr(),
             Family::Transport => c"08006".as_ptr(),
             Family::Misuse => ptr::null(),
         })

@@ -11,6 +11,7 @@ mod mail;
 mod misuse;
 mod queries;
 mod session;
+mod time;
 
 #[global_allocator]
 static COUNTING: testkit::Counting = testkit::Counting;
