@@ -29,16 +29,16 @@ static void start(Conn *conn, int n)
 /* Takes what is ready. Returns 1 when the statement is done, 0 when it is not or is to be tried again, -1 when it is hopeless. */
 static int take(Conn *conn)
 {
-    int end = 0, again = 0;
+    int end = 0, refused = 0;
     for (ConnItem item; conn_get_result(conn, &item);) {
         if (item.kind == CONN_ITEM_ROWS && conn_result_rows(item.result) > 0)
             printf("%s numbers are there\n", conn_result_value(item.result, 0, 0));
-        if (item.kind == CONN_ITEM_ERROR && !(again = conn_error_safe_to_retry(item.error))) /* a deadlock, say, is */
+        if (item.kind == CONN_ITEM_ERROR && conn_error_kind(item.error) == CONN_ERROR_SERVER)
+            refused = !conn_error_safe_to_retry(item.error); /* after a deadlock, say, it is */
+        if (item.kind == CONN_ITEM_ERROR && refused)
             fprintf(stderr, "%s\n", conn_error_text(item.error));
-        if (item.kind == CONN_ITEM_DONE && item.outcome == CONN_OUTCOME_OK)
-            end = 1;
-        else if (item.kind == CONN_ITEM_DONE)
-            end = again || item.verdict == CONN_VERDICT_LOST ? 0 : -1;
+        if (item.kind == CONN_ITEM_DONE)
+            end = item.outcome == CONN_OUTCOME_OK ? 1 : refused && item.verdict != CONN_VERDICT_LOST ? -1 : 0;
         conn_result_free(item.result);
         conn_error_free(item.error);
     }
@@ -52,6 +52,7 @@ int main(int argc, char **argv)
     Conn *conn = conn_open_params(keywords, values, 1);
     int n = 0, up = 0, tries = argc > 2 ? atoi(argv[2]) : 300;
 
+    conn_set_timeout_ms(conn, 10000); /* a server that falls silent is as good as lost */
     for (int end = 0; n <= NUMBERS + 1 && end >= 0 && tries > 0; n += end > 0) {
         unsigned bits = conn_poll(conn);
         struct pollfd fd = {conn_socket(conn), 0, 0};
