@@ -6,16 +6,22 @@ mod pooled;
 #[path = "../live/session.rs"]
 #[allow(dead_code)] // what only the other program needs
 mod session;
+mod tls;
 mod words;
 
 use std::sync::OnceLock;
 
+use session::Session;
 use testkit::{Bouncer, BouncerOptions, Cluster, ClusterOptions};
 
 /// The password of `user_scram`.
 const PASSWORD: &str = "open \"se'same";
 /// The same as a conninfo string has it.
 const QUOTED: &str = r#"'open "se\'same'"#;
+
+/// The error of an operation that may take 200 ms.
+const LATE: &str =
+    "transport: timeout expired: query not done within 200 ms; it is being cancelled";
 
 /// A server and a PgBouncer of each pool mode before it; empty where there is no PgBouncer.
 struct World {
@@ -60,4 +66,13 @@ fn options() -> BouncerOptions {
 /// How `postgres` connects through a bouncer.
 fn conninfo(bouncer: &Bouncer) -> String {
     format!("{} password={QUOTED}", bouncer.conninfo_as("postgres"))
+}
+
+/// Waits until the server is at work on the statement with this mark.
+fn until_busy(session: &mut Session, mark: &str) {
+    session.conn.poll();
+    world().cluster.psql(&format!(
+        "do $$ begin while not exists (select from pg_stat_activity where query like '%{mark}' and state = 'active' and pid <> pg_backend_pid()) \
+         loop perform pg_sleep(0.01); perform pg_stat_clear_snapshot(); end loop; end $$"
+    ));
 }
