@@ -246,8 +246,8 @@ impl State {
         self.trace_frontend(before);
         self.last_operation = expect.operation;
         self.group_open = !expect.steps.has(Steps::SYNC);
-        self.group_flushed = false;
         self.portal_open = expect.steps.has(Steps::LIMITED);
+        self.group_flushed = self.portal_open;
         if let Some(name) = expect.changes() {
             self.statements.changing(name);
         }

@@ -261,6 +261,11 @@ impl Bench {
 
     /// One advance, and what it asks for. Whether anything happened.
     pub fn turn(&mut self) -> (Need, bool) {
+        self.turn_with(|_| None)
+    }
+
+    /// The same; `cancel` answers the requests to cancel.
+    pub fn turn_with(&mut self, mut cancel: impl FnMut(&Ask) -> Option<Answer>) -> (Need, bool) {
         let heard = std::mem::take(&mut self.heard) || self.engine.loss().is_some();
         let news = heard || self.engine.has_news(self.now);
         let before = self.standing();
@@ -276,8 +281,12 @@ impl Bench {
         self.check(need);
         let mut progress = need.runnable;
         while let Some((id, ask)) = self.engine.ask() {
-            self.answer(id, ask);
             progress = true;
+            if !matches!(ask, Ask::Cancel { .. }) {
+                self.answer(id, ask);
+            } else if let Some(answer) = cancel(&ask) {
+                self.engine.answer(id, answer);
+            }
         }
         progress |= need.write && self.send();
         self.heard = need.read && self.receive();

@@ -4,5 +4,6 @@
 
 mod backend;
 mod seeds;
+mod sessions;
 mod units;
 mod world;

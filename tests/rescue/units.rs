@@ -421,3 +421,82 @@ fn a_shutdown_ends_at_its_deadline() {
         );
     }
 }
+
+/// A cancel at every await of a query and of a COPY: the server's words come byte by byte, and the deadline is between any
+/// two of them.
+#[test]
+fn at_every_byte_of_what_the_server_says() {
+    let mut cases = 0;
+    let verbs = [
+        "sleep 20",
+        "rows 20 1",
+        "copyin 20",
+        "copyout 20 1",
+        "fail 20",
+    ];
+    let late = Cancels::Arrive(MS, 30 * MS);
+    for (verb, simple) in verbs.iter().flat_map(|verb| [(verb, true), (verb, false)]) {
+        for cancels in [Cancels::Arrive(MS / 4, MS / 4), late, Cancels::Refused(MS)] {
+            for abandon in [false, true] {
+                // The server's answer begins to arrive some time after 20 milliseconds.
+                for deadline in (1..24).chain(24..400) {
+                    let mut world = World::new();
+                    (world.cancels, world.trickle) = (cancels, MS);
+                    world.set_timeout((!abandon).then_some(deadline));
+                    let operation = match simple {
+                        true => world.query(verb),
+                        false => world.params(verb, 0, End::Sync),
+                    };
+                    world.run_for(deadline);
+                    let ended = world.ops[&operation].done.is_some();
+                    if abandon && !ended {
+                        world.abandon(operation);
+                    }
+                    world.run();
+                    assert!(world.outcome(operation).is_some(), "{}", world.place());
+                    world.trickle = 0;
+                    check_usable(&mut world);
+                    cases += 1;
+                    if ended {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    println!("a cancel at every byte: {cases} cases");
+    assert!(cases > 1000);
+}
+
+/// A peer that stands still, at every millisecond of an operation and of its rescue: nothing outlives its deadline by
+/// more than the cancel may take.
+#[test]
+fn a_black_hole_at_each_phase_of_the_rescue() {
+    let mut lost = 0;
+    for hole in 0..120 {
+        for next in [false, true] {
+            let mut world = World::new();
+            world.cancels = Cancels::Arrive(10 * MS, 20 * MS);
+            world.latency = 5 * MS;
+            let begun = world.now;
+            world.hole = begun + hole * MS;
+            world.set_timeout(Some(40));
+            let operation = world.query("sleep 1000");
+            world.run_for(45);
+            if next && world.engine.error().is_none() {
+                world.query("rows 10 3");
+            }
+            world.run();
+            for op in world.ops.values() {
+                let (done, at) = op.done.unwrap();
+                assert!(at <= begun + 5085 * MS, "{}", world.place());
+                assert!(done.outcome != Outcome::Ok || hole > 80);
+            }
+            assert!(
+                world.engine.error().is_some() || world.outcome(operation) == Some(Outcome::Failed)
+            );
+            lost += usize::from(world.engine.error().is_some());
+        }
+    }
+    assert!((120..240).contains(&lost), "{lost}");
+}

@@ -51,6 +51,8 @@ pub(crate) struct World {
     pub window: usize,
     /// How long bytes travel.
     pub latency: u64,
+    /// What the server says travels byte by byte, so far apart.
+    pub trickle: u64,
     /// From then on nothing passes, in either direction.
     pub hole: u64,
     /// The server got so many requests to cancel.
@@ -81,6 +83,7 @@ impl World {
             cancels: Cancels::Arrive(2 * MS, 2 * MS),
             window: usize::MAX,
             latency: MS,
+            trickle: 0,
             hole: u64::MAX,
             asked: 0,
             hits: Vec::new(),
@@ -280,7 +283,16 @@ impl World {
         self.server.step(self.now);
         if !self.server.out.is_empty() {
             let out = std::mem::take(&mut self.server.out);
-            self.to_client.push_back((self.now + self.latency, out));
+            let mut at = self.now + self.latency;
+            if self.trickle == 0 {
+                self.to_client.push_back((at, out));
+            } else {
+                at = at.max(self.to_client.back().map_or(0, |(last, _)| *last));
+                for byte in out {
+                    at += self.trickle;
+                    self.to_client.push_back((at, vec![byte]));
+                }
+            }
         }
         if self.server.closed && self.end_at.is_none() {
             self.end_at = Some(self.now + self.latency);
