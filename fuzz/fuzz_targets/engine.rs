@@ -11,9 +11,10 @@ use std::collections::VecDeque;
 
 use libfuzzer_sys::fuzz_target;
 
-use pgpoll::engine::{Command, End, Engine, Item, Reply, Room, Trace};
+use pgpoll::conninfo::{Secret, TcpOptions};
+use pgpoll::engine::{CancelPlan, Command, End, Engine, Item, Phase, Reply, Room, Trace};
 use pgpoll::error::Error;
-use pgpoll::link::{Answer, Ask, LinkError, LinkErrorKind, Peer};
+use pgpoll::link::{Addr, Answer, Ask, LinkError, LinkErrorKind, Peer, TlsFacts};
 use pgpoll::rows::Limits;
 use server::Server;
 
@@ -72,16 +73,26 @@ impl<'d> Run<'d> {
             inbox: 1 + usize::from(bytes.next()),
         };
         let room = if how & 1 == 0 { memory::VAST } else { small };
-        let mut engine = match how >> 1 & 3 {
-            0 => memory::fresh(room),
-            1 => memory::dialled(room),
+        let mut engine = match (how >> 5, how >> 1 & 3) {
+            (1, mode) => {
+                let modes = [
+                    "allow",
+                    "prefer",
+                    "require",
+                    "require sslnegotiation=direct",
+                ];
+                memory::encrypting(room, modes[usize::from(mode)])
+            }
+            (2, encrypted) => Engine::cancel(cancelling(encrypted > 0)),
+            (_, 0) => memory::fresh(room),
+            (_, 1) => memory::dialled(room),
             _ => memory::up(room),
         };
         if how & 8 != 0 {
             engine.set_trace(Some(Trace::default()));
         }
         if how & 16 != 0 {
-            engine.allow_query_in_group();
+            engine.behave_like_libpq();
         }
         Self {
             bytes,
@@ -120,6 +131,11 @@ impl<'d> Run<'d> {
     fn converse(&mut self) {
         let output = self.engine.output().to_vec();
         self.engine.sent(output.len());
+        if self.engine.facts().phase() == Phase::Negotiating {
+            let answer = b"SSSNNEX"[usize::from(self.bytes.next() % 7)];
+            self.receive(&[answer]);
+            return;
+        }
         if !self.engine.facts().is_ready() {
             return self.message();
         }
@@ -345,8 +361,11 @@ impl<'d> Run<'d> {
         let what = self.bytes.next();
         if let Some((id, ask)) = self.engine.ask() {
             let late = u64::from(what & 1);
-            let answer = match (ask, what >> 1 & 3) {
+            let answer = match (ask, what >> 1 & 7) {
                 (Ask::Hangup, _) => return,
+                (Ask::Secure { .. }, 0) => Answer::Failed(lost(LinkErrorKind::Tls)),
+                (Ask::Secure { .. }, 1) => Answer::Failed(lost(LinkErrorKind::TlsSetup)),
+                (Ask::Secure { .. }, 2..7) | (_, 7) => Answer::Secured(self.shaken()),
                 (_, 0) => Answer::Failed(lost(LinkErrorKind::Dial)),
                 (_, 1) => Answer::Resolved(vec![([127, 0, 0, 1], 5432).into()]),
                 _ => Answer::Dialled(Peer::default()),
@@ -355,6 +374,27 @@ impl<'d> Run<'d> {
             self.engine.answer(id, answer);
         }
         self.advance_by(usize::MAX);
+    }
+
+    /// What a handshake came to.
+    fn shaken(&mut self) -> TlsFacts {
+        let how = self.bytes.next();
+        TlsFacts {
+            version: "TLSv1.3",
+            alpn: match how & 3 {
+                0 => None,
+                1 => Some(self.bytes.short().to_vec()),
+                _ => Some(b"postgresql".to_vec()),
+            },
+            end_point: match how >> 2 & 3 {
+                0 => None,
+                1 => Some(Err(String::from("no hash"))),
+                _ => Some(Ok(vec![7; 32])),
+            },
+            certificate_requested: how & 16 != 0,
+            certificate_sent: how & 32 != 0,
+            ..TlsFacts::default()
+        }
     }
 
     fn rare(&mut self) {
@@ -390,7 +430,7 @@ impl<'d> Run<'d> {
             }
             self.mail();
             while self.take() {}
-            if self.engine.error().is_some() {
+            if self.engine.error().is_some() || self.engine.is_done() {
                 break;
             }
             self.engine.advance(self.now, 100_000);
@@ -411,6 +451,20 @@ impl<'d> Run<'d> {
                 read_all(&batch);
             }
         }
+    }
+}
+
+/// A request to cancel, encrypted or not.
+fn cancelling(encrypted: bool) -> CancelPlan {
+    CancelPlan {
+        packet: Secret::new(vec![0; 16]),
+        addr: Addr::Tcp(([127, 0, 0, 1], 5432).into()),
+        tcp: TcpOptions::default(),
+        requirepeer: None,
+        tls: encrypted.then(memory::tls),
+        host: b"localhost".to_vec(),
+        hostaddr: None,
+        timeout: std::time::Duration::from_secs(5),
     }
 }
 

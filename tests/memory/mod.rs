@@ -2,7 +2,9 @@
 #![allow(dead_code)] // each test uses a part of it
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use pgpoll::conninfo::{Options, Plan, Surroundings};
+use std::sync::Arc;
+
+use pgpoll::conninfo::{Options, Plan, Surroundings, Tls};
 use pgpoll::engine::{Engine, Random, Reply, Room};
 use pgpoll::link::{Answer, Ask, Peer};
 use pgpoll::wire::{
@@ -18,9 +20,9 @@ pub(crate) const VAST: Room = Room {
 };
 
 /// What a connection string makes of nothing else.
-fn plan() -> Plan {
+fn plan(conninfo: &str) -> Plan {
     let surroundings = Surroundings::empty().with_account("tester", "/home/tester");
-    let mut options = Options::parse(b"host=/nowhere user=tester").unwrap();
+    let mut options = Options::parse(conninfo.as_bytes()).unwrap();
     options.fill_defaults(&surroundings).unwrap();
     options.plan(&surroundings).unwrap().0
 }
@@ -28,9 +30,24 @@ fn plan() -> Plan {
 /// An engine that has not begun to connect.
 pub(crate) fn fresh(room: Room) -> Engine {
     thread_local! {
-        static PLAN: Plan = plan();
+        static PLAN: Plan = plan("host=/nowhere user=tester");
     }
     Engine::new(PLAN.with(Plan::clone), Random::new([7; 32]), room)
+}
+
+/// An engine that has not begun to connect, to one of two addresses, and that asks for encryption.
+pub(crate) fn encrypting(room: Room, sslmode: &str) -> Engine {
+    let conninfo = format!(
+        "host=127.0.0.1,127.0.0.2 user=tester password=secret connect_timeout=10 sslmode={sslmode}"
+    );
+    Engine::new(plan(&conninfo), Random::new([7; 32]), room)
+}
+
+/// How TLS is done where the server's certificate does not matter.
+pub(crate) fn tls() -> Arc<Tls> {
+    plan("host=127.0.0.1 user=tester sslmode=require")
+        .tls
+        .unwrap()
 }
 
 /// An engine that waits for the answer to its startup packet.
