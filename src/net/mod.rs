@@ -35,7 +35,7 @@ use crate::conninfo::Tls;
 use crate::link::{Addr, Answer, Ask, AskId, LinkError, LinkErrorKind, Peer};
 use crate::net::pump::Pump;
 use crate::net::raw::Raw;
-use crate::net::tls::{Filter, Room};
+use crate::net::tls::{Filter, Room, Setup};
 use crate::net::work::Work;
 
 /// The transport of one connection.
@@ -181,7 +181,21 @@ impl Net {
             self.work = Some(Box::new(Work::answered(id, work::unanswerable())));
             return;
         }
-        match Filter::begin(id, tls, host) {
+        match Setup::at_once(tls, host) {
+            Some(setup) => self.begin_handshake(id, setup),
+            // Over memory there is no descriptor that the caller's loop could watch meanwhile.
+            None if self.pump_mut().is_some() => {
+                self.begin_handshake(id, Setup::new(tls, host));
+            }
+            None => {
+                self.work = Some(Box::new(Work::prepare(id, tls, host)));
+                self.generation += 1;
+            }
+        }
+    }
+
+    fn begin_handshake(&mut self, id: AskId, setup: Result<Setup, LinkError>) {
+        match setup.and_then(|setup| Filter::begin(id, setup)) {
             Ok(filter) => self.tls = Some(Box::new(filter)),
             Err(error) => {
                 self.hangup();
@@ -212,6 +226,12 @@ impl Net {
             if self.is_forked() {
                 self.let_go();
                 return Some((id, Answer::Failed(forked())));
+            }
+            let work = self.work.as_mut();
+            if let Some(setup) = work.and_then(|work| work.prepared(&mut self.retired)) {
+                self.work = None;
+                self.begin_handshake(id, setup);
+                self.generation += u64::from(self.fd() != before);
             }
             if self.work.is_none() {
                 return self.shake_hands(id);

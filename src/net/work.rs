@@ -3,13 +3,17 @@
 
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
+use crate::conninfo::Tls;
 use crate::link::{Addr, Answer, Ask, AskId, LinkError, LinkErrorKind, Peer};
 use crate::net::helper::Helper;
 use crate::net::resolve::{self, Found, Resolution};
+use crate::net::tls::Setup;
 use crate::net::{Interest, dial, sys};
 
 type User = Result<Vec<u8>, String>;
+type Prepared = Result<Setup, LinkError>;
 
 /// An ask under way.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ enum Stage {
         socket: OwnedFd,
         helper: Helper<User>,
     },
+    /// What a TLS handshake is begun with is made; the transport stays with the net.
+    Preparing(Helper<Prepared>),
     Answered(Answer, Option<OwnedFd>),
     Over,
 }
@@ -75,6 +81,35 @@ impl Work {
         }
     }
 
+    /// What a TLS handshake is begun with, on a thread of its own.
+    pub(super) fn prepare(id: AskId, tls: &Arc<Tls>, host: &[u8]) -> Work {
+        let (tls, host) = (tls.clone(), host.to_vec());
+        let stage = match Helper::start(move || Setup::new(&tls, &host)) {
+            Ok(helper) => Stage::Preparing(helper),
+            Err(errno) => {
+                let text = format!(
+                    "could not start the thread that reads certificates: {}",
+                    sys::strerror(errno)
+                );
+                Stage::Answered(Answer::Failed(unprepared(text, errno)), None)
+            }
+        };
+        Work { id, stage }
+    }
+
+    /// What it came to, once: then this work is over.
+    pub(super) fn prepared(&mut self, retired: &mut Vec<OwnedFd>) -> Option<Prepared> {
+        let Stage::Preparing(helper) = &self.stage else {
+            return None;
+        };
+        let prepared = helper.result()?.unwrap_or_else(|| {
+            let text = String::from("the thread that reads certificates ended without an answer");
+            Err(unprepared(text, 0))
+        });
+        mem::replace(&mut self.stage, Stage::Over).retire(retired);
+        Some(prepared)
+    }
+
     pub(super) fn id(&self) -> AskId {
         self.id
     }
@@ -103,6 +138,7 @@ impl Work {
             Stage::Resolving(helper) => Some(helper.as_fd()),
             Stage::Dialling { socket, .. } => Some(socket.as_fd()),
             Stage::Naming { helper, .. } => Some(helper.as_fd()),
+            Stage::Preparing(helper) => Some(helper.as_fd()),
             Stage::Answered(..) | Stage::Over => None,
         }
     }
@@ -110,7 +146,9 @@ impl Work {
     /// What it is watched for.
     pub(super) fn interest(&self) -> Option<Interest> {
         match self.stage {
-            Stage::Resolving(_) | Stage::Naming { .. } => Some(Interest::Read),
+            Stage::Resolving(_) | Stage::Naming { .. } | Stage::Preparing(_) => {
+                Some(Interest::Read)
+            }
             Stage::Dialling { .. } => Some(Interest::Write),
             Stage::Answered(..) | Stage::Over => None,
         }
@@ -118,10 +156,17 @@ impl Work {
 
     /// Gives the work up.
     pub(super) fn retire(self, retired: &mut Vec<OwnedFd>) {
-        match self.stage {
+        self.stage.retire(retired);
+    }
+}
+
+impl Stage {
+    fn retire(self, retired: &mut Vec<OwnedFd>) {
+        match self {
             Stage::Resolving(helper) => retired.push(helper.into_fd()),
             Stage::Dialling { socket, .. } => retired.push(socket),
             Stage::Naming { socket, helper } => retired.extend([socket, helper.into_fd()]),
+            Stage::Preparing(helper) => retired.push(helper.into_fd()),
             Stage::Answered(_, socket) => retired.extend(socket),
             Stage::Over => {}
         }
@@ -157,7 +202,7 @@ fn step(stage: Stage, retired: &mut Vec<OwnedFd>) -> (Stage, bool) {
                 (dialled(socket, Some(user)), true)
             }
         },
-        over @ (Stage::Answered(..) | Stage::Over) => (over, false),
+        other @ (Stage::Preparing(_) | Stage::Answered(..) | Stage::Over) => (other, false),
     }
 }
 
@@ -181,6 +226,14 @@ fn name_peer(socket: OwnedFd) -> Stage {
 
 fn dialled(socket: OwnedFd, user: Option<User>) -> Stage {
     Stage::Answered(Answer::Dialled(Peer { user }), Some(socket))
+}
+
+fn unprepared(text: String, errno: i32) -> LinkError {
+    LinkError {
+        kind: LinkErrorKind::Tls,
+        errno,
+        text,
+    }
 }
 
 /// What is asked of others than the net, or only of a connected one.

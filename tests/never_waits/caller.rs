@@ -24,7 +24,8 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) fn phase(&self, name: &str) {
-        let at = PHASES.iter().position(|phase| *phase == name).unwrap();
+        let at = PHASES.iter().position(|phase| *phase == name);
+        let at = at.unwrap_or_else(|| panic!("no phase {name}"));
         self.shared.phase.store(at as u32, Relaxed);
     }
 
@@ -78,6 +79,18 @@ impl Caller {
             assert!(!self.poll(conn).is_failed(), "{:?}", conn.error());
         }
         bytes
+    }
+
+    /// Polls until the operation under way has ended, somehow.
+    pub(crate) fn until_done(&self, conn: &mut Connection) {
+        loop {
+            self.poll(conn);
+            while let Some(item) = self.call(|| conn.take()) {
+                if matches!(item.reply, Reply::Done(_)) {
+                    return;
+                }
+            }
+        }
     }
 
     /// Cancels what runs, until it is seen to have failed.

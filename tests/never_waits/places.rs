@@ -1,6 +1,7 @@
 //! A cluster, and how to reach it in every way.
 
-use testkit::{Cluster, ClusterOptions, PASSWORD};
+use testkit::certificates::CLIENT_KEY_PASSWORD;
+use testkit::{Cluster, ClusterOptions, PASSWORD, ServerTls};
 
 /// Where the child connects to.
 pub(crate) struct Places {
@@ -9,6 +10,10 @@ pub(crate) struct Places {
     pub(crate) wrong: String,
     pub(crate) peer: String,
     pub(crate) nobody: String,
+    pub(crate) tls: String,
+    pub(crate) system: String,
+    pub(crate) encrypted_key: String,
+    pub(crate) direct: Option<String>,
 }
 
 impl Places {
@@ -18,12 +23,28 @@ impl Places {
         let role = |role: &str, password: &str| {
             format!("host=localhost port={port} user={role} dbname=postgres password='{password}'")
         };
+        let certificates = testkit::certificates();
+        // What a careful client has: its own certificate, and the server's checked against a root.
+        let tls = format!(
+            "{} {} sslmode=verify-full sslrootcert={}",
+            role("ssltestuser", "none"),
+            certificates.client("client"),
+            certificates.path("root+server_ca.crt")
+        );
         Self {
-            by_name: role("fast", &quoted),
-            slow_scram: role("slow", &quoted),
+            by_name: role("fast", &quoted) + " sslmode=disable",
+            slow_scram: role("slow", &quoted) + " sslmode=disable",
             wrong: role("fast", "wrong"),
             peer: format!("{} requirepeer={}", cluster.conninfo(), owner(cluster)),
             nobody: String::from("host=localhost port=1 user=nobody"),
+            tls: tls.clone(),
+            encrypted_key: format!(
+                "{tls} sslkey={} sslpassword='{CLIENT_KEY_PASSWORD}'",
+                certificates.path("client-encrypted-aes256.key")
+            ),
+            system: role("fast", &quoted) + " sslmode=verify-full sslrootcert=system",
+            direct: (testkit::Server::any().major >= 17)
+                .then(|| format!("{tls} sslnegotiation=direct")),
         }
     }
 }
@@ -42,6 +63,9 @@ fn owner(cluster: &Cluster) -> String {
 pub(crate) fn cluster() -> Cluster {
     let password = PASSWORD.replace('\'', "''");
     let options = ClusterOptions::new()
+        .tls(ServerTls::default())
+        .hba("hostssl all ssltestuser all cert")
+        .setup("create role ssltestuser login")
         .method("fast", "scram-sha-256")
         .method("slow", "scram-sha-256")
         .method("all", "trust")

@@ -9,7 +9,7 @@ use rustls::pki_types::{DnsName, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, CommonState, ProtocolVersion, SupportedProtocolVersion};
 
-use crate::conninfo::tls::{Tls, TlsVersion};
+use crate::conninfo::tls::{Identity, Roots, Tls, TlsVersion};
 use crate::link::{LinkError, LinkErrorKind, TlsFacts};
 use crate::net::tls::client::{self, ClientCertificate, Requested};
 use crate::net::tls::explain::explain;
@@ -24,7 +24,8 @@ const ALPN: &[u8] = b"postgresql";
 const TICKETS: usize = 8;
 
 /// What one handshake needs.
-pub(super) struct Setup {
+#[derive(Clone)]
+pub(in crate::net) struct Setup {
     /// What rustls is told.
     pub(super) config: Arc<ClientConfig>,
     /// The name for SNI: no name, where it is an address or not to be told.
@@ -40,11 +41,20 @@ pub(super) struct Shared {
 }
 
 impl Setup {
-    /// The setup for `host` as the user wrote it, perhaps empty.
+    /// The setup, unless making it takes its time: then [`Setup::new`] is for a thread of its own.
+    pub(in crate::net) fn at_once(tls: &Arc<Tls>, host: &[u8]) -> Option<Result<Setup, LinkError>> {
+        if tls.problem.is_some() || !takes_time(tls) {
+            return Some(Setup::new(tls, host));
+        }
+        let shared = cache::find(tls, host)?;
+        Some(Ok(Setup::over(&shared, tls, host)))
+    }
+
+    /// The setup for `host` as the user wrote it, perhaps empty. **Blocks** where [`Setup::at_once`] gives nothing.
     ///
     /// # Errors
     /// `TlsSetup`: the options or files are of no use, whatever the server is.
-    pub(super) fn new(tls: &Arc<Tls>, host: &[u8]) -> Result<Setup, LinkError> {
+    pub(in crate::net) fn new(tls: &Arc<Tls>, host: &[u8]) -> Result<Setup, LinkError> {
         if let Some(problem) = &tls.problem {
             return Err(setup_error(problem.clone()));
         }
@@ -56,12 +66,16 @@ impl Setup {
                 shared
             }
         };
-        Ok(Setup {
+        Ok(Setup::over(&shared, tls, host))
+    }
+
+    fn over(shared: &Shared, tls: &Arc<Tls>, host: &[u8]) -> Setup {
+        Setup {
             config: shared.config.clone(),
             name: server_name(tls, host),
             tls: tls.clone(),
             requested: None,
-        })
+        }
     }
 
     /// To be called after each step of the handshake, before this thread goes on with another one: remembers what the server asked for.
@@ -131,6 +145,12 @@ impl fmt::Debug for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Setup({:?})", self.name)
     }
+}
+
+/// The system has hundreds of files of roots, and an encrypted key's password is derived in as many rounds as its file says.
+fn takes_time(tls: &Tls) -> bool {
+    let is_encrypted = |identity: &Identity| identity.password.is_some();
+    tls.roots == Roots::System || tls.identity.as_ref().is_some_and(is_encrypted)
 }
 
 static BOTH: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];

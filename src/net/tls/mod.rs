@@ -29,16 +29,15 @@ mod trust;
 mod verify;
 
 use std::fmt;
-use std::sync::Arc;
 
-use crate::conninfo::Tls;
 use crate::link::{AskId, LinkError, LinkErrorKind, TlsFacts};
 use crate::net::raw::Raw;
 use crate::net::tls::buffer::{Buffer, MOST_PLAIN};
-use crate::net::tls::config::Setup;
 use crate::net::tls::session::{Session, Step};
 use crate::net::{Alive, Interest, Received, Sent};
 use crate::rows::OutOfMemory;
+
+pub(super) use config::Setup;
 
 /// The head of a record: type, version, and the length of the rest.
 const RECORD_HEAD: usize = 5;
@@ -84,9 +83,8 @@ impl fmt::Debug for Filter {
 }
 
 impl Filter {
-    /// Begins a handshake for the host as the user wrote it.
-    pub(super) fn begin(id: AskId, tls: &Arc<Tls>, host: &[u8]) -> Result<Filter, LinkError> {
-        let setup = Setup::new(tls, host)?;
+    /// Begins a handshake.
+    pub(super) fn begin(id: AskId, setup: Setup) -> Result<Filter, LinkError> {
         let session = Session::new(&setup).map_err(|error| LinkError {
             kind: LinkErrorKind::TlsSetup,
             ..setup.explain(error)
