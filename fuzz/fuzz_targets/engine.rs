@@ -7,7 +7,8 @@ mod memory;
 #[path = "engine/server.rs"]
 mod server;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 
@@ -57,6 +58,10 @@ struct Run<'d> {
     now: u64,
     /// Operations without a done, in order.
     open: VecDeque<u64>,
+    /// Those of them whose deadline has passed, or that were abandoned.
+    given_up: BTreeSet<u64>,
+    /// The operation that ends the connection, if it was started.
+    shutdown: u64,
     server: Server,
     /// What it said and the engine had no room for.
     unheard: Vec<u8>,
@@ -99,6 +104,8 @@ impl<'d> Run<'d> {
             engine,
             now: 10,
             open: VecDeque::new(),
+            given_up: BTreeSet::new(),
+            shutdown: 0,
             server: Server::default(),
             unheard: Vec::new(),
             kept: VecDeque::new(),
@@ -300,10 +307,21 @@ impl<'d> Run<'d> {
         let Some(item) = self.engine.take() else {
             return false;
         };
-        assert_eq!(Some(&item.operation), self.open.front(), "{:?}", item.reply);
+        // What is late is said at once, whatever comes before it; nothing but the done comes after that.
+        let late = matches!(&item.reply, Reply::Error(error) if error.is_timeout());
+        if !late {
+            assert_eq!(Some(&item.operation), self.open.front(), "{:?}", item.reply);
+        }
+        let done = matches!(item.reply, Reply::Done(_));
+        assert!(done || !self.given_up.contains(&item.operation));
         match &item.reply {
             Reply::Done(_) => {
                 self.open.pop_front();
+                self.given_up.remove(&item.operation);
+            }
+            Reply::Error(_) if late => {
+                assert!(self.open.contains(&item.operation));
+                self.given_up.insert(item.operation);
             }
             Reply::Rows(batch) => read_all(batch),
             _ => {}
@@ -350,10 +368,15 @@ impl<'d> Run<'d> {
             rows: 1 + usize::from(self.bytes.next() % 8),
             bytes: 1 + usize::from(self.bytes.next()),
         };
-        if self.bytes.next() & 1 == 0 {
-            self.engine.set_limits(limits);
-        } else {
-            self.engine.set_head_limits(limits);
+        let time = Duration::from_millis(16 << (self.bytes.next() % 16));
+        match self.bytes.next() % 6 {
+            0 => self.engine.set_timeout(None),
+            1 => self.engine.set_timeout(Some(time)),
+            2 => self.engine.set_cancel_timeout(time),
+            3 | 4 => self.engine.set_limits(limits),
+            _ => {
+                self.engine.set_head_limits(limits);
+            }
         }
     }
 
@@ -363,6 +386,7 @@ impl<'d> Run<'d> {
             let late = u64::from(what & 1);
             let answer = match (ask, what >> 1 & 7) {
                 (Ask::Hangup, _) => return,
+                (Ask::Cancel { .. }, 0..3) => Answer::Cancelled,
                 (Ask::Secure { .. }, 0) => Answer::Failed(lost(LinkErrorKind::Tls)),
                 (Ask::Secure { .. }, 1) => Answer::Failed(lost(LinkErrorKind::TlsSetup)),
                 (Ask::Secure { .. }, 2..7) | (_, 7) => Answer::Secured(self.shaken()),
@@ -398,7 +422,15 @@ impl<'d> Run<'d> {
     }
 
     fn rare(&mut self) {
-        match self.bytes.next() % 8 {
+        match self.bytes.next() % 11 {
+            8 | 9 => self.abandon(),
+            10 => {
+                let timeout = Duration::from_secs(u64::from(self.bytes.next()));
+                if let Ok(operation) = self.engine.start_shutdown(Some(timeout)) {
+                    self.open.push_back(operation);
+                    self.shutdown = operation;
+                }
+            }
             0 => self.engine.lost(lost(LinkErrorKind::Closed)),
             1 => self.engine.lost(lost(LinkErrorKind::Send)),
             2 => self.engine.terminate(),
@@ -415,6 +447,19 @@ impl<'d> Run<'d> {
             }
             _ => self.now += 1 << 40,
         }
+    }
+
+    /// Of what is given up nothing but the done comes.
+    fn abandon(&mut self) {
+        let which = usize::from(self.bytes.next());
+        let operation = self.open.get(which).copied().unwrap_or(0);
+        let found = self.engine.abandon(operation);
+        assert!(found || !self.open.contains(&operation));
+        // A shutdown is not given up: nothing else ends the connection.
+        let given_up = |open: &&u64| operation == 0 || **open == operation;
+        let open = self.open.iter().filter(given_up);
+        let shutdown = self.shutdown;
+        self.given_up.extend(open.filter(|open| **open != shutdown));
     }
 
     /// The transport ends, and with it the connection: soon, and with a done for each operation.
@@ -435,6 +480,7 @@ impl<'d> Run<'d> {
             }
             self.engine.advance(self.now, 100_000);
         }
+        assert!(!self.engine.is_rescuing());
         while self.take() {}
         assert!(
             self.open.is_empty(),

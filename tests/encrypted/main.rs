@@ -4,6 +4,7 @@
 
 mod cancelling;
 mod choosing;
+mod deadlines;
 mod scram;
 #[path = "../live/session.rs"]
 #[allow(dead_code)] // it is the other test's
