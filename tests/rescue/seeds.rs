@@ -245,6 +245,7 @@ impl Run {
     }
 }
 
+/// Trap 13, a cancel hits the next query, or is lost: the world checks what each one can hit, and lets some get lost.
 #[test]
 fn whatever_is_given_up_and_whatever_goes_wrong() {
     let first = std::env::var("SEED")

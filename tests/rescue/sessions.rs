@@ -220,6 +220,7 @@ fn a_deadline_at_every_await_of_every_operation() {
     assert!(cases > 1000 && awaits.len() >= 6, "{cases} {awaits:?}");
 }
 
+/// Trap 12, a future dropped in the middle of a message: what is given up is drained, whatever it waits for.
 #[test]
 fn abandoned_at_every_await_of_every_operation() {
     let mut cases = 0;

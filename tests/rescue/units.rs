@@ -400,6 +400,7 @@ fn a_shutdown_waits_for_what_is_queued_and_for_the_server() {
     );
 }
 
+/// Trap 14, unbounded teardown: the end in good order has a deadline, too.
 #[test]
 fn a_shutdown_ends_at_its_deadline() {
     for what in ["sleep 1", "sleep 10000"] {
