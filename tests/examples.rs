@@ -61,7 +61,7 @@ fn written(name: &str, text: &str) -> PathBuf {
 fn is_there(tool: &str) -> bool {
     let there = Command::new(tool).arg("--version").output().is_ok();
     if !there {
-        eprintln!("SKIPPED: {tool} is missing; `make setup` installs it");
+        testkit::say!("SKIPPED: {tool} is missing; `make setup` installs it");
     }
     there
 }
@@ -82,7 +82,7 @@ fn pkg_config(packages: &[&str]) -> Option<Vec<String>> {
 /// Compiles as README.md says, with the flags of pgpoll.pc, and runs.
 fn as_a_user_does(source: &Path, packages: &[&str], compiler: &[&str]) -> Option<String> {
     let Some(flags) = pkg_config(packages) else {
-        eprintln!("SKIPPED: one of {packages:?} is missing; `make setup` installs it");
+        testkit::say!("SKIPPED: one of {packages:?} is missing; `make setup` installs it");
         return None;
     };
     let stem = source.file_stem().unwrap().to_string_lossy();

@@ -12,7 +12,7 @@ use testkit::{Cluster, ClusterOptions, Server, built};
 fn every_call_says_what_libpq_says() {
     let prefix = testkit::postgres18();
     if !prefix.join("include/libpq-fe.h").exists() || Server::of(18).is_none() {
-        println!("SKIPPED: no PostgreSQL 18 in {}", prefix.display());
+        testkit::say!("SKIPPED: no PostgreSQL 18 in {}", prefix.display());
         return;
     }
     let folder = env::temp_dir().join(format!("pgpoll-differential-{}", std::process::id()));

@@ -71,7 +71,7 @@ impl Bouncer {
     #[must_use]
     pub fn start(cluster: &Cluster, options: &BouncerOptions) -> Option<Bouncer> {
         let Some((program, version)) = installed() else {
-            eprintln!("{INSTALL}");
+            crate::say!("{INSTALL}");
             return None;
         };
         let owner = ordinary_user();

@@ -29,3 +29,15 @@ pub use options::ClusterOptions;
 pub use server_tls::ServerTls;
 pub use servers::{Server, postgres18};
 pub use shared::{PASSWORD, shared};
+
+/// Prints a line that is seen although the test passes: what `println!` says is held back then.
+#[macro_export]
+macro_rules! say {
+    ($($what:tt)*) => { $crate::say_line(&format!($($what)*)) };
+}
+
+/// See [`say!`].
+pub fn say_line(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}

@@ -19,7 +19,7 @@ impl Cluster {
     pub fn standby(&self, more: &ClusterOptions) -> Option<Cluster> {
         let program = self.server().bin.join("pg_basebackup");
         if !program.is_file() {
-            eprintln!("SKIPPED: {} is missing", program.display());
+            crate::say!("SKIPPED: {} is missing", program.display());
             return None;
         }
         let options = self.options().clone().settings_of(more);

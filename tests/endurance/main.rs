@@ -84,9 +84,10 @@ fn every_operation_is_accounted_for_and_nothing_leaks() {
         Place::new(&faulty, "host=127.0.0.1", true),
         Place::new(&sound, "host=127.0.0.1", false),
     ];
-    println!(
+    testkit::say!(
         "endurance: {} connections, {:?}, PGPOLL_SEED={seed}",
-        plan.connections, plan.time
+        plan.connections,
+        plan.time
     );
     let descriptors = process::descriptors().len();
     let threads = process::threads();
@@ -113,9 +114,9 @@ fn every_operation_is_accounted_for_and_nothing_leaks() {
     }
     drop((slots, epoll));
 
-    println!("{count}");
-    println!("the proxy: {:?}", faulty.counts());
-    println!("{watch}");
+    testkit::say!("{count}");
+    testkit::say!("the proxy: {:?}", faulty.counts());
+    testkit::say!("{watch}");
     count.check(faulty.counts(), plan.connections);
     watch.check();
     drop((faulty, sound));

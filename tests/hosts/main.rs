@@ -22,7 +22,7 @@ fn pairs() -> &'static [(Cluster, Cluster)] {
         for major in [15, 18] {
             match Server::of(major) {
                 Some(_) => pairs.extend(pair(options().version(major))),
-                None => eprintln!("SKIPPED: PostgreSQL {major} is not installed"),
+                None => testkit::say!("SKIPPED: PostgreSQL {major} is not installed"),
             }
         }
         pairs

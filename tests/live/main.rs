@@ -41,7 +41,7 @@ fn servers() -> &'static [Cluster] {
         for major in [15, 18] {
             match Server::of(major) {
                 Some(_) => clusters.push(Cluster::start(options().version(major))),
-                None => eprintln!("SKIPPED: PostgreSQL {major} is not installed"),
+                None => testkit::say!("SKIPPED: PostgreSQL {major} is not installed"),
             }
         }
         if clusters.is_empty() {

@@ -108,17 +108,19 @@ fn no_call_waits() {
     let places = Places::of(&cluster);
     let (timed, counted) = (shared_memory(), shared_memory());
     let (Some(seen), Some(all)) = (run(&places, timed, false), run(&places, counted, true)) else {
-        eprintln!("SKIPPED: this kernel has no seccomp filters");
+        testkit::say!("SKIPPED: this kernel has no seccomp filters");
         return;
     };
-    println!("phase                               |  calls | longest µs | system calls a call");
+    testkit::say!(
+        "phase                               |  calls | longest µs | system calls a call"
+    );
     for (at, phase) in PHASES.iter().enumerate().skip(1) {
         let calls = timed.calls[at].load(Relaxed);
         let longest = timed.longest[at].load(Relaxed) as f64 / 1e3;
         let here = |(phase, call): &&(u32, usize)| *phase as usize == at && *call == filter::ANY;
         let system = all.caller.iter().filter(here).count() as f64;
         let each = system / counted.calls[at].load(Relaxed).max(1) as f64;
-        println!("{phase:35} | {calls:6} | {longest:10.1} | {each:8.2}");
+        testkit::say!("{phase:35} | {calls:6} | {longest:10.1} | {each:8.2}");
         assert!(calls > 0, "nothing was done in phase \"{phase}\"");
     }
     println!(

@@ -120,7 +120,7 @@ fn prepared_statements() {
         let mut session = Session::open(&conninfo(bouncer));
         let mut other = Session::open(&conninfo(bouncer));
         if *mode == "transaction" && bouncer.version() < (1, 21) {
-            eprintln!("SKIPPED: this PgBouncer does not track prepared statements");
+            testkit::say!("SKIPPED: this PgBouncer does not track prepared statements");
             // Inside of one transaction they work all the same.
             session.query("begin");
         }

@@ -270,7 +270,7 @@ fn whatever_is_given_up_and_whatever_goes_wrong() {
         hits += world.hits.len();
         lost += usize::from(world.engine.error().is_some());
     }
-    println!(
+    testkit::say!(
         "seeds {seeds:?}: {operations} operations, {asked} requests to cancel reached the server, {hits} hit a statement, \
          {lost} connections were lost"
     );

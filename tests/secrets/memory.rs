@@ -101,7 +101,7 @@ fn program(face: Face) -> Option<&'static Program> {
             let prefix = std::env::var_os("PG18").map_or(PathBuf::from("/tmp/pg18"), PathBuf::from);
             let headers = prefix.join("include");
             if !headers.join("libpq-fe.h").exists() {
-                println!("SKIPPED: there is no {}/libpq-fe.h", headers.display());
+                testkit::say!("SKIPPED: there is no {}/libpq-fe.h", headers.display());
                 return None;
             }
             let headers = format!("-I{}", headers.display());

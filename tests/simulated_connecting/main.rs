@@ -116,7 +116,7 @@ fn every_world_ends_well_or_with_good_words() {
         };
         *outcomes.entry(outcome).or_default() += 1;
     }
-    println!(
+    testkit::say!(
         "{SEEDS} simulated worlds to connect in (seeds 0 to {}): {outcomes:?}, {addresses} names and addresses tried, \
          {advances} advances; what was said: {reasons:#?}",
         SEEDS - 1

@@ -27,7 +27,7 @@ fn postgresqls_own_program_passes_with_its_own_traces() {
     let folder = PathBuf::from(folder);
     let program = folder.join("libpq_pipeline");
     if !program.exists() || Server::of(18).is_none() {
-        println!(
+        testkit::say!(
             "SKIPPED: no PostgreSQL 18 with its test programs; looked for {}",
             program.display()
         );

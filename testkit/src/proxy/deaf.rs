@@ -34,7 +34,7 @@ impl Deaf {
                 });
             }
         }
-        eprintln!("SKIPPED: the queue of a listening socket cannot be filled here");
+        crate::say!("SKIPPED: the queue of a listening socket cannot be filled here");
         None
     }
 

@@ -124,7 +124,7 @@ fn export_list_is_that_of_libpq_18() {
     if theirs.exists() {
         assert_eq!(ours, dynamic(&theirs));
     } else {
-        println!("SKIPPED: no libpq 18 at {}", theirs.display());
+        testkit::say!("SKIPPED: no libpq 18 at {}", theirs.display());
     }
 }
 
