@@ -95,8 +95,8 @@ impl Files<'_> {
         Ok(())
     }
 
-    /// `sslcrl` and `sslcrldir`. A file that cannot be read means that nothing is checked, whatever the directory has; a directory
-    /// asks for a list of every issuer, whether there is one in it or not.
+    /// `sslcrl` and `sslcrldir`. A file that cannot be read, or has nothing of the kind in it, means that nothing is checked, whatever
+    /// the directory has; a directory asks for a list of every issuer, whether there is one in it or not.
     fn add_revocations(&self, tls: &mut Tls) -> Result<(), String> {
         let directories = self.options.filled("sslcrldir");
         let file = match (self.options.filled("sslcrl"), directories) {
@@ -108,6 +108,9 @@ impl Files<'_> {
             let Ok(mut content) = self.from.read(&path) else {
                 return Ok(());
             };
+            if !is_of_lists(&content) {
+                return Ok(());
+            }
             tls.check_revocation = true;
             tls.revocations.push(File {
                 path,
@@ -245,6 +248,12 @@ impl Files<'_> {
 }
 
 const PROVIDE_ROOTS: &str = "Either provide the file, use the system's trusted roots with sslrootcert=system, or change sslmode to disable server certificate verification.";
+
+/// Whether there is anything in a file that OpenSSL would load as one of lists: an empty one is as good as none.
+fn is_of_lists(content: &[u8]) -> bool {
+    let has = |part: &[u8]| content.windows(part.len()).any(|window| window == part);
+    content.starts_with(&[0x30]) || has(b"X509 CRL-----") || has(b"CERTIFICATE-----")
+}
 
 fn is_list_name(name: &[u8]) -> bool {
     name.split_at_checked(8).is_some_and(|(hash, rest)| {

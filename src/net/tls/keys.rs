@@ -22,10 +22,14 @@ use crate::net::tls::trust;
 /// Reads both, and sees that they belong together.
 pub(super) fn load(identity: &Identity) -> Result<Arc<CertifiedKey>, LinkError> {
     let chain = trust::certificates(&identity.certificate.content).map_err(|why| {
-        setup_error(format!(
-            "could not read certificate file \"{}\": {why}",
-            printable(&identity.certificate.path)
-        ))
+        let path = printable(&identity.certificate.path);
+        // For a file without any, OpenSSL has other words here than for one of roots.
+        let why = if why == trust::NO_CERTIFICATE {
+            "no start line"
+        } else {
+            why
+        };
+        setup_error(format!("could not read certificate file \"{path}\": {why}"))
     })?;
     let path = printable(&identity.key_path);
     let password = identity.password.as_ref().map(|password| password.expose());
@@ -33,7 +37,7 @@ pub(super) fn load(identity: &Identity) -> Result<Arc<CertifiedKey>, LinkError> 
         .map_err(|why| setup_error(format!("could not load private key file \"{path}\": {why}")))?;
     if !is_pair(chain.first().map_or(&[], Vec::as_slice), &*key) {
         return Err(setup_error(format!(
-            "certificate does not match private key file \"{path}\": key values mismatch"
+            "could not load private key file \"{path}\": key values mismatch"
         )));
     }
     let chain = chain.into_iter().map(CertificateDer::from).collect();

@@ -42,13 +42,16 @@ fn system_roots() -> Result<Vec<Vec<u8>>, LinkError> {
     Ok(ders.filter(|der| Certificate::read(der).is_ok()).collect())
 }
 
+/// What OpenSSL says of a file without certificates.
+pub(super) const NO_CERTIFICATE: &str = "no certificate or crl found";
+
 /// The certificates of a file, PEM or one in DER. There is at least one.
 pub(super) fn certificates(content: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
     const LABELS: [&[u8]; 2] = [b"CERTIFICATE", b"X509 CERTIFICATE"];
 
     let found = ders(content, &LABELS).map_err(|Malformed| "bad base64 decode")?;
     if found.is_empty() {
-        return Err("no certificate or crl found");
+        return Err(NO_CERTIFICATE);
     }
     if found.iter().any(|der| Certificate::read(der).is_err()) {
         return Err("a certificate in it is malformed");

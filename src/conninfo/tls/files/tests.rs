@@ -5,6 +5,7 @@ use super::super::TlsVersion;
 use super::*;
 use crate::conninfo::encryption;
 
+const LIST: &str = "-----BEGIN X509 CRL-----";
 const HOME: &str = "/home/alice/.postgresql";
 const PROVIDE: &str = "Either provide the file, use the system's trusted roots with sslrootcert=system, or change sslmode to disable server certificate verification.";
 
@@ -142,8 +143,10 @@ fn the_systems_roots_need_no_file() {
 fn revocation_lists_count_when_there_are_roots() {
     let from = alice()
         .with_file("/r", 0o644, "roots")
-        .with_file("/l", 0o644, "given")
-        .with_file(format!("{HOME}/root.crl"), 0o644, "default")
+        .with_file("/l", 0o644, LIST)
+        .with_file("/no-list", 0o644, "# none yet\n")
+        .with_file("/der", 0o644, [0x30, 0x82])
+        .with_file(format!("{HOME}/root.crl"), 0o644, LIST)
         .with_file("/d/0123abcd.r0", 0o644, "first")
         .with_file("/d/0123abcd.r10", 0o644, "second")
         .with_file("/d/0123ABCD.r1", 0o000, "not readable")
@@ -163,12 +166,17 @@ fn revocation_lists_count_when_there_are_roots() {
         (tls.check_revocation, contents.join(" "))
     };
     let yes = |contents: &str| (true, contents.to_owned());
-    assert_eq!(lists(""), yes("default"));
-    assert_eq!(lists("sslcrl=/l"), yes("given"));
+    assert_eq!(lists(""), yes(LIST));
+    assert_eq!(lists("sslcrl=/l"), yes(LIST));
+    assert!(lists("sslcrl=/der").0);
+    assert_eq!(lists("sslcrl=/no-list"), (false, String::new()));
     assert_eq!(lists("sslcrl=/none"), (false, String::new()));
     assert_eq!(lists("sslcrldir=/d"), yes("first second"));
     assert_eq!(lists("sslcrldir=/d:/e"), yes("first second third"));
-    assert_eq!(lists("sslcrl=/l sslcrldir=/e"), yes("given third"));
+    assert_eq!(
+        lists("sslcrl=/l sslcrldir=/e"),
+        yes(&format!("{LIST} third"))
+    );
     assert_eq!(lists("sslcrl=/none sslcrldir=/e"), (false, String::new()));
     assert_eq!(lists("sslcrldir=/empty"), yes(""));
     assert_eq!(lists("sslcrldir=/none"), yes(""));

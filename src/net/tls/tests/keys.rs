@@ -114,7 +114,7 @@ fn what_is_wrong_is_said() {
     let other = shop.read("key");
     assert_eq!(
         error(&identity(&certificate, &other, None)),
-        "certificate does not match private key file \"client.key\": key values mismatch"
+        "could not load private key file \"client.key\": key values mismatch"
     );
     for (content, why) in [
         (&b""[..], "no certificate or crl found"),
