@@ -1,5 +1,7 @@
 //! Trap 21, fork, at every point: the child may only free; nothing of it reaches the server, and the parent goes on.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use pgpoll::conn::{Connection, Readiness};
 use testkit::process::in_child;
 use testkit::script::{Script, Scripted};
@@ -103,20 +105,58 @@ fn a_child_that_resets_the_connection_disturbs_nobody() {
     });
 }
 
-/// While the parent stands at any point, the child's own connection works.
+/// While the parent stands at any point, the child's own connections work, in clear and under TLS: what connections share waits for
+/// no thread that the child does not have.
 #[test]
-fn a_child_opens_a_connection_of_its_own() {
+fn a_child_opens_connections_of_its_own() {
     for_each(|point| {
-        let own = Scripted::tcp(&[Script::trusting()]);
+        let plain = Scripted::tcp(&[Script::trusting()]);
+        let tls = Scripted::tcp(&[Script::encrypted().and(&Script::trusting())]);
         let mut stand = Some(Stand::at(point, ""));
         let status = in_child(|| {
-            let conninfo = own.conninfo().replace("host=127.0.0.1", "host=localhost");
-            let mut conn = Connection::open(conninfo);
-            let ready = conn.wait_for(Readiness::IDLE | Readiness::FAILED, Some(LONG));
+            let comes_up = |server: &Scripted, options: &str| {
+                let conninfo = server.conninfo();
+                let conninfo = conninfo.replace("host=127.0.0.1", "host=localhost");
+                let mut conn = Connection::open(format!("{conninfo} {options}"));
+                let ready = conn.wait_for(Readiness::IDLE | Readiness::FAILED, Some(LONG));
+                ready.is_idle() && conn.is_encrypted() != options.is_empty()
+            };
+            let well = comes_up(&plain, "") && comes_up(&tls, "sslmode=require");
             std::mem::forget(stand.take());
-            ready.is_idle()
+            well
         });
         assert_eq!(status, 0, "the child at {}", point.name);
         assert!(stand.unwrap().end_well().is_over, "{}", point.name);
+    });
+}
+
+/// Children are forked while other threads are at the beginning and the end of TLS handshakes: none of them hangs.
+#[test]
+fn children_forked_in_the_middle_of_other_threads_handshakes_do_not_hang() {
+    let over = AtomicBool::new(false);
+    let connect = |server: &Scripted| {
+        let mut conn = Connection::open(format!("{} sslmode=require", server.conninfo()));
+        let ready = conn.wait_for(Readiness::IDLE | Readiness::FAILED, Some(LONG));
+        ready.is_idle()
+    };
+    let script = Script::encrypted().and(&Script::trusting());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    assert!(connect(&Scripted::tcp(std::slice::from_ref(&script))));
+                }
+            });
+        }
+        for _ in 0..30 {
+            let server = Scripted::tcp(std::slice::from_ref(&script));
+            let status = in_child(|| {
+                // SAFETY: the alarm ends this process alone, if it hangs.
+                unsafe { libc::alarm(20) };
+                connect(&server)
+            });
+            assert_eq!(status, 0, "it hangs, or fails");
+        }
+        over.store(true, Ordering::Relaxed);
     });
 }
