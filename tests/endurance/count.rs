@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use pgpoll::error::{Error, Family};
 use testkit::proxy;
@@ -20,8 +21,15 @@ pub(crate) struct Count {
     pub(crate) right: u64,
     /// Failed because the statement does.
     pub(crate) failed: u64,
+    /// Late or abandoned, and the connection lives.
+    pub(crate) stopped: u64,
     /// Failed or skipped with the connection.
     pub(crate) lost: u64,
+    /// Deadlines that passed, and how long after one its caller was told at most.
+    late: u64,
+    latest: Duration,
+    /// The longest that the loop was busy with all that was ready: so late may anything be.
+    pub(crate) longest_turn: Duration,
     /// Why connections ended, without names and numbers.
     endings: BTreeMap<String, u64>,
 }
@@ -45,9 +53,15 @@ impl Count {
             .or_default() += 1;
     }
 
+    /// The caller was told of a deadline so long after it.
+    pub(crate) fn late(&mut self, by: Duration) {
+        self.late += 1;
+        self.latest = self.latest.max(by);
+    }
+
     /// What must hold at the end of every run.
     pub(crate) fn check(&self, proxy: proxy::Counts, connections: usize) {
-        let ended = self.right + self.failed + self.lost;
+        let ended = self.right + self.failed + self.stopped + self.lost;
         assert_eq!(self.started, ended, "an operation without its done");
         let over = self.endings.values().sum::<u64>() + self.left + self.given_up;
         assert_eq!(
@@ -60,6 +74,10 @@ impl Count {
         );
         assert!(self.right > self.lost, "more is lost than done");
         assert!(self.came_up * 3 > self.opened, "too few came up");
+        assert!(self.stopped > 0 && self.late > 0, "no deadline passed");
+        // One thread serves all, and has the processor when the machine gives it.
+        let slack = 3 * self.longest_turn + Duration::from_millis(500);
+        assert!(self.latest < slack, "told {:?} too late", self.latest);
         // Only a black hole makes an operation last; nothing of ours stalls.
         let silent = proxy.black_holes;
         assert!(self.given_up <= silent, "{} stalled", self.given_up);
@@ -75,8 +93,13 @@ impl fmt::Display for Count {
         )?;
         writeln!(
             f,
-            "{} operations started: {} right, {} failed as they should, {} lost",
-            self.started, self.right, self.failed, self.lost
+            "{} operations started: {} right, {} failed as they should, {} stopped, {} lost",
+            self.started, self.right, self.failed, self.stopped, self.lost
+        )?;
+        writeln!(
+            f,
+            "{} deadlines passed, told {:?} later at most; the longest turn of the loop took {:?}",
+            self.late, self.latest, self.longest_turn
         )?;
         let mut endings: Vec<_> = self.endings.iter().collect();
         endings.sort_by_key(|(_, times)| std::cmp::Reverse(**times));

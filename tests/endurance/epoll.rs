@@ -37,6 +37,13 @@ impl Epoll {
         assert_eq!(failed, 0, "descriptor {fd}: {error}");
     }
 
+    /// Watches a descriptor no longer; it may be closed already.
+    pub(crate) fn forget(&self, fd: RawFd) {
+        let set = self.set.as_raw_fd();
+        // SAFETY: the event is not looked at.
+        unsafe { libc::epoll_ctl(set, libc::EPOLL_CTL_DEL, fd, std::ptr::null_mut()) };
+    }
+
     /// Sleeps until a descriptor is ready or the time has come; the slots that are ready.
     pub(crate) fn wait(&mut self, until: Instant) -> Vec<usize> {
         let left = until.saturating_duration_since(Instant::now());

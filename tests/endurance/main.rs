@@ -14,7 +14,7 @@ mod work;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use testkit::proxy::{Faults, Proxy};
-use testkit::{Cluster, ClusterOptions, process};
+use testkit::{Cluster, ClusterOptions, ServerTls, process};
 
 use count::Count;
 use epoll::Epoll;
@@ -65,6 +65,7 @@ fn cluster(connections: usize) -> Cluster {
     let most = (connections * 3 + 50).to_string();
     Cluster::start(
         ClusterOptions::new()
+            .tls(ServerTls::default())
             .setting("max_connections", &most)
             .setting("shared_buffers", "16MB"),
     )
@@ -78,11 +79,18 @@ fn every_operation_is_accounted_for_and_nothing_leaks() {
     let seed = plan.seed;
     let faulty = Proxy::seeded(&cluster, seed);
     let sound = Proxy::start(&cluster, |_| Faults::none());
+    let root = testkit::certificates().path("root+server_ca.crt");
+    let tls = format!("host=localhost hostaddr=127.0.0.1 sslmode=verify-full sslrootcert={root}");
+    let plain = "host=127.0.0.1 sslmode=disable";
     let places = [
-        Place::new(&faulty, "host=127.0.0.1", true),
-        Place::new(&faulty, "host=localhost", true),
-        Place::new(&faulty, "host=127.0.0.1", true),
-        Place::new(&sound, "host=127.0.0.1", false),
+        Place::new(&faulty, plain, true),
+        Place::new(&faulty, &tls, true),
+        Place::new(&faulty, "host=localhost sslmode=disable", true),
+        Place::new(&faulty, "host=127.0.0.1 sslmode=prefer", true),
+        Place::new(&faulty, &tls, true),
+        Place::new(&faulty, plain, true),
+        Place::new(&sound, plain, false),
+        Place::new(&sound, &tls, false),
     ];
     testkit::say!(
         "endurance: {} connections, {:?}, PGPOLL_SEED={seed}",
@@ -104,10 +112,12 @@ fn every_operation_is_accounted_for_and_nothing_leaks() {
         for number in epoll.wait(due) {
             slots[number].ready = true;
         }
+        let turn = Instant::now();
         for slot in &mut slots {
             slot.turn(&mut epoll, &mut count);
         }
         watch.look();
+        count.longest_turn = count.longest_turn.max(turn.elapsed());
     }
     for slot in &mut slots {
         slot.leave(&mut count);

@@ -1,10 +1,11 @@
 //! One place in the loop: a connection, its operations, another connection after it. Knows the poll contract, and does what it says.
 
 use std::collections::VecDeque;
+use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
 use pgpoll::conn::{Connection, Readiness};
-use pgpoll::engine::{Item, Outcome, Reply, Verdict};
+use pgpoll::engine::{Done, Item, Outcome, Reply, Verdict};
 use pgpoll::net::clock;
 use testkit::proxy::Proxy;
 
@@ -12,8 +13,14 @@ use crate::count::Count;
 use crate::epoll::Epoll;
 use crate::work::{Dice, Seen, Work};
 
-/// How long an operation may take before the connection is given up.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long an operation may take before the connection is given up, where no deadline was set.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// With a deadline nothing takes that long, and if it does on a machine that is far too busy, it is no matter of ours.
+const NEVER: Duration = Duration::from_secs(15);
+/// The deadline of every operation of every other connection.
+const LATE: Duration = Duration::from_millis(1500);
+/// How long its cancel may take.
+const CANCEL: Duration = Duration::from_millis(2000);
 
 /// Where connections go.
 #[derive(Debug)]
@@ -23,11 +30,12 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    pub(crate) fn new(proxy: &Proxy, host: &str, is_faulty: bool) -> Place {
+    /// A proxy, and what else to connect with.
+    pub(crate) fn new(proxy: &Proxy, options: &str, is_faulty: bool) -> Place {
         let port = proxy.port();
         Place {
             conninfo: format!(
-                "{host} port={port} user=postgres dbname=postgres connect_timeout=2 sslmode=disable"
+                "user=postgres dbname=postgres connect_timeout=2 {options} port={port}"
             ),
             is_faulty,
         }
@@ -40,7 +48,10 @@ struct Pending {
     id: u64,
     work: Work,
     seen: Seen,
+    begun: Instant,
     failed: bool,
+    /// Its deadline has passed, or it was abandoned.
+    unwanted: bool,
 }
 
 /// One of the loop's connections.
@@ -48,6 +59,8 @@ struct Pending {
 pub(crate) struct Slot<'a> {
     number: usize,
     place: &'a Place,
+    /// Operations have deadlines, and some are abandoned.
+    is_hasty: bool,
     dice: Dice,
     conn: Option<Connection>,
     was_up: bool,
@@ -57,7 +70,7 @@ pub(crate) struct Slot<'a> {
     /// When the loop calls, whatever the connection says: the end of a rest, or of patience.
     alarm: Instant,
     /// What epoll was told.
-    watched: Option<(u64, u32)>,
+    watched: Option<(u64, u32, RawFd)>,
     pub(crate) ready: bool,
     /// The run is over: what is under way is lost.
     leaving: bool,
@@ -70,6 +83,7 @@ impl<'a> Slot<'a> {
         Slot {
             number,
             place,
+            is_hasty: number / 8 % 2 == 1,
             dice,
             conn: None,
             was_up: false,
@@ -117,7 +131,8 @@ impl<'a> Slot<'a> {
         if ready.is_idle() {
             self.idle(count);
         } else if self.was_up && Instant::now() >= self.alarm {
-            assert!(self.place.is_faulty, "asleep: {:?}", self.conn);
+            let excused = self.place.is_faulty && !self.is_hasty;
+            assert!(excused, "asleep: {:?}", self.conn);
             count.given_up += 1;
             return self.close(count);
         }
@@ -127,7 +142,12 @@ impl<'a> Slot<'a> {
     }
 
     fn open(&mut self, count: &mut Count) {
-        self.conn = Some(Connection::open(&self.place.conninfo));
+        let mut conn = Connection::open(&self.place.conninfo);
+        if self.is_hasty {
+            conn.set_timeout(Some(LATE));
+            conn.set_cancel_timeout(CANCEL);
+        }
+        self.conn = Some(conn);
         count.opened += 1;
         self.was_up = false;
         self.watched = None;
@@ -156,38 +176,58 @@ impl<'a> Slot<'a> {
     }
 
     fn heed(&mut self, item: Item, count: &mut Count) {
-        let first = self.pending.front_mut();
+        // A deadline is told of at once, whatever is still under way before that operation; all else comes in order.
+        let is_late = matches!(&item.reply, Reply::Error(error) if error.is_timeout());
+        let ours = |pending: &&mut Pending| !is_late || pending.id == item.operation;
+        let first = self.pending.iter_mut().find(ours);
         let first = first.unwrap_or_else(|| panic!("nobody asked for {item:?}"));
         assert_eq!(item.operation, first.id, "out of order: {item:?}");
         first.seen.look(&item.reply);
         if let Reply::Error(error) = &item.reply {
             assert!(!first.failed, "a second error: {error}");
             first.failed = true;
+            if error.is_timeout() {
+                first.unwanted = true;
+                count.late(first.begun.elapsed().saturating_sub(LATE));
+            }
         }
         let Reply::Done(done) = item.reply else {
             return;
         };
-        let Pending {
-            work, seen, failed, ..
-        } = self.pending.pop_front().unwrap();
-        self.alarm = Instant::now() + PATIENCE;
+        let pending = self.pending.pop_front().unwrap();
+        self.alarm = Instant::now() + self.patience();
+        self.ended(&pending, done, count);
+    }
+
+    fn ended(&self, pending: &Pending, done: Done, count: &mut Count) {
+        let Pending { work, seen, .. } = pending;
         match (done.outcome, done.verdict) {
             (Outcome::Ok, Verdict::Clean) => {
-                assert!(work.is_right(&seen), "{work:?} gave {seen:?}");
+                assert!(!pending.unwanted, "{pending:?}");
+                assert!(work.is_right(seen), "{work:?} gave {seen:?}");
                 count.right += 1;
-            }
-            (Outcome::Failed, Verdict::Clean) => {
-                assert!(failed, "{work:?} failed without a reason");
-                let damaged = self.place.is_faulty;
-                assert!(work == Work::Fails || damaged, "{work:?} failed");
-                count.failed += 1;
             }
             (Outcome::Failed | Outcome::Skipped, Verdict::Lost) => {
                 let excused = self.place.is_faulty || self.leaving;
                 assert!(excused, "lost: {work:?} {:?}", self.conn);
                 count.lost += 1;
             }
+            (_, Verdict::Clean) if pending.unwanted => count.stopped += 1,
+            (Outcome::Failed, Verdict::Clean) => {
+                assert!(pending.failed, "{work:?} failed without a reason");
+                let damaged = self.place.is_faulty;
+                assert!(*work == Work::Fails || damaged, "{work:?} failed");
+                count.failed += 1;
+            }
             other => panic!("{work:?} ended {other:?}"),
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        if self.is_hasty || !self.place.is_faulty {
+            NEVER
+        } else {
+            PATIENCE
         }
     }
 
@@ -203,17 +243,29 @@ impl<'a> Slot<'a> {
         let together = 1 + self.dice.below(4).min(self.left - 1);
         self.left -= together;
         for _ in 0..together {
-            let work = Work::drawn(&mut self.dice);
-            let id = work.start(self.conn.as_mut().unwrap()).unwrap();
+            let conn = self.conn.as_mut().unwrap();
+            let sleeps = self.is_hasty && self.dice.below(40) == 0;
+            let work = if sleeps {
+                Work::Sleep
+            } else {
+                Work::drawn(&mut self.dice)
+            };
+            let id = work.start(conn).unwrap();
             count.started += 1;
+            let unwanted = self.is_hasty && self.dice.below(20) == 0;
+            if unwanted {
+                assert!(conn.abandon(id), "{work:?} cannot be abandoned");
+            }
             self.pending.push_back(Pending {
                 id,
                 work,
                 seen: Seen::default(),
+                begun: Instant::now(),
                 failed: false,
+                unwanted,
             });
         }
-        self.alarm = Instant::now() + PATIENCE;
+        self.alarm = Instant::now() + self.patience();
         self.ready = true;
     }
 
@@ -282,13 +334,15 @@ impl<'a> Slot<'a> {
         if self.number % 2 == 1 {
             events = (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLET) as u32;
         }
-        let now = (conn.socket_generation(), events);
-        if self.watched != Some(now) {
-            let known = self
-                .watched
-                .is_some_and(|(generation, _)| generation == now.0);
-            epoll.watch(!known, socket, events, self.number);
-            self.watched = Some(now);
+        let generation = conn.socket_generation();
+        if self.watched == Some((generation, events, socket)) {
+            return;
         }
+        let known = self.watched.filter(|(before, ..)| *before == generation);
+        if let (None, Some((_, _, old))) = (known, self.watched) {
+            epoll.forget(old);
+        }
+        epoll.watch(known.is_none(), socket, events, self.number);
+        self.watched = Some((generation, events, socket));
     }
 }

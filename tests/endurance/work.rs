@@ -32,6 +32,8 @@ pub(crate) enum Work {
     Large(u64),
     /// A statement that fails.
     Fails,
+    /// One that takes longer than its deadline.
+    Sleep,
 }
 
 /// What came of it.
@@ -75,6 +77,7 @@ impl Work {
                 params(conn, "select length($1::text)", &[&large])
             }
             Work::Fails => conn.start_query("select 1/0"),
+            Work::Sleep => conn.start_query("select pg_sleep(30)"),
         }
     }
 
@@ -100,7 +103,7 @@ impl Work {
                 expected.add(size.to_string().as_bytes());
                 expected.rows = 1;
             }
-            Work::Fails => return false,
+            Work::Fails | Work::Sleep => return false,
         }
         (expected.rows, expected.length, expected.sum) == (seen.rows, seen.length, seen.sum)
     }
