@@ -810,6 +810,58 @@ const struct ConnError *conn_cancel_error(struct ConnCancel *cancel);
 // cancel: the request, or NULL.
 void conn_cancel_close(struct ConnCancel *cancel);
 
+// Begins to connect over a stream socket that is connected already: a tunnel, a socket of systemd's, one end of a
+// socketpair. Nothing is resolved and nothing dialled; all else is done as conninfo says, TLS and authentication included.
+//
+// fd: a connected stream socket, blocking or not. It is the connection's from now on, is closed with it, and becomes
+//   close-on-exec; also when conninfo makes no sense. Only what is no descriptor at all is left alone.
+// conninfo: as for conn_open, with one host at most: what the socket leads to. Its name is what the server's certificate
+//   has to have (sslmode=verify-full) and, with the port, what the password file is searched for. Not needed after the call.
+// Returns a connection, as conn_open does.
+// Yours until conn_close.
+// Next: conn_poll until it says CONN_IDLE or CONN_FAILED. It cannot be reset, and requests to cancel are yours to
+//   carry: conn_cancel_packet.
+struct Conn *conn_open_fd(int fd,
+                          const char *conninfo);
+
+// Begins to connect over bytes that you carry, by whatever means: conn_feed brings what the server has sent,
+// conn_take_output gives what it is to be sent. There is no descriptor: conn_socket is -1. CONN_WANT_READ means that the
+// connection waits for the server, CONN_WANT_WRITE that there is output to take. conn_wait does not wait.
+//
+// conninfo: as for conn_open_fd.
+// Returns a connection, as conn_open does.
+// Yours until conn_close.
+// Next: the loop is conn_poll, conn_take_output until there is none, conn_feed with what has arrived, conn_poll …: poll after
+//   each of them. conn_deadline_ms and all that is not about descriptors is as ever. It cannot be reset, and requests to cancel
+//   are yours to carry: conn_cancel_packet. An operation whose deadline has passed is only waited for, as long as
+//   conn_set_cancel_timeout_ms says.
+struct Conn *conn_open_stream(const char *conninfo);
+
+// Brings bytes that the server has sent. Copies them and does nothing else: conn_poll works on them.
+//
+// conn: a connection of conn_open_stream. bytes: what has arrived, len bytes, in order. Not needed after the call.
+// Returns how many were taken, the first ones; fewer than len, perhaps 0, when there is no room: poll, take results, and
+//   bring the others again. 0 also when the connection is over, and when it is refused.
+// Next: conn_poll.
+size_t conn_feed(struct Conn *conn,
+                 const void *bytes,
+                 size_t len);
+
+// Says that the server has closed the transport: nothing comes after what was fed.
+//
+// conn: a connection of conn_open_stream.
+// Next: conn_poll. What was fed before is still worked through; then the connection is over.
+void conn_feed_eof(struct Conn *conn);
+
+// Takes bytes that are to be carried to the server, in order. What is taken is yours to carry, all of it.
+//
+// conn: a connection of conn_open_stream. into: where they are put. size: the room there, in bytes.
+// Returns how many there were, at most size; 0 when there are none now, and when it is refused.
+// Next: the same again until it is 0, then conn_poll: there may be more.
+size_t conn_take_output(struct Conn *conn,
+                        void *into,
+                        size_t size);
+
 // Where the connection is in its life.
 //
 // conn: the connection.

@@ -30,6 +30,8 @@ mod notice;
 
 mod cancel;
 
+mod stream;
+
 mod facts;
 
 mod tls;
@@ -45,5 +47,6 @@ pub use notice::*;
 pub use open::*;
 pub use result::*;
 pub use start::*;
+pub use stream::*;
 pub use time::*;
 pub use tls::*;

@@ -108,7 +108,7 @@ pub unsafe extern "C" fn conn_close(conn: *mut Conn) {
     }
 }
 
-fn give(connection: Connection) -> *mut Conn {
+pub(crate) fn give(connection: Connection) -> *mut Conn {
     border::silence();
     prepare_for_no_memory();
     let handle = Handle::new(connection);

@@ -1,6 +1,7 @@
 //! A connection: the engine coupled with a real transport. Both faces stand on it; it knows no C.
 
 mod cancel;
+mod given;
 mod place;
 mod readiness;
 mod rescue;
@@ -59,6 +60,8 @@ pub struct Connection {
     heard: bool,
     /// There are no options to connect with.
     hopeless: bool,
+    /// The transport is the caller's.
+    given: bool,
     /// How a request to cancel connects: the plan itself is gone once the connection is up.
     tcp: TcpOptions,
     tls: Option<Arc<Tls>>,
@@ -86,12 +89,20 @@ impl Connection {
     }
 
     /// The same with a policy of how much may be finished and not taken.
-    pub fn open_with(mut options: Options, room: Room) -> Self {
+    pub fn open_with(options: Options, room: Room) -> Self {
+        Self::open_over(options, room, None)
+    }
+
+    /// The same over what the caller has connected, if it is `given`.
+    fn open_over(mut options: Options, room: Room, given: Option<Net>) -> Self {
         let surroundings = Surroundings::real();
         let planned = wiping(|| {
             options.fill_defaults(&surroundings)?;
-            let planned = options.plan(&surroundings)?;
+            let mut planned = options.plan(&surroundings)?;
             options.settle(&planned.0, &surroundings)?;
+            if given.is_some() {
+                planned.0.use_given_transport()?;
+            }
             Ok::<_, crate::conninfo::Error>(planned)
         });
         let mut connection = match planned {
@@ -101,6 +112,10 @@ impl Connection {
             }
         };
         connection.options = options;
+        if let Some(net) = given {
+            connection.net = net;
+            connection.given = true;
+        }
         connection
     }
 
@@ -141,6 +156,7 @@ impl Connection {
             quiet: false,
             heard: false,
             hopeless: false,
+            given: false,
             tcp: TcpOptions::default(),
             tls: None,
             connect_timeout: None,
@@ -150,10 +166,13 @@ impl Connection {
     }
 
     /// Closes the connection and begins anew with the same options: files are read again, names resolved again. Without
-    /// options, because they made no sense, it stays over.
+    /// options, because they made no sense, it stays over. Over a transport of the caller's it is over then: that cannot be had again.
     pub fn reset(&mut self) {
         if self.hopeless {
             return;
+        }
+        if self.given {
+            return self.refuse_reset();
         }
         let mut fresh = Self::open_with(self.options.clone(), self.room);
         fresh.limits = self.limits;
@@ -356,6 +375,10 @@ impl Connection {
             let waits = Readiness::WANT_READ | Readiness::WANT_WRITE | Readiness::RUNNABLE;
             // What is left untaken may have stopped the reading: then there is nothing to wait for.
             if ready.has(bits) || (ready.is_something() && !ready.has(waits)) {
+                return ready;
+            }
+            // Nobody else could bring or carry anything meanwhile.
+            if self.is_stream() && !ready.is_runnable() {
                 return ready;
             }
             let now = clock::now_ns();

@@ -60,6 +60,11 @@ impl Connection {
     pub(super) fn begin_cancel(&mut self, id: AskId) -> bool {
         self.end_cancel();
         let timeout = self.engine.cancel_timeout();
+        if self.given {
+            let error = Error::transport("the transport was given: nothing else can be dialled");
+            self.engine.answer(id, Answer::Failed(not_told(&error)));
+            return true;
+        }
         match Cancel::of(self) {
             Ok(cancel) => {
                 let cancel = cancel.patient(timeout);

@@ -53,6 +53,30 @@ pub struct Plan {
     pub scram_server_key: Option<Secret>,
 }
 
+impl Plan {
+    /// Goes over a transport that the caller has connected instead of dialling: it leads to the one host of the plan.
+    ///
+    /// # Errors
+    /// If there is more than one host.
+    pub fn use_given_transport(&mut self) -> Result<(), Error> {
+        let [host] = &mut self.hosts[..] else {
+            return Err(Error::of(&[
+                b"a transport that is given leads to one server: name one host only, with one port",
+            ]));
+        };
+        // The name of a folder is no name that a certificate could have.
+        if let Target::Unix(_) = host.target {
+            host.name.clear();
+        }
+        host.target = Target::Given;
+        // It is the only one, and whatever it is, it is as good as there is.
+        if self.target_session_attrs == TargetSessionAttrs::PreferStandby {
+            self.target_session_attrs = TargetSessionAttrs::Any;
+        }
+        Ok(())
+    }
+}
+
 /// One host of the list.
 #[derive(Debug, Clone)]
 pub struct Host {

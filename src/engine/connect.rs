@@ -228,12 +228,13 @@ pub(super) async fn dial(
     }
 }
 
-/// `requirepeer`: the server must run as the named user (Unix sockets only).
+/// `requirepeer`: the server must run as the named user (Unix sockets only; of what is given the net knows whether it is one).
 fn check_peer(requirepeer: Option<&[u8]>, addr: &Addr, peer: Peer) -> Result<(), Miss> {
-    let (Some(required), Addr::Unix(_)) = (requirepeer, addr) else {
+    let (Some(required), Addr::Unix(_) | Addr::Given) = (requirepeer, addr) else {
         return Ok(());
     };
     match peer.user {
+        None if *addr == Addr::Given => Ok(()),
         Some(Ok(user)) if user == required => Ok(()),
         Some(Ok(user)) => Err(Miss::Final(Error::transport(format!(
             "requirepeer specifies \"{}\", but actual peer user name is \"{}\"",

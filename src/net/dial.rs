@@ -19,7 +19,7 @@ pub(super) fn begin(addr: &Addr, tcp: &TcpOptions) -> Result<OwnedFd, LinkError>
         Addr::Tcp(_) => libc::AF_INET6,
         Addr::Unix(path) if path.len() > sys::UNIX_PATH_MAX => return Err(too_long(path)),
         Addr::Unix(_) => libc::AF_UNIX,
-        Addr::Given => return Err(unmade("no transport was given", libc::ENOTCONN)),
+        Addr::Given => return Err(used_up()),
     };
     let socket = sys::socket(family).map_err(|errno| unmade("could not create socket", errno))?;
     let begun = match addr {
@@ -102,6 +102,15 @@ pub(super) fn user_name(uid: u32) -> Result<Vec<u8>, String> {
             "could not look up local user ID {uid}: {}",
             sys::strerror(errno)
         )),
+    }
+}
+
+/// A transport of the caller's serves once.
+fn used_up() -> LinkError {
+    LinkError {
+        kind: LinkErrorKind::Socket,
+        errno: 0,
+        text: String::from("there is no second transport: the one that was given is used up"),
     }
 }
 

@@ -48,8 +48,6 @@ pub struct Net {
     /// Above it, once it was asked for.
     tls: Option<Box<Filter>>,
     work: Option<Box<Work>>,
-    /// The transport is the caller's, and nobody has asked for it yet.
-    given: bool,
     retired: Vec<OwnedFd>,
     generation: u64,
     forks: u64,
@@ -113,7 +111,6 @@ impl Net {
             raw: None,
             tls: None,
             work: None,
-            given: false,
             retired: Vec::new(),
             generation: 0,
             forks: fork::generation(),
@@ -137,8 +134,7 @@ impl Net {
         }
         sys::prepare(&fd).map_err(io::Error::from_raw_os_error)?;
         let mut net = Net::new();
-        net.raw = Some(Raw::Socket(fd));
-        net.given = true;
+        net.raw = Some(Raw::Given(fd));
         net.generation = 1;
         Ok(net)
     }
@@ -147,7 +143,6 @@ impl Net {
     pub fn pumped() -> Net {
         let mut net = Net::new();
         net.raw = Some(Raw::Pump(Box::default()));
-        net.given = true;
         net
     }
 
@@ -166,7 +161,7 @@ impl Net {
                 addr: Addr::Given,
                 want_peer,
                 ..
-            } if self.given => self.take_given(id, want_peer),
+            } if self.raw.as_ref().is_some_and(Raw::is_given) => self.take_given(id, want_peer),
             ask => {
                 self.hangup();
                 self.work = Work::begin(id, ask).map(Box::new);
@@ -206,8 +201,7 @@ impl Net {
 
     /// The caller's transport, which is connected already, and is there once.
     fn take_given(&mut self, id: AskId, want_peer: bool) {
-        self.given = false;
-        let work = match self.raw.take() {
+        let work = match self.raw.take().map(Raw::taken) {
             Some(Raw::Socket(socket)) if want_peer && sys::is_unix(socket.as_fd()) => {
                 Work::name_peer(id, socket)
             }
@@ -362,10 +356,16 @@ impl Net {
         }
     }
 
-    /// Whether something waits to be sent that is not the caller's: what TLS has to say for itself, or has encrypted.
+    /// Whether something waits to be sent or carried that is not in the caller's hands any more: what TLS has to say for itself or has
+    /// encrypted, and what is in memory.
     #[inline]
     pub fn has_unsent(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.has_unsent())
+        match (&self.raw, &self.tls) {
+            (Some(Raw::Socket(_)), None) => false,
+            (_, Some(tls)) if tls.has_unsent() => true,
+            (Some(Raw::Pump(pump)), _) => pump.has_unsent(),
+            _ => false,
+        }
     }
 
     /// How many bytes of the last [`Net::send`] are encrypted already, and have to come again.
@@ -378,6 +378,12 @@ impl Net {
         if let Some((raw, Some(tls))) = self.ready() {
             tls.flush(raw);
         }
+    }
+
+    /// Whether it is over memory.
+    #[inline]
+    pub fn is_pumped(&self) -> bool {
+        matches!(self.raw, Some(Raw::Pump(_)))
     }
 
     /// Brings bytes of the peer to a net over memory: how many there was room for.
@@ -445,8 +451,13 @@ impl Net {
     fn let_go(&mut self) {
         self.generation += u64::from(self.fd().is_some());
         self.tls = None;
-        if let Some(Raw::Socket(socket)) = self.raw.take() {
-            self.retired.push(socket);
+        match self.raw.take() {
+            Some(Raw::Socket(socket) | Raw::Given(socket)) => self.retired.push(socket),
+            Some(Raw::Pump(mut pump)) => {
+                pump.end();
+                self.raw = Some(Raw::Pump(pump)); // its last words may still be carried
+            }
+            None => {}
         }
         if let Some(work) = self.work.take() {
             work.retire(&mut self.retired);

@@ -17,12 +17,16 @@ pub(super) struct Pump {
     /// The peer sends nothing any more.
     eof: bool,
     output: Queue,
+    /// Somebody has asked for it.
+    taken: bool,
+    /// It is hung up: only its last words are still there.
+    over: bool,
 }
 
 impl Pump {
     /// Takes what there is room for.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> usize {
-        if self.eof {
+        if self.eof || self.over {
             return 0;
         }
         self.fed.push(bytes)
@@ -43,9 +47,29 @@ impl Pump {
         self.output.consume(count);
     }
 
+    /// Whether there is something to be carried that has not been told by an end.
+    pub(super) fn has_unsent(&self) -> bool {
+        !self.over && !self.output().is_empty()
+    }
+
+    /// Whether nobody has asked for it.
+    pub(super) fn is_given(&self) -> bool {
+        !self.taken
+    }
+
+    pub(super) fn take(&mut self) {
+        self.taken = true;
+    }
+
+    /// Hangs up.
+    pub(super) fn end(&mut self) {
+        self.over = true;
+        self.fed = Queue::default();
+    }
+
     /// Whether bytes were fed and not received yet, or their end was.
     pub(super) fn has_input(&self) -> bool {
-        self.eof || !self.fed.bytes().is_empty()
+        !self.over && (self.eof || !self.fed.bytes().is_empty())
     }
 
     pub(super) fn receive(&mut self, into: &mut [u8]) -> Received {
@@ -64,7 +88,7 @@ impl Pump {
     fn received(&mut self, count: usize) -> Received {
         self.fed.consume(count);
         match count {
-            0 if self.eof => Received::Failed(closed()),
+            0 if self.eof || self.over => Received::Failed(closed()),
             0 => Received::Wait,
             count => Received::Bytes(count),
         }
@@ -72,6 +96,9 @@ impl Pump {
 
     /// Keeps what there is room for until it is taken.
     pub(super) fn send(&mut self, bytes: &[u8]) -> Sent {
+        if self.over {
+            return Sent::Failed(closed());
+        }
         match self.output.push(bytes) {
             0 if self.output.is_full() => Sent::Wait,
             0 if !bytes.is_empty() => Sent::Failed(out_of_memory()),
@@ -81,7 +108,7 @@ impl Pump {
 
     pub(super) fn look(&self) -> Alive {
         match self.fed.bytes() {
-            [] if self.eof => Alive::Closed,
+            [] if self.eof || self.over => Alive::Closed,
             [] => Alive::Quiet,
             _ => Alive::Data,
         }

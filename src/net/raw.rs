@@ -11,17 +11,40 @@ use crate::net::{Alive, Received, Sent};
 /// A transport without TLS.
 #[derive(Debug)]
 pub(super) enum Raw {
-    /// A connected socket, dialled or adopted.
+    /// A connected socket.
     Socket(OwnedFd),
+    /// One that the caller has connected, and that nobody has asked for yet.
+    Given(OwnedFd),
     /// Two buffers that the caller fills and empties.
     Pump(Box<Pump>),
 }
 
 impl Raw {
+    /// Whether the caller has connected it, and nobody has asked for it yet.
+    pub(super) fn is_given(&self) -> bool {
+        match self {
+            Raw::Socket(_) => false,
+            Raw::Given(_) => true,
+            Raw::Pump(pump) => pump.is_given(),
+        }
+    }
+
+    /// The same, asked for.
+    pub(super) fn taken(self) -> Raw {
+        match self {
+            Raw::Given(socket) => Raw::Socket(socket),
+            Raw::Pump(mut pump) => {
+                pump.take();
+                Raw::Pump(pump)
+            }
+            socket => socket,
+        }
+    }
+
     /// What the caller's loop watches, if there is something to watch.
     pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
         match self {
-            Raw::Socket(socket) => Some(socket.as_fd()),
+            Raw::Socket(socket) | Raw::Given(socket) => Some(socket.as_fd()),
             Raw::Pump(_) => None,
         }
     }
@@ -30,7 +53,9 @@ impl Raw {
     #[inline]
     pub(super) fn receive(&mut self, into: &mut [u8]) -> Received {
         match self {
-            Raw::Socket(socket) => received(|| sys::recv(socket.as_fd(), into)),
+            Raw::Socket(socket) | Raw::Given(socket) => {
+                received(|| sys::recv(socket.as_fd(), into))
+            }
             Raw::Pump(pump) => pump.receive(into),
         }
     }
@@ -39,7 +64,9 @@ impl Raw {
     #[inline]
     pub(super) fn receive_behind(&mut self, into: &mut Vec<u8>, most: usize) -> Received {
         match self {
-            Raw::Socket(socket) => received(|| sys::recv_behind(socket.as_fd(), into, most)),
+            Raw::Socket(socket) | Raw::Given(socket) => {
+                received(|| sys::recv_behind(socket.as_fd(), into, most))
+            }
             Raw::Pump(pump) => pump.receive_behind(into, most),
         }
     }
@@ -48,7 +75,7 @@ impl Raw {
     #[inline]
     pub(super) fn send(&mut self, bytes: &[u8]) -> Sent {
         let socket = match self {
-            Raw::Socket(socket) => socket,
+            Raw::Socket(socket) | Raw::Given(socket) => socket,
             Raw::Pump(pump) => return pump.send(bytes),
         };
         loop {
@@ -64,7 +91,7 @@ impl Raw {
     /// Looks what has arrived, and takes nothing.
     pub(super) fn look(&self) -> Alive {
         let socket = match self {
-            Raw::Socket(socket) => socket,
+            Raw::Socket(socket) | Raw::Given(socket) => socket,
             Raw::Pump(pump) => return pump.look(),
         };
         loop {
@@ -80,8 +107,8 @@ impl Raw {
 
     /// Tells the peer that it is over.
     pub(super) fn shut_down(&self) {
-        if let Raw::Socket(socket) = self {
-            sys::shutdown(socket.as_fd());
+        if let Some(socket) = self.fd() {
+            sys::shutdown(socket);
         }
     }
 }
