@@ -50,7 +50,7 @@ impl Loop {
     fn register(&mut self, connection: &Connection, ready: Readiness) {
         let (read, write) = (libc::EPOLLIN as u32, libc::EPOLLOUT as u32);
         let interests = match self.mode {
-            0 => u32::from(ready.wants_read()) * read | u32::from(ready.wants_write()) * write,
+            0 => (u32::from(ready.wants_read()) * read) | (u32::from(ready.wants_write()) * write),
             mode => read | write | mode,
         };
         let wanted = (connection.socket_generation(), interests);

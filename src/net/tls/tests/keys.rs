@@ -117,9 +117,9 @@ fn what_is_wrong_is_said() {
         "could not load private key file \"client.key\": key values mismatch"
     );
     for (content, why) in [
-        (&b""[..], "no certificate or crl found"),
-        (b"text\n", "no certificate or crl found"),
-        (&key, "no certificate or crl found"),
+        (&b""[..], "no start line"),
+        (b"text\n", "no start line"),
+        (&key, "no start line"),
         (b"-----BEGIN CERTIFICATE-----\n", "bad base64 decode"),
         (b"\x30\x03abc", "a certificate in it is malformed"),
     ] {
