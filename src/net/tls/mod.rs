@@ -1,15 +1,12 @@
 //! TLS as a filter of bytes above the raw transport. Knows no protocol but TLS, and holds no buffer while nothing is under way.
 #![forbid(unsafe_code)]
 
-mod asn1;
 mod buffer;
 mod cache;
 mod certificate;
 mod cipher;
 mod client;
 mod config;
-mod constraints;
-mod decrypt;
 mod end_point;
 mod explain;
 #[cfg(fuzzing)]
@@ -18,7 +15,6 @@ mod keylog;
 mod keys;
 mod names;
 mod path;
-mod pem;
 mod problem;
 mod revoked;
 mod session;

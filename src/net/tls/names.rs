@@ -2,16 +2,10 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::net::tls::asn1::Reader;
+use x509_parser::extensions::GeneralName;
+
 use crate::net::tls::certificate::Certificate;
 use crate::net::tls::problem::printable;
-
-/// Kinds of GeneralName, by their tags.
-pub(super) mod kind {
-    pub(crate) const DNS: u8 = 0x82;
-    pub(crate) const DIRECTORY: u8 = 0xa4;
-    pub(crate) const ADDRESS: u8 = 0x87;
-}
 
 /// Checks that `certificate` is for `host`, as the user wrote it.
 ///
@@ -23,22 +17,22 @@ pub(super) fn check(certificate: &Certificate<'_>, host: &[u8]) -> Result<(), St
             "host name must be specified for a verified SSL connection",
         ));
     }
-    let own_kind = if is_address(host) {
-        kind::ADDRESS
-    } else {
-        kind::DNS
-    };
+    let is_address = is_address(host);
     let mut seen = Seen::default();
     let mut may_be_common = true;
-    let mut listed = Reader::new(certificate.extensions.names.unwrap_or_default());
-    while !listed.is_empty() {
-        let Ok(name) = listed.element() else {
-            return Err(String::from("SSL certificate's name entry is malformed"));
-        };
-        may_be_common &= name.tag != own_kind;
-        let is_match = match name.tag {
-            kind::DNS => seen.name(name.value, host)?,
-            kind::ADDRESS => seen.address(name.value, host)?,
+    for name in certificate.alternative_names() {
+        let is_match = match name {
+            GeneralName::DNSName(name) => {
+                may_be_common &= is_address;
+                seen.name(name.as_bytes(), host)?
+            }
+            GeneralName::IPAddress(address) => {
+                may_be_common &= !is_address;
+                seen.address(address, host)?
+            }
+            GeneralName::Invalid(..) => {
+                return Err(String::from("SSL certificate's name entry is malformed"));
+            }
             _ => false,
         };
         if is_match {

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::net::tls::certificate::{Certificate, common_names};
+use x509_parser::x509::X509Name;
+
+use crate::net::tls::certificate::{Certificate, common_name};
 
 /// What is wrong, and with what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +26,8 @@ impl Problem {
     pub(super) fn of(reason: &'static str, certificate: &Certificate<'_>) -> Problem {
         let about = format!(
             " (certificate {}, issued by {})",
-            quoted(certificate.subject),
-            quoted(certificate.issuer)
+            quoted(certificate.parts().subject()),
+            quoted(certificate.parts().issuer())
         );
         Problem { reason, about }
     }
@@ -44,8 +46,8 @@ impl fmt::Display for Problem {
 }
 
 /// A Name by its common name.
-fn quoted(name: &[u8]) -> String {
-    match common_names(name).next() {
+fn quoted(name: &X509Name<'_>) -> String {
+    match common_name(name) {
         Some(name) => format!("\"{}\"", printable(name)),
         None => String::from("without a common name"),
     }

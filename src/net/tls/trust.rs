@@ -1,11 +1,12 @@
 //! What the user trusts: root certificates and revocation lists, out of files that were read before. Knows their forms, not their use.
 
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
+
 use crate::conninfo::tls::{Roots, Tls};
 use crate::link::LinkError;
-use crate::net::tls::asn1::Malformed;
 use crate::net::tls::certificate::Certificate;
 use crate::net::tls::config::setup_error;
-use crate::net::tls::pem;
 use crate::net::tls::problem::printable;
 use crate::net::tls::revoked::RevocationList;
 
@@ -47,9 +48,7 @@ pub(super) const NO_CERTIFICATE: &str = "no certificate or crl found";
 
 /// The certificates of a file, PEM or one in DER. There is at least one.
 pub(super) fn certificates(content: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
-    const LABELS: [&[u8]; 2] = [b"CERTIFICATE", b"X509 CERTIFICATE"];
-
-    let found = ders(content, &LABELS).map_err(|Malformed| "bad base64 decode")?;
+    let found = ders::<CertificateDer<'static>>(content).map_err(|_| "bad base64 decode")?;
     if found.is_empty() {
         return Err(NO_CERTIFICATE);
     }
@@ -66,10 +65,11 @@ pub(super) fn revocations(tls: &Tls) -> Result<Option<Vec<Vec<u8>>>, LinkError> 
     }
     let mut lists = Vec::new();
     if let Roots::File(file) = &tls.roots {
-        lists = pem_blocks(&file.content, &[LIST]).unwrap_or_default();
+        lists = ders::<CertificateRevocationListDer<'static>>(&file.content).unwrap_or_default();
     }
     for file in &tls.revocations {
-        let found = ders(&file.content, &[LIST]).unwrap_or_default();
+        let found = ders::<CertificateRevocationListDer<'static>>(&file.content);
+        let found = found.unwrap_or_default();
         if found.iter().any(|der| RevocationList::read(der).is_err()) {
             return Err(setup_error(format!(
                 "could not read certificate revocation list file \"{}\": a list in it is malformed",
@@ -81,24 +81,15 @@ pub(super) fn revocations(tls: &Tls) -> Result<Option<Vec<Vec<u8>>>, LinkError> 
     Ok(Some(lists))
 }
 
-const LIST: &[u8] = b"X509 CRL";
-
-/// The blocks of a PEM file that have one of the labels, or the whole file if it looks like DER.
-fn ders(content: &[u8], labels: &[&[u8]]) -> Result<Vec<Vec<u8>>, Malformed> {
-    if pem::is_pem(content) {
-        return pem_blocks(content, labels);
+/// What a PEM file has of a kind, or the whole file if it looks like DER.
+fn ders<T: PemObject + AsRef<[u8]>>(content: &[u8]) -> Result<Vec<Vec<u8>>, pem::Error> {
+    if content.first() == Some(&DER) {
+        return Ok(vec![content.to_vec()]);
     }
-    let looks_like_der = content.first() == Some(&0x30);
-    Ok(Vec::from_iter(looks_like_der.then(|| content.to_vec())))
+    T::pem_slice_iter(content)
+        .map(|found| Ok(found?.as_ref().to_vec()))
+        .collect()
 }
 
-fn pem_blocks(content: &[u8], labels: &[&[u8]]) -> Result<Vec<Vec<u8>>, Malformed> {
-    let mut found = Vec::new();
-    for block in pem::blocks(content) {
-        let block = block?;
-        if labels.contains(&block.label) {
-            found.push(block.bytes.to_vec());
-        }
-    }
-    Ok(found)
-}
+/// How every certificate, list and key begins.
+const DER: u8 = 0x30;

@@ -147,7 +147,7 @@ fn check_handshake(
         .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
     match signature::check_handshake(
         message,
-        &certificate.key,
+        certificate.parts().public_key(),
         dss.scheme,
         dss.signature(),
         is_tls13,

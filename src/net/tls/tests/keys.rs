@@ -44,13 +44,19 @@ fn every_form_of_a_key_is_read() {
         let mut forms = vec![
             "pkcs8 -topk8 -nocrypt -in key -out out",
             "pkcs8 -topk8 -nocrypt -in key -outform DER -out out",
-            "pkcs8 -topk8 -in key -out out -passout pass:secret",
-            "pkcs8 -topk8 -in key -outform DER -out out -passout pass:secret",
-            "pkcs8 -topk8 -in key -out out -passout pass:secret -v2 aes-128-cbc",
-            "pkcs8 -topk8 -in key -out out -passout pass:secret -v2 aes-192-cbc -v2prf hmacWithSHA1",
-            "pkcs8 -topk8 -in key -out out -passout pass:secret -v2 des3 -v2prf hmacWithSHA512",
-            "pkcs8 -topk8 -in key -out out -passout pass:secret -v2prf hmacWithSHA384 -iter 10000",
         ];
+        // How it is encrypted has nothing to do with what it is.
+        if traditional.is_none() {
+            forms.extend([
+                "pkcs8 -topk8 -in key -out out -passout pass:secret",
+                "pkcs8 -topk8 -in key -outform DER -out out -passout pass:secret",
+                "pkcs8 -topk8 -scrypt -scrypt_N 1024 -in key -out out -passout pass:secret",
+                "pkcs8 -topk8 -in key -out out -passout pass:secret -v2 aes-128-cbc",
+                "pkcs8 -topk8 -in key -out out -passout pass:secret -v2 aes-192-cbc -v2prf hmacWithSHA1",
+                "pkcs8 -topk8 -in key -out out -passout pass:secret -v2 des3 -v2prf hmacWithSHA512",
+                "pkcs8 -topk8 -in key -out out -passout pass:secret -v2prf hmacWithSHA384 -iter 1000",
+            ]);
+        }
         let old: Vec<String> = traditional.map_or(Vec::new(), |old| {
             [
                 "-out out",
@@ -129,12 +135,12 @@ fn what_is_wrong_is_said() {
         );
     }
     for (content, why) in [
-        (
-            &b""[..],
-            "no start line: it is neither PEM nor a key in DER",
-        ),
+        (&b""[..], "no start line: there is no private key in it"),
         (&certificate, "no start line: there is no private key in it"),
-        (b"-----BEGIN PRIVATE KEY-----\nAAA", "bad base64 decode"),
+        (
+            b"-----BEGIN PRIVATE KEY-----\nA\n-----END PRIVATE KEY-----\n",
+            "bad base64 decode",
+        ),
         (
             b"\x30\x03abc",
             "no start line: it is neither PEM nor a key in DER",
@@ -158,7 +164,7 @@ fn what_is_wrong_is_said() {
             "{text}"
         );
     }
-    shop.must("pkcs8 -topk8 -scrypt -in key -out out -passout pass:secret");
+    shop.must("pkcs8 -topk8 -v1 PBE-SHA1-3DES -in key -out out -passout pass:secret");
     let text = error(&identity(&certificate, &shop.read("out"), Some("secret")));
     assert!(text.contains("openssl pkcs8 -topk8 -v2 aes256"), "{text}");
 }

@@ -6,8 +6,48 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::SigningKey;
 use std::sync::Arc;
 
-use crate::net::tls::asn1::tag;
-use crate::net::tls::certificate::oid;
+/// Tags of DER.
+pub(crate) mod tag {
+    pub(crate) const BOOLEAN: u8 = 0x01;
+    pub(crate) const INTEGER: u8 = 0x02;
+    pub(crate) const BIT_STRING: u8 = 0x03;
+    pub(crate) const OCTET_STRING: u8 = 0x04;
+    pub(crate) const OID: u8 = 0x06;
+    pub(crate) const ENUMERATED: u8 = 0x0a;
+    pub(crate) const UTC_TIME: u8 = 0x17;
+    pub(crate) const GENERALIZED_TIME: u8 = 0x18;
+    pub(crate) const SEQUENCE: u8 = 0x30;
+    pub(crate) const SET: u8 = 0x31;
+
+    /// `[n]` of a simple type (IMPLICIT).
+    pub(crate) const fn simple(n: u8) -> u8 {
+        0x80 | n
+    }
+
+    /// `[n]` of a constructed type, or EXPLICIT.
+    pub(crate) const fn nested(n: u8) -> u8 {
+        0xa0 | n
+    }
+}
+
+/// Object identifiers, without tag and length.
+pub(crate) mod oid {
+    pub(crate) const COMMON_NAME: &[u8] = &[0x55, 4, 3];
+    pub(crate) const SUBJECT_KEY: &[u8] = &[0x55, 29, 14];
+    pub(crate) const KEY_USAGE: &[u8] = &[0x55, 29, 15];
+    pub(crate) const SUBJECT_ALT_NAME: &[u8] = &[0x55, 29, 17];
+    pub(crate) const BASIC_CONSTRAINTS: &[u8] = &[0x55, 29, 19];
+    pub(crate) const CRL_NUMBER: &[u8] = &[0x55, 29, 20];
+    pub(crate) const CRL_REASON: &[u8] = &[0x55, 29, 21];
+    pub(crate) const ISSUING_POINT: &[u8] = &[0x55, 29, 28];
+    pub(crate) const NAME_CONSTRAINTS: &[u8] = &[0x55, 29, 30];
+    pub(crate) const AUTHORITY_KEY: &[u8] = &[0x55, 29, 35];
+    pub(crate) const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 29, 37];
+    /// 1.3.6.1.5.5.7.3.1, serverAuth.
+    pub(crate) const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
+    /// 2.16.840.1.113730.1.1.
+    pub(crate) const NETSCAPE_CERT_TYPE: &[u8] = &[0x60, 0x86, 0x48, 1, 0x86, 0xf8, 0x42, 1, 1];
+}
 
 /// 2025-06-01, when the certificates of the tests are looked at.
 pub(crate) const NOW: i64 = 1_748_736_000;

@@ -1,7 +1,7 @@
 //! Whose a certificate is, in the cases of PostgreSQL's src/test/ssl and in some that nobody should make.
 
-use super::make::{Key, Make, alternatives, der, extension, name, names};
-use crate::net::tls::certificate::{Certificate, oid};
+use super::make::{Key, Make, alternatives, der, extension, name, names, oid};
+use crate::net::tls::certificate::Certificate;
 use crate::net::tls::names::check;
 
 fn check_made(make: Make, host: &str) -> Result<(), String> {
