@@ -344,6 +344,7 @@ impl State {
     /// Forgets the address before this one.
     fn begin_attempt(&mut self, addr: Addr) {
         self.facts.forget_server();
+        self.mail.forget_notifications();
         self.facts.addr = Some(addr);
         self.facts.phase = Phase::Dialling;
         self.input.clear();

@@ -125,6 +125,12 @@ impl Mail {
         Some(notification)
     }
 
+    /// Drops the notifications: they came from a server that another one is tried instead of.
+    pub(super) fn forget_notifications(&mut self) {
+        self.notifications.clear();
+        self.notification_bytes = 0;
+    }
+
     /// Whether a notice, and whether a notification, is there.
     #[inline]
     pub(super) fn waits(&self) -> (bool, bool) {

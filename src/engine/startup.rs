@@ -41,7 +41,6 @@ pub(super) async fn start_up(plan: &Plan, host: &Host, random: &mut Random) -> R
                 })?);
             }
             ErrorResponse::TAG => return Err(refused(host, false)),
-            NegotiateProtocolVersion::TAG => with(|state| state.negotiate(plan))?,
             tag => return Err(unexpected(tag, "the start-up").into()),
         }
     }
@@ -108,6 +107,9 @@ impl State {
         let version = message.version;
         let options = message.options.len();
         let broken = |text: String| Err(Stop::broken(Error::transport(text)));
+        if self.facts.protocol != plan.max_protocol {
+            return broken("received duplicate protocol negotiation message".into());
+        }
         let shown =
             |version: i32| format!("{}.{}", protocol::major(version), protocol::minor(version));
         if version > self.facts.protocol as i32 {

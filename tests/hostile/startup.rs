@@ -2,7 +2,7 @@
 
 use testkit::script::{
     Script, auth_cleartext, auth_ok, auth_sasl, backend_key, complete, error, framed, negotiate,
-    notice, parameter, ready, with_length,
+    notice, notification, parameter, ready, with_length,
 };
 
 use super::refusal;
@@ -186,6 +186,19 @@ fn negotiations_that_make_no_sense() {
     ] {
         assert_eq!(said(&bytes), format!("{invalid}{text}"));
     }
+    let once = negotiate(pgpoll::wire::protocol::V3_0, &[]);
+    let twice = once.repeat(2);
+    let script = Script::new().startup().send(twice);
+    let mut session = testkit::sim::Session::new("negotiates twice", script, Vec::new());
+    session.conninfo.push_str(" max_protocol_version=3.2");
+    let error = super::seen(&session).error.unwrap();
+    let duplicate = "received duplicate protocol negotiation message";
+    assert!(error.message().ends_with(duplicate), "{error}");
+    // What has been agreed upon stands once the client is let in.
+    assert_eq!(
+        said_when_let_in(&once),
+        "the server sent an unexpected message of type \"v\" in the start-up"
+    );
     assert_eq!(
         said(&framed(b'v', &[0, 3, 0, 0, 0xff, 0xff, 0xff, 0xff])),
         "malformed NegotiateProtocolVersion message: option count: invalid value -1"
@@ -235,4 +248,25 @@ fn a_session_without_a_key_is_a_session() {
     let script = script.send(ready(b'I'));
     let seen = super::seen(&testkit::sim::Session::new("a key", script, Vec::new()));
     assert!(seen.finished, "{}", seen.place);
+}
+
+/// What a server says that the client then leaves is not taken for the next one's.
+#[test]
+fn notifications_of_a_server_that_was_left() {
+    let standby = Script::new()
+        .startup()
+        .send(auth_ok())
+        .send(notification(7, "channel", "from the standby"))
+        .settled_as("18.6", "on");
+    let mut session = testkit::sim::Session::new("left", standby, Vec::new());
+    session.conninfo = session.conninfo.replace("127.0.0.1", "127.0.0.1,127.0.0.2");
+    session.conninfo.push_str(" target_session_attrs=primary");
+    let primary = Script::trusting();
+    session.servers.push(testkit::sim::Server::Plays(primary));
+    for pace in super::paces() {
+        let mut bench = session.bench(pace);
+        bench.poll();
+        assert!(bench.engine.facts().is_ready(), "{}", bench.place());
+        assert!(bench.engine.notification().is_none());
+    }
 }
