@@ -61,7 +61,7 @@ bench: ## instructions and memory, ours beside libpq's in one table (cargo bench
 	@$(MAKE) --no-print-directory lib
 	@$(CARGO) build --quiet --release --example engine
 	@$(CARGO) build --quiet -p testkit
-	@$(TARGET)/debug/pgpoll-cluster -- bench/run $(TARGET)
+	@bench/server $(TARGET)/debug/pgpoll-cluster bench/run $(TARGET)
 
 .PHONY: endurance
 endurance: ## 1,000 connections through a proxy that breaks them, for a minute

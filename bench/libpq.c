@@ -10,7 +10,7 @@ static PGconn *connection;
 
 static PGconn *open_connection(void)
 {
-    PGconn *opened = PQconnectdb("");
+    PGconn *opened = PQconnectdb(conninfo());
 
     if (PQstatus(opened) != CONNECTION_OK)
         fail(PQerrorMessage(opened));
@@ -136,6 +136,16 @@ static void connecting(long n)
         PQfinish(open_connection());
 }
 
+static void resetting(long n)
+{
+    start();
+    for (; n > 0; n--) {
+        PQreset(connection);
+        if (PQstatus(connection) != CONNECTION_OK)
+            fail(PQerrorMessage(connection));
+    }
+}
+
 /* Kept open until the program ends. */
 static void idle(long n)
 {
@@ -186,6 +196,7 @@ const struct work works[] = {
     { "point", point },
     { "simple", simple },
     { "connect", connecting },
+    { "reset", resetting },
     { "idle", idle },
     { "used", used },
     { "memory", memory },

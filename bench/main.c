@@ -30,6 +30,13 @@ const char *row_query(long n)
     return text;
 }
 
+const char *conninfo(void)
+{
+    const char *given = getenv("BENCH_CONNINFO");
+
+    return given ? given : "";
+}
+
 const char *next_value(void)
 {
     static char text[] = "1000000";

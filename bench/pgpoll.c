@@ -53,13 +53,18 @@ static void finish(uint64_t operation, void (*take)(const ConnResult *))
     }
 }
 
+static void bring_up(Conn *conn)
+{
+    drive(conn);
+    if (conn_error(conn))
+        fail(conn_error_message(conn_error(conn)));
+}
+
 static Conn *open_connection(void)
 {
-    Conn *opened = conn_open("");
+    Conn *opened = conn_open(conninfo());
 
-    drive(opened);
-    if (conn_error(opened))
-        fail(conn_error_message(conn_error(opened)));
+    bring_up(opened);
     return opened;
 }
 
@@ -178,6 +183,15 @@ static void connecting(long n)
         conn_close(open_connection());
 }
 
+static void resetting(long n)
+{
+    start();
+    for (; n > 0; n--) {
+        conn_reset(connection);
+        bring_up(connection);
+    }
+}
+
 /* Kept open until the program ends. */
 static void idle(long n)
 {
@@ -219,6 +233,7 @@ const struct work works[] = {
     { "point", point },
     { "simple", simple },
     { "connect", connecting },
+    { "reset", resetting },
     { "idle", idle },
     { "used", used },
     { "memory", memory },

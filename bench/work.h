@@ -28,6 +28,8 @@ extern unsigned long seen;
 void begin(void);
 /* ROW_QUERY of n rows. */
 const char *row_query(long n);
+/* What to connect with: BENCH_CONNINFO, beside the usual variables. */
+const char *conninfo(void);
 /* The next value of the point query: a number as text. */
 const char *next_value(void);
 /* Ends the program. */

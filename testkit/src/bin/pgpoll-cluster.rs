@@ -4,7 +4,8 @@
 use std::io::Read;
 use std::process::{Command, ExitCode};
 
-use testkit::{Cluster, ClusterOptions};
+use testkit::certificates::certificates;
+use testkit::{Cluster, ClusterOptions, ServerTls};
 
 const HELP: &str = "\
 usage: pgpoll-cluster [option…] [-- command argument…]
@@ -12,6 +13,7 @@ Starts a throw-away PostgreSQL server, prints the environment that reaches it, r
 Without a command it runs until its standard input ends.
   --version MAJOR     the server's major version (default: the newest installed)
   --tcp               PGHOST is 127.0.0.1 (default: the folder of the Unix socket)
+  --tls               TLS is on, with a certificate for localhost; PGSSLROOTCERT is who issued it
   --password TEXT     the role postgres has this password and SCRAM asks for it
   --hba LINE          a line for pg_hba.conf
   --set NAME=VALUE    a setting for postgresql.conf
@@ -22,6 +24,7 @@ Without a command it runs until its standard input ends.
 struct Arguments {
     options: ClusterOptions,
     tcp: bool,
+    tls: bool,
     password: Option<String>,
     command: Vec<String>,
 }
@@ -43,6 +46,10 @@ fn main() -> ExitCode {
     ];
     if arguments.tcp {
         environment[0].1 = "127.0.0.1".to_owned();
+    }
+    if arguments.tls {
+        let root = certificates().path("root+server_ca.crt");
+        environment.push(("PGSSLROOTCERT", root));
     }
     if let Some(password) = arguments.password {
         environment.push(("PGPASSWORD", password));
@@ -75,6 +82,12 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
         }
         if word == "--tcp" {
             arguments.tcp = true;
+            continue;
+        }
+        if word == "--tls" {
+            arguments.tls = true;
+            let options = std::mem::take(&mut arguments.options);
+            arguments.options = options.tls(ServerTls::default());
             continue;
         }
         let value = words.next().ok_or(format!("{word}: a value is missing"))?;
