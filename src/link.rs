@@ -61,7 +61,7 @@ pub enum Answer {
     Resolved(Vec<SocketAddr>),
     /// The socket is connected.
     Dialled(Peer),
-    /// TLS is up.
+    /// TLS is up. The last words of the handshake may not be sent yet: they go with what is sent next.
     Secured(TlsFacts),
     /// The server has the request to cancel and has dealt with it: it has closed that connection.
     Cancelled,

@@ -54,7 +54,7 @@ pub struct Connection {
     write_blocked: bool,
     /// The last receiving got less than there was room for: nothing more had arrived then.
     all_received: bool,
-    /// Nothing more had arrived when the last poll ended.
+    /// Nothing more had arrived at the last look.
     quiet: bool,
     /// Something was received that the protocol has not been run on yet.
     heard: bool,
@@ -226,6 +226,7 @@ impl Connection {
                     Some(0) => drained = true,
                     Some(count) => {
                         left -= count;
+                        self.quiet = self.all_received;
                         news = true;
                     }
                     None => {
@@ -252,10 +253,12 @@ impl Connection {
         ready
     }
 
-    /// Whether everything was sent, and a reply is to come.
+    /// Whether everything was sent, and a reply is to come: to an operation, or to what connecting has sent.
     #[inline]
     fn is_answer_due(&self) -> bool {
-        self.engine.queued() > 0 && !self.engine.has_output() && self.send_failed.is_none()
+        (self.engine.queued() > 0 || !self.facts().is_ready())
+            && !self.engine.has_output()
+            && self.send_failed.is_none()
     }
 
     /// Carries questions and answers between the engine and the net; true when there was one.

@@ -131,7 +131,7 @@ impl Output {
         self.sent = (self.sent + count).min(self.bytes.len());
         if self.sent == self.bytes.len() {
             self.clear();
-        } else if self.sent > self.bytes.len() / 2 {
+        } else if self.sent > self.bytes.len() / 2 && !self.secret {
             // Whoever always queues more never comes to the end; less is moved than was sent.
             self.bytes.drain(..self.sent);
             self.sent = 0;
@@ -143,7 +143,7 @@ impl Output {
         let mut bytes = mem::take(&mut self.bytes);
         self.sent = 0;
         if self.secret {
-            bytes.zeroize();
+            bytes.as_mut_slice().zeroize();
             self.secret = false;
         }
         give_empty(bytes);

@@ -140,6 +140,7 @@ pub(crate) fn shake_hands(
     loop {
         match net.answer() {
             Some((2, Answer::Secured(facts))) => {
+                net.send_unsent();
                 assert!(peer.hear(net).is_empty());
                 return Ok(facts);
             }

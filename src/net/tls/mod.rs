@@ -118,19 +118,24 @@ impl Filter {
     /// Goes on with the handshake: what came of it, once it is over.
     pub(super) fn shake_hands(&mut self, raw: &mut Raw) -> Option<Result<TlsFacts, LinkError>> {
         loop {
-            match self.flush(raw) {
+            let sent = match self.flush(raw) {
                 Sent::Wait => return None,
                 Sent::Failed(error) => return Some(Err(self.why_unsent(raw, error))),
-                Sent::Bytes(_) => {}
-            }
+                Sent::Bytes(count) => count,
+            };
             self.work(&[], None);
             if self.end.is_none() {
+                // Our last words may go with what is sent next.
+                if !self.session.is_handshaking() && !self.output.is_half_full() {
+                    self.asked = None;
+                    return Some(Ok(self.setup.facts(self.session.connection())));
+                }
                 if self.has_unsent() {
                     continue;
                 }
-                if !self.session.is_handshaking() {
-                    self.asked = None;
-                    return Some(Ok(self.setup.facts(self.session.connection())));
+                // What has just been asked is not answered yet, and a descriptor shows when it is.
+                if sent > 0 && raw.fd().is_some() {
+                    return None;
                 }
                 if self.read(raw) {
                     continue;
@@ -183,7 +188,7 @@ impl Filter {
             return Sent::Wait;
         }
         if self.owed == 0 && !bytes.is_empty() {
-            if self.has_unsent() && self.flush(raw) == Sent::Wait {
+            if !self.has_room_for(bytes.len()) && self.flush(raw) == Sent::Wait {
                 return Sent::Wait;
             }
             let part = bytes.get(..MOST_PLAIN).unwrap_or(bytes);
@@ -197,6 +202,11 @@ impl Filter {
             Sent::Bytes(_) => Sent::Bytes(std::mem::take(&mut self.owed).min(bytes.len())),
             other => other,
         }
+    }
+
+    /// Whether so much can be encrypted behind what is not sent yet.
+    fn has_room_for(&self, count: usize) -> bool {
+        !self.has_unsent() || (count <= MOST_PLAIN / 4 && !self.output.is_half_full())
     }
 
     /// Sends what is encrypted and not sent: all of it is gone at `Bytes`.
