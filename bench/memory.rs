@@ -25,7 +25,8 @@ impl Memory {
     /// Connects without a password and prepares the statement `point`.
     pub(crate) fn connected() -> Self {
         let surroundings = Surroundings::empty();
-        let mut options = Options::parse(b"host=127.0.0.1 user=u dbname=d").unwrap();
+        let mut options =
+            Options::parse(b"host=127.0.0.1 user=u dbname=d sslmode=disable").unwrap();
         options.fill_defaults(&surroundings).unwrap();
         let (plan, _) = options.plan(&surroundings).unwrap();
         let room = Room {

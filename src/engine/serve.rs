@@ -153,16 +153,14 @@ impl State {
         if let Some(name) = head.changes() {
             self.statements.changed(name);
         }
-        let outcome = match head.standing {
-            Standing::Wanted => outcome,
-            _ => head.outcome(outcome),
+        let (outcome, mut verdict) = match head.standing {
+            Standing::Wanted => (outcome, verdict),
+            _ => (head.outcome(outcome), head.verdict(verdict, transaction)),
         };
         // After a FATAL error the end of the connection is on its way.
-        let verdict = match self.fatal {
-            Some(_) => Verdict::Lost,
-            None if head.withdrawn && transaction == TransactionStatus::Idle => Verdict::Clean,
-            None => verdict,
-        };
+        if self.fatal.is_some() {
+            verdict = Verdict::Lost;
+        }
         if self.queue.is_empty() {
             self.alarm = u64::MAX;
         }

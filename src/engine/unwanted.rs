@@ -4,11 +4,11 @@
 use std::collections::VecDeque;
 
 use super::command::{Expect, Steps};
-use super::item::{Item, Outcome, Reply};
+use super::item::{Item, Outcome, Reply, Verdict};
 use super::state::State;
 use super::wait::Stop;
 use crate::error::Error;
-use crate::wire;
+use crate::wire::{self, TransactionStatus};
 
 /// Whether an operation gives items besides its done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,15 @@ impl Expect {
             (Outcome::Ok, Standing::Failed | Standing::Refused) => Outcome::Failed,
             (Outcome::Ok, Standing::Late | Standing::Unwanted) => Outcome::Discarded,
             (outcome, _) => outcome,
+        }
+    }
+
+    /// What the connection is good for after it: one that was withdrawn has changed nothing.
+    #[cold]
+    pub(super) fn verdict(&self, verdict: Verdict, transaction: TransactionStatus) -> Verdict {
+        match transaction {
+            TransactionStatus::Idle if self.withdrawn => Verdict::Clean,
+            _ => verdict,
         }
     }
 
