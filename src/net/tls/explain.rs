@@ -113,3 +113,54 @@ fn alert_text(alert: AlertDescription) -> String {
     };
     String::from(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::{AlertDescription, Error, InvalidMessage, PeerIncompatible};
+
+    use super::explain;
+    use crate::conninfo::tls::TlsVersion;
+    use crate::net::tls::tests::options;
+
+    #[test]
+    fn alerts_are_told_in_openssls_words() {
+        for (alert, text) in [
+            (AlertDescription::UnknownCA, "tlsv1 alert unknown ca"),
+            (
+                AlertDescription::CertificateRevoked,
+                "ssl/tls alert certificate revoked",
+            ),
+            (
+                AlertDescription::CertificateRequired,
+                "tlsv13 alert certificate required",
+            ),
+            (
+                AlertDescription::NoApplicationProtocol,
+                "no application protocol",
+            ),
+            (AlertDescription::from(200), "alert number 200"),
+        ] {
+            let told = explain(&Error::AlertReceived(alert), &options());
+            assert_eq!(told, format!("SSL error: {text}"));
+        }
+    }
+
+    #[test]
+    fn what_may_be_the_versions_fault_says_which_there_are() {
+        let mut tls = options();
+        tls.min_version = Some(TlsVersion::V1_1);
+        tls.max_version = Some(TlsVersion::V1_2);
+        let old = PeerIncompatible::ServerDoesNotSupportTls12Or13;
+        let garbage = InvalidMessage::InvalidContentType;
+        for (error, reason) in [
+            (Error::PeerIncompatible(old), "unsupported protocol"),
+            (Error::InvalidMessage(garbage), "wrong version number"),
+        ] {
+            let text = explain(&error, &tls);
+            let first = format!(
+                "SSL error: {reason}\nThis may indicate that the server does not support any SSL protocol version between TLSv1.2 and TLSv1.2.\n"
+            );
+            assert!(text.starts_with(&first), "{text}");
+        }
+    }
+}

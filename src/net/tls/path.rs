@@ -20,6 +20,10 @@ use crate::net::tls::signature::{self, Wrong};
 /// How long a path may be that is walked here. OpenSSL's own limit is 100; nobody has that many.
 const MOST_CERTIFICATES: usize = 12;
 
+/// How many of the certificates that a server sends are looked at: webpki bounds its search, and still it takes seconds where there are
+/// a hundred that may all have issued each other.
+const MOST_SENT: usize = 24;
+
 /// How many signatures are looked at before giving up: a server may send many certificates of one name.
 const MOST_SIGNATURES: usize = 48;
 
@@ -67,7 +71,7 @@ impl Evidence<'_> {
     fn links(&self) -> impl Iterator<Item = &Certificate<'_>> {
         let trusted = self.trusted.iter();
         let trusted = trusted.filter(|trusted| !trusted.is_self_signed());
-        trusted.chain(self.sent)
+        trusted.chain(self.sent.iter().take(MOST_SENT))
     }
 
     fn ask_webpki(&self, leaf: &Certificate<'_>) -> Result<i64, Problem> {

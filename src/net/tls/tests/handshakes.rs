@@ -17,7 +17,7 @@ use crate::link::{LinkError, LinkErrorKind, TlsFacts};
 use crate::net::tls::config::Setup;
 
 /// Options that check nothing.
-pub(super) fn options() -> Tls {
+pub(crate) fn options() -> Tls {
     Tls {
         verify: Verify::Nothing,
         roots: Roots::None,

@@ -8,3 +8,5 @@ mod names;
 mod openssl;
 mod paths;
 mod servers;
+
+pub(crate) use handshakes::options;
