@@ -12,6 +12,7 @@ use super::encryption::{self, Build};
 use super::error::{Error, copy};
 use super::plan::{Host, Plan, Secret, SslMode, Target, TargetSessionAttrs};
 use super::surroundings::Surroundings;
+use super::tls::CertificateMode;
 use super::values::Options;
 use super::{hosts, startup, tcp, tls};
 use crate::auth::RequireAuth;
@@ -55,8 +56,9 @@ impl Options {
         check_hosts(&hosts)?;
         let connect_timeout = tcp::connect_timeout(self)?;
         let tcp = tcp::tcp(self, &hosts)?;
-        let tls = (sslmode != SslMode::Disable)
-            .then(|| tls::read(self, sslmode, tls_versions, certificate_mode, from));
+        // Without TLS a certificate that is required is not asked for, and nobody is let in: as with libpq.
+        let wants_tls = sslmode != SslMode::Disable || certificate_mode == CertificateMode::Require;
+        let tls = wants_tls.then(|| tls::read(self, sslmode, tls_versions, certificate_mode, from));
         let plan = Plan {
             hosts,
             user,

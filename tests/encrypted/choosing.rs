@@ -70,6 +70,24 @@ fn each_mode_comes_to_what_psql_comes_to() {
     println!("sslmode: {cases} connections as psql has them");
 }
 
+/// Whoever does not need TLS does not need the files for it; who needs it is told what is wrong with them.
+#[test]
+fn a_client_certificate_that_cannot_be_used() {
+    let certificate = certificates().path("client.crt");
+    for server in servers() {
+        for mode in MODES {
+            for role in ["encrypted", "plain", "postgres"] {
+                let files = format!("sslmode={mode} sslcert={certificate} sslkey=/no/such.key");
+                let conninfo = conninfo(server, role, &files);
+                assert_eq!(ours(&conninfo), psqls(&conninfo), "{conninfo}");
+            }
+            let required = format!("sslmode={mode} sslcertmode=require sslcert=/no/such.crt");
+            let conninfo = conninfo(server, "postgres", &required);
+            assert_eq!(ours(&conninfo), psqls(&conninfo), "{conninfo}");
+        }
+    }
+}
+
 /// The fallback is the same, and so is the name of the database that does not exist: it is found out after authentication.
 #[test]
 fn what_goes_wrong_later_goes_wrong_once() {
