@@ -33,9 +33,11 @@ impl Place {
     /// A proxy, and what else to connect with.
     pub(crate) fn new(proxy: &Proxy, options: &str, is_faulty: bool) -> Place {
         let port = proxy.port();
+        // Where nothing is wrong, only a machine that is far too busy makes it last.
+        let seconds = if is_faulty { 3 } else { 60 };
         Place {
             conninfo: format!(
-                "user=postgres dbname=postgres connect_timeout=2 {options} port={port}"
+                "user=postgres dbname=postgres connect_timeout={seconds} {options} port={port}"
             ),
             is_faulty,
         }
@@ -79,7 +81,8 @@ pub(crate) struct Slot<'a> {
 impl<'a> Slot<'a> {
     pub(crate) fn new(number: usize, seed: u64, place: &'a Place) -> Slot<'a> {
         let mut dice = Dice(seed ^ (number as u64) << 32);
-        let rest = Duration::from_millis(dice.below(500));
+        // They come one after another, as they would after a restart of the server.
+        let rest = Duration::from_millis(dice.below(500) + 3 * number as u64);
         Slot {
             number,
             place,
