@@ -84,7 +84,8 @@ pub struct ConnItem {
     pub tag: [c_char; CONN_TAG_SIZE],
 }
 
-/// Takes the next finished item. The items of operations come in order; each operation ends with exactly one
+/// Takes the next finished item. The items of operations come in order, but for the error of one whose time is over
+/// (conn_set_timeout_ms), which comes at once; each operation ends with exactly one
 /// CONN_ITEM_DONE. Not taking them stops the reading, so memory stays bounded.
 ///
 /// conn: the connection. item: is filled; its old content is not looked at and not freed.

@@ -27,7 +27,8 @@ pub enum Reply {
     EmptyQuery,
     /// The portal has given as many rows as were asked for; continue it or end it with a sync.
     Suspended,
-    /// The operation failed. The rows of an unfinished batch are dropped.
+    /// The operation failed. The rows of an unfinished batch are dropped. That its deadline has passed is said at once, before
+    /// the items of operations that were started earlier.
     Error(Box<Error>),
     /// Not executed: an operation before it in the same group failed.
     Skipped,

@@ -29,6 +29,8 @@ const GRACE: u64 = 50_000_000;
 const GRACE_BYTES: u64 = 1024 * 1024;
 /// An operation that still goes on so long after a cancel is cancelled again: the first may have come before it had begun.
 const AGAIN: u64 = 500_000_000;
+/// While a cancel is under way the caller waits for its descriptor: what the connection itself has to say is looked at so often.
+const LOOK: u64 = 250_000_000;
 /// How long the server has to deal with a cancel and to end what it stops.
 pub(super) const CANCEL_TIMEOUT: u64 = 5_000_000_000;
 
@@ -88,7 +90,10 @@ async fn stop(head: u64, mut end: u64) -> Result<(), Box<Error>> {
             let answered = rescued("cancelling", |state| match state.answer.take() {
                 Some(Answer::Cancelled | Answer::Failed(_)) => Some(true),
                 _ if state.is_past(&mut end) => Some(false),
-                _ => None,
+                _ => {
+                    state.wake_at(state.now.saturating_add(LOOK));
+                    None
+                }
             });
             if !answered.await {
                 return Err(given_up("did not answer to the request to cancel"));

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod backend;
+mod given;
 mod proxied;
 mod seeds;
 mod sessions;
