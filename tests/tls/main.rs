@@ -4,6 +4,7 @@
 mod client;
 mod facts;
 mod libpq;
+mod life;
 mod loops;
 mod negotiation;
 mod records;

@@ -82,8 +82,8 @@ fn trap_2_results_of_every_length_in_level_and_edge_triggered_loops() {
 fn trap_4_pieces_of_any_size() {
     let server = newest().with(&ServerTls::new("server-cn-only"));
     for (piece, most) in [
-        (1, 20_000),
-        (5, 70_000),
+        (1, 8_200),
+        (5, 66_000),
         (4_096, usize::MAX),
         (16_401, usize::MAX),
     ] {

@@ -28,13 +28,18 @@ pub(crate) struct Relay {
 
 impl Relay {
     pub(crate) fn start(to: u16, records: Records) -> Self {
+        Self::start_to(records, move |_| to)
+    }
+
+    /// Each connection, counted from 0, goes to a port of its own.
+    pub(crate) fn start_to(records: Records, to: impl Fn(usize) -> u16 + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let heard = Arc::new(Mutex::new(Vec::new()));
         let keep = heard.clone();
         std::thread::spawn(move || {
-            for client in listener.incoming() {
-                let (client, keep) = (client.unwrap(), keep.clone());
+            for (number, client) in listener.incoming().enumerate() {
+                let (client, keep, to) = (client.unwrap(), keep.clone(), to(number));
                 std::thread::spawn(move || {
                     let server = TcpStream::connect(("127.0.0.1", to)).unwrap();
                     for stream in [&client, &server] {
