@@ -36,6 +36,7 @@ fn keys_of_every_form() {
         ("client", "client-encrypted-aes256.key"),
         ("client", "client-encrypted-scrypt.key"),
         ("client", "client-encrypted-des3.key"),
+        ("client", "client-encrypted-scrypt.key"),
         ("client", "client-encrypted-der.key"),
         ("client", "client-encrypted-traditional.key"),
         ("client", "client-encrypted-traditional-des3.key"),

@@ -26,7 +26,7 @@ pub fn certificate(bytes: &[u8]) {
                 trusted: &all,
                 sent: &all,
                 revocations,
-                now: certificate.from,
+                now: certificate.parts().validity().not_before.timestamp(),
             };
             let _ = path::check(certificate, &evidence).map_err(|problem| problem.to_string());
         }
