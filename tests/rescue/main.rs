@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod backend;
+mod endings;
 mod given;
+mod groups;
 mod proxied;
 mod seeds;
 mod sessions;
