@@ -98,11 +98,11 @@ impl Connection {
         let surroundings = Surroundings::real();
         let planned = wiping(|| {
             options.fill_defaults(&surroundings)?;
-            let mut planned = options.plan(&surroundings)?;
+            let planned = match given {
+                None => options.plan(&surroundings)?,
+                Some(_) => options.plan_given(&surroundings)?,
+            };
             options.settle(&planned.0, &surroundings)?;
-            if given.is_some() {
-                planned.0.use_given_transport()?;
-            }
             Ok::<_, crate::conninfo::Error>(planned)
         });
         let mut connection = match planned {
@@ -153,7 +153,7 @@ impl Connection {
             send_failed: None,
             write_blocked: false,
             all_received: false,
-            quiet: false,
+            quiet: true,
             heard: false,
             hopeless: false,
             given: false,

@@ -58,7 +58,7 @@ impl Plan {
     ///
     /// # Errors
     /// If there is more than one host.
-    pub fn use_given_transport(&mut self) -> Result<(), Error> {
+    pub(super) fn use_given_transport(&mut self) -> Result<(), Error> {
         let [host] = &mut self.hosts[..] else {
             return Err(Error::of(&[
                 b"a transport that is given leads to one server: name one host only, with one port",

@@ -30,6 +30,20 @@ impl Options {
     /// libpq's text for the first option that cannot be. A host that cannot be as it is written is an error only if no other one
     /// can be tried: else it is a [`Target::Invalid`] among them.
     pub fn plan(&self, from: &Surroundings) -> Result<(Plan, Vec<String>), Error> {
+        self.plan_over(from, false)
+    }
+
+    /// The same over a transport that the caller has connected, instead of dialling.
+    ///
+    /// # Errors
+    /// As [`Options::plan`]; and if there is more than one host.
+    pub fn plan_given(&self, from: &Surroundings) -> Result<(Plan, Vec<String>), Error> {
+        let (mut plan, warnings) = self.plan_over(from, true)?;
+        plan.use_given_transport()?;
+        Ok((plan, warnings))
+    }
+
+    fn plan_over(&self, from: &Surroundings, given: bool) -> Result<(Plan, Vec<String>), Error> {
         let build = Build::THIS;
         // The order is libpq's: of several mistakes the same one is reported.
         let mut warnings = Vec::new();
@@ -56,8 +70,11 @@ impl Options {
         check_hosts(&hosts)?;
         let connect_timeout = tcp::connect_timeout(self)?;
         let tcp = tcp::tcp(self, &hosts)?;
+        // There is no TLS over Unix sockets: its files need not be read.
+        let local = |host: &Host| matches!(host.target, Target::Unix(_));
+        let may_encrypt = sslmode != SslMode::Disable && (given || !hosts.iter().all(local));
         // Without TLS a certificate that is required is not asked for, and nobody is let in: as with libpq.
-        let wants_tls = sslmode != SslMode::Disable || certificate_mode == CertificateMode::Require;
+        let wants_tls = may_encrypt || certificate_mode == CertificateMode::Require;
         let tls = wants_tls.then(|| tls::read(self, sslmode, tls_versions, certificate_mode, from));
         let plan = Plan {
             hosts,

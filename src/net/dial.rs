@@ -12,8 +12,8 @@ const KEEPALIVE_IDLE: (i32, &str) = (libc::TCP_KEEPALIVE, "TCP_KEEPALIVE");
 #[cfg(not(target_vendor = "apple"))]
 const KEEPALIVE_IDLE: (i32, &str) = (libc::TCP_KEEPIDLE, "TCP_KEEPIDLE");
 
-/// Begins to connect. The socket is nonblocking and may be connected already; [`connected`] tells.
-pub(super) fn begin(addr: &Addr, tcp: &TcpOptions) -> Result<OwnedFd, LinkError> {
+/// Begins to connect: a nonblocking socket, and whether it is connected already; [`connected`] tells when it is.
+pub(super) fn begin(addr: &Addr, tcp: &TcpOptions) -> Result<(OwnedFd, bool), LinkError> {
     let family = match addr {
         Addr::Tcp(addr) if addr.is_ipv4() => libc::AF_INET,
         Addr::Tcp(_) => libc::AF_INET6,
@@ -32,7 +32,8 @@ pub(super) fn begin(addr: &Addr, tcp: &TcpOptions) -> Result<OwnedFd, LinkError>
     };
     match begun {
         // An interrupted connect goes on in the kernel. EAGAIN does not: a Unix socket's backlog is full.
-        Ok(()) | Err(libc::EINPROGRESS | libc::EINTR) => Ok(socket),
+        Ok(()) => Ok((socket, true)),
+        Err(libc::EINPROGRESS | libc::EINTR) => Ok((socket, false)),
         Err(errno) => Err(refused(errno)),
     }
 }

@@ -55,9 +55,13 @@ impl Work {
                 tcp,
                 want_peer,
             } => match dial::begin(&addr, &tcp) {
-                Ok(socket) => {
+                Ok((socket, up)) => {
                     let want_user = want_peer && matches!(addr, Addr::Unix(_));
-                    Stage::Dialling { socket, want_user }
+                    if up && !want_user {
+                        dialled(socket, None)
+                    } else {
+                        Stage::Dialling { socket, want_user }
+                    }
                 }
                 Err(error) => Stage::Answered(Answer::Failed(error), None),
             },
