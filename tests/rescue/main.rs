@@ -10,4 +10,5 @@ mod proxied;
 mod seeds;
 mod sessions;
 mod units;
+mod way;
 mod world;
