@@ -8,7 +8,7 @@ use std::time::Duration;
 use pgpoll::conn::Connection;
 use pgpoll::engine::{Command, Done, End, Outcome, Reply, Verdict};
 use pgpoll::error::{Error, Family};
-use testkit::shared;
+use testkit::{Cluster, ClusterOptions, ServerTls, shared};
 
 const MB: u64 = 1024 * 1024;
 const CASE: &str = "PGPOLL_TEST_CASE";
@@ -27,10 +27,15 @@ const HUGE_ERROR: &str = "do $$ begin raise exception '%', repeat('x', 60000000)
 
 /// Runs one case with so many megabytes more than the process has at its beginning.
 fn run(case: &str, megabytes: u64) {
+    run_over(&shared().conninfo(), case, megabytes);
+}
+
+/// The same over a connection of some kind.
+fn run_over(conninfo: &str, case: &str, megabytes: u64) {
     let said = Process::new(std::env::current_exe().unwrap())
         .args(["--exact", "in_a_limited_process", "--nocapture"])
         .env(CASE, case)
-        .env(CONNINFO, shared().conninfo())
+        .env(CONNINFO, conninfo)
         .env(MORE, megabytes.to_string())
         .output()
         .unwrap();
@@ -84,6 +89,22 @@ fn words_of_the_server_that_do_not_fit() {
     for megabytes in [4, 40] {
         run("notice", megabytes);
         run("error", megabytes);
+    }
+}
+
+/// Under TLS there are buffers more, none of which grows by what the server sends or the caller queues.
+#[test]
+fn the_same_under_tls() {
+    let cluster = Cluster::start(ClusterOptions::new().tls(ServerTls::default()));
+    for (case, megabytes) in [
+        ("row", 4),
+        ("among", 24),
+        ("result", 33),
+        ("parameter", 4),
+        ("copy", 4),
+        ("error", 4),
+    ] {
+        run_over(&cluster.conninfo_tls(), case, megabytes);
     }
 }
 
