@@ -16,7 +16,7 @@ use crate::work::{Dice, Seen, Work};
 /// How long an operation may take before the connection is given up, where no deadline was set.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// With a deadline nothing takes that long, and if it does on a machine that is far too busy, it is no matter of ours.
-const NEVER: Duration = Duration::from_secs(15);
+const NEVER: Duration = Duration::from_secs(30);
 /// The deadline of every operation of every other connection.
 const LATE: Duration = Duration::from_millis(1500);
 /// How long its cancel may take.
@@ -148,7 +148,9 @@ impl<'a> Slot<'a> {
         let mut conn = Connection::open(&self.place.conninfo);
         if self.is_hasty {
             conn.set_timeout(Some(LATE));
-            conn.set_cancel_timeout(CANCEL);
+            // As with connecting: where nothing is wrong, there is time.
+            let patience = if self.place.is_faulty { CANCEL } else { NEVER };
+            conn.set_cancel_timeout(patience);
         }
         self.conn = Some(conn);
         count.opened += 1;
@@ -228,7 +230,7 @@ impl<'a> Slot<'a> {
 
     fn patience(&self) -> Duration {
         if self.is_hasty || !self.place.is_faulty {
-            NEVER
+            2 * NEVER
         } else {
             PATIENCE
         }

@@ -1,5 +1,6 @@
 //! The child's side of a call: measures it, and never waits itself.
 
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::Ordering::Relaxed;
 
 use pgpoll::conn::{Cancel, CancelPoll, Connection, Readiness};
@@ -90,6 +91,39 @@ impl Caller {
                     return;
                 }
             }
+        }
+    }
+
+    /// Carries bytes between a connection over memory and a socket until the poll says what it should.
+    pub(crate) fn carry(
+        &self,
+        conn: &mut Connection,
+        socket: &OwnedFd,
+        until: impl Fn(Readiness) -> bool,
+    ) {
+        let fd = socket.as_raw_fd();
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        let mut arrived = vec![0_u8; 100_000];
+        let mut unfed = 0..0;
+        loop {
+            let ready = self.poll(conn);
+            assert!(!ready.is_failed(), "{:?}", conn.error());
+            if until(ready) {
+                return;
+            }
+            let output = conn.output();
+            // SAFETY: both are slices of as many bytes.
+            let sent = unsafe { libc::send(fd, output.as_ptr().cast(), output.len(), flags) };
+            if let Ok(sent) = usize::try_from(sent) {
+                self.call(|| conn.taken(sent));
+            }
+            if unfed.is_empty() {
+                let (place, room) = (arrived.as_mut_ptr(), arrived.len());
+                // SAFETY: as above.
+                let count = unsafe { libc::recv(fd, place.cast(), room, flags) };
+                unfed = 0..usize::try_from(count).unwrap_or(0);
+            }
+            unfed.start += self.call(|| conn.feed(&arrived[unfed.clone()]));
         }
     }
 

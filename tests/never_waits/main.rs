@@ -43,6 +43,8 @@ pub(crate) const PHASES: &[&str] = &[
     "TLS without a question",
     "TLS with an encrypted key",
     "TLS with the system's roots",
+    "a descriptor that is given",
+    "bytes that the caller carries",
     "shutdown",
     "TLS: shutdown",
     "close in the middle of a result",
@@ -105,9 +107,9 @@ fn run(places: &Places, shared: &'static Shared, every_call: bool) -> Option<See
 #[test]
 fn no_call_waits() {
     let cluster = places::cluster();
-    let places = Places::of(&cluster);
     let (timed, counted) = (shared_memory(), shared_memory());
-    let (Some(seen), Some(all)) = (run(&places, timed, false), run(&places, counted, true)) else {
+    let run = |shared, every_call| run(&Places::of(&cluster), shared, every_call);
+    let (Some(seen), Some(all)) = (run(timed, false), run(counted, true)) else {
         testkit::say!("SKIPPED: this kernel has no seccomp filters");
         return;
     };

@@ -1,5 +1,8 @@
 //! A cluster, and how to reach it in every way.
 
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
+
 use testkit::certificates::CLIENT_KEY_PASSWORD;
 use testkit::{Cluster, ClusterOptions, PASSWORD, ServerTls};
 
@@ -10,6 +13,8 @@ pub(crate) struct Places {
     pub(crate) wrong: String,
     pub(crate) peer: String,
     pub(crate) nobody: String,
+    /// Connected, and blocking.
+    pub(crate) given: [OwnedFd; 2],
     pub(crate) tls: String,
     pub(crate) system: String,
     pub(crate) encrypted_key: String,
@@ -36,6 +41,7 @@ impl Places {
             slow_scram: role("slow", &quoted) + " sslmode=disable",
             wrong: role("fast", "wrong"),
             peer: format!("{} requirepeer={}", cluster.conninfo(), owner(cluster)),
+            given: [(); 2].map(|()| TcpStream::connect(("127.0.0.1", port)).unwrap().into()),
             nobody: String::from("host=localhost port=1 user=nobody"),
             tls: tls.clone(),
             encrypted_key: format!(

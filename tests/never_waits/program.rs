@@ -73,6 +73,9 @@ pub(crate) fn program(caller: &Caller, places: &Places) {
     let mut direct = places.direct.as_ref().map(open);
     let mut system = open(&places.system);
     let mut encrypted_key = open(&places.encrypted_key);
+    let [fd, carrier] = [0, 1].map(|at| places.given[at].try_clone().unwrap());
+    let mut given = caller.call(|| Connection::open_fd(fd, &places.tls));
+    let mut stream = caller.call(|| Connection::open_stream(&places.tls));
     // glibc reads a setting of the kernel's when it gives memory back for the first time.
     drop((0..100).map(|_| vec![1_u8; 60_000]).collect::<Vec<_>>());
     filter::files().unwrap();
@@ -117,6 +120,15 @@ pub(crate) fn program(caller: &Caller, places: &Places) {
     );
     caller.phase("TLS with the system's roots");
     assert!(!caller.connect(&mut system));
+
+    caller.phase("a descriptor that is given");
+    assert!(caller.connect(&mut given), "{:?}", given.error());
+    caller.call(|| given.start_query(LARGE).unwrap());
+    assert_eq!(caller.drive(&mut given, 1), 100_000_000);
+    caller.phase("bytes that the caller carries");
+    caller.carry(&mut stream, &carrier, |ready| ready.is_idle());
+    caller.call(|| stream.start_query(LARGE).unwrap());
+    caller.carry(&mut stream, &carrier, |ready| ready.has_result());
 
     for (conn, phase) in [(&mut peer, "shutdown"), (&mut again, "TLS: shutdown")] {
         caller.phase(phase);
