@@ -172,6 +172,27 @@ fn versions_of_tls() {
     assert!(said.contains("TLS 1.0 and 1.1 are not supported"), "{said}");
 }
 
+/// Whose key nobody here can check is refused with the reason, also where nothing is checked.
+#[test]
+fn a_key_that_is_not_supported() {
+    for server in servers() {
+        for version in ["TLSv1.2", "TLSv1.3"] {
+            let held = server.with(&ServerTls::new("server-ecdsa-p521"));
+            let said = opened(&conninfo(
+                &held,
+                &format!(
+                    "sslmode=require ssl_min_protocol_version={version} ssl_max_protocol_version={version}"
+                ),
+            ));
+            let expected = "ECDSA keys on P-256 or P-384, and Ed25519 keys are";
+            assert!(
+                said.contains("failed: SSL error: ") && said.contains(expected),
+                "{said}"
+            );
+        }
+    }
+}
+
 /// Trap 26: what comes between the server's answer and the handshake came in clear, and may be anybody's.
 #[test]
 fn trap_26_bytes_behind_the_answer_are_refused() {

@@ -42,7 +42,13 @@ const IMPURE: &[&str] = &[
 ];
 
 /// The only files in which unsafe code may stand; a folder stands for all in it.
-const UNSAFE: &[&str] = &["capi/", "libpq/", "src/net/sys.rs", "testkit/src/alloc.rs"];
+const UNSAFE: &[&str] = &[
+    "capi/",
+    "libpq/",
+    "src/net/sys.rs",
+    "testkit/src/alloc.rs",
+    "testkit/src/process.rs",
+];
 
 #[test]
 fn imports_point_downward() {
@@ -119,7 +125,7 @@ fn unsafe_code_stays_at_the_border() {
 }
 
 /// Trap 6, wakers handed to C, and trap 7, a waker that is used from another thread: there is none. The coroutine is polled in
-/// one place, with the waker that does nothing, and neither leaf nor header knows one.
+/// one place and its rescue in another, with the waker that does nothing, and neither leaf nor header knows one.
 #[test]
 fn trap_6_and_trap_7_no_waker_leaves_the_one_poll() {
     let mut polls = 0;
@@ -132,7 +138,7 @@ fn trap_6_and_trap_7_no_waker_leaves_the_one_poll() {
         assert_eq!(contexts, noops, "{} polls with a waker", file.name);
         polls += noops;
     }
-    assert_eq!(polls, 1);
+    assert_eq!(polls, 2);
     let header = fs::read_to_string(root().join("include/pgpoll.h")).unwrap();
     assert!(!header.to_lowercase().contains("waker"));
 }

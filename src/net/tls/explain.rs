@@ -7,6 +7,10 @@ use rustls::{
 use crate::conninfo::tls::{Tls, TlsVersion};
 use crate::net::tls::verify::Refusal;
 
+/// Of which keys signatures can be checked.
+const SUPPORTED_KEYS: &str =
+    "RSA keys of 2048 to 8192 bits, ECDSA keys on P-256 or P-384, and Ed25519 keys";
+
 /// The text of an error; with lines behind it that say what to do, where there is something.
 pub(super) fn explain(error: &Error, tls: &Tls) -> String {
     match error {
@@ -25,6 +29,10 @@ pub(super) fn explain(error: &Error, tls: &Tls) -> String {
         Error::AlertReceived(AlertDescription::ProtocolVersion) => {
             with_versions("tlsv1 alert protocol version", tls)
         }
+        Error::AlertReceived(alert @ AlertDescription::HandshakeFailure) => format!(
+            "SSL error: {}\nThis may indicate that the server has no cipher that is supported here, or a certificate whose key is not: {SUPPORTED_KEYS} are.",
+            alert_text(*alert)
+        ),
         Error::AlertReceived(alert) => format!("SSL error: {}", alert_text(*alert)),
         Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13
@@ -39,8 +47,8 @@ pub(super) fn explain(error: &Error, tls: &Tls) -> String {
             String::from("SSL connection was established with unexpected ALPN protocol")
         }
         Error::PeerMisbehaved(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme) => {
-            String::from(
-                "SSL error: wrong signature type: the server's certificate has a key that is not supported; RSA keys of 2048 to 8192 bits, ECDSA keys on P-256 or P-384, and Ed25519 keys are",
+            format!(
+                "SSL error: wrong signature type: the server's certificate has a key that is not supported; {SUPPORTED_KEYS} are"
             )
         }
         Error::DecryptError => String::from("SSL error: decryption failed or bad record mac"),

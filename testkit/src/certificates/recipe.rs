@@ -35,6 +35,10 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
         "ecdsa-p384",
         &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
     ),
+    (
+        "ecdsa-p521",
+        &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"],
+    ),
     ("ed25519", &["-algorithm", "ed25519"]),
 ];
 
@@ -83,6 +87,7 @@ pub(super) const CERTIFICATES: &[Recipe] = &[
     Recipe { key: "rsapss", ..own("server-rsapss", "rsapss", COMMON_NAME, &[]) },
     Recipe { key: "ecdsa", ..server("server-ecdsa", COMMON_NAME, &["subjectAltName=DNS:common-name.pg-ssltest.test"]) },
     Recipe { key: "ecdsa-p384", ..server("server-ecdsa-p384", COMMON_NAME, &[]) },
+    Recipe { key: "ecdsa-p521", ..server("server-ecdsa-p521", COMMON_NAME, &[]) },
     Recipe { key: "ed25519", ..server("server-ed25519", COMMON_NAME, &[]) },
     Recipe { digest: "sha384", ..server("server-sha384", COMMON_NAME, &[]) },
     Recipe { digest: "sha512", ..server("server-sha512", COMMON_NAME, &[]) },
