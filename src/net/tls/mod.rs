@@ -16,6 +16,7 @@ mod keys;
 mod names;
 mod path;
 mod problem;
+mod purpose;
 mod revoked;
 mod session;
 mod signature;
