@@ -142,7 +142,7 @@ impl Cluster {
         let port = self.port;
         let root = certificates().path("root+server_ca.crt");
         format!(
-            "host=localhost hostaddr=127.0.0.1 port={port} user={role} dbname=postgres sslmode=verify-full sslrootcert={root}"
+            "host=localhost hostaddr=127.0.0.1 port={port} user={role} dbname=postgres sslmode=verify-full sslrootcert={root} sslcrl=none sslcert=none"
         )
     }
 

@@ -144,7 +144,7 @@ fn a_socket_that_is_given_is_encrypted() {
         let socket = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
         let root = certificates().path("root+server_ca.crt");
         let text = format!(
-            "host=localhost user=ssltestuser dbname=trustdb sslmode=verify-full sslrootcert={root}"
+            "host=localhost user=ssltestuser dbname=trustdb sslmode=verify-full sslrootcert={root} sslcrl=none sslcert=none"
         );
         let mut session = Session {
             conn: Connection::open_fd(socket.into(), &text),
@@ -170,7 +170,7 @@ fn bytes_that_the_caller_carries_are_encrypted() {
                 .unwrap();
             let root = certificates().path("root+server_ca.crt");
             let mut connection = Connection::open_stream(format!(
-                "host=localhost user=ssltestuser dbname=trustdb sslmode=verify-full sslrootcert={root}"
+                "host=localhost user=ssltestuser dbname=trustdb sslmode=verify-full sslrootcert={root} sslcrl=none sslcert=none"
             ));
             let (mut sent, mut texts, mut started) = (Vec::new(), Vec::new(), false);
             let mut waiting = Vec::new();

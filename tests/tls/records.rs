@@ -50,6 +50,18 @@ fn talk(conninfo: &str, mode: u32, lengths: &[usize]) {
     connection.close();
 }
 
+fn up_to(most: usize) -> Vec<usize> {
+    let lengths = LENGTHS.into_iter();
+    lengths.filter(|length| *length <= most).collect()
+}
+
+/// Both kinds of loops; single bytes take long enough in one.
+fn modes(size: usize) -> impl Iterator<Item = u32> {
+    [libc::EPOLLET as u32, 0]
+        .into_iter()
+        .take(if size == 1 { 1 } else { 2 })
+}
+
 /// The lengths of all values up to the next idle state.
 fn values(turns: &mut Loop, connection: &mut Connection) -> Vec<usize> {
     let mut lengths = Vec::new();
@@ -87,16 +99,13 @@ fn trap_4_pieces_of_any_size() {
         (4_096, usize::MAX),
         (16_401, usize::MAX),
     ] {
-        let lengths: Vec<usize> = LENGTHS
-            .into_iter()
-            .filter(|length| *length <= most)
-            .collect();
+        let lengths = up_to(most);
         let place: &Cluster = &server;
         let proxy = Proxy::start(place, move |_| {
             let pieces = || Fault::Pieces(piece, Duration::ZERO);
             Faults::none().to_client(0, pieces()).to_server(0, pieces())
         });
-        for mode in [0, libc::EPOLLET as u32] {
+        for mode in modes(piece) {
             talk(
                 &conninfo(&server, &format!("{ROOTS} port={}", proxy.port())),
                 mode,
@@ -115,12 +124,9 @@ fn records_of_one_byte_and_of_sixteen_kilobytes() {
         (4_096, usize::MAX),
         (16_384, usize::MAX),
     ] {
-        let lengths: Vec<usize> = LENGTHS
-            .into_iter()
-            .filter(|length| *length <= most)
-            .collect();
+        let lengths = up_to(most);
         let relay = Relay::start(cluster.port(), Records::Of(size));
-        for mode in [0, libc::EPOLLET as u32] {
+        for mode in modes(size) {
             let more = format!(
                 "{ROOTS} host=localhost sslmode=verify-full user=postgres dbname=postgres port={}",
                 relay.port()
@@ -132,10 +138,7 @@ fn records_of_one_byte_and_of_sixteen_kilobytes() {
             std::net::SocketAddr::from(([127, 0, 0, 1], relay.port())),
             |_| Faults::none().to_client(0, Fault::Pieces(7, Duration::ZERO)),
         );
-        let lengths: Vec<usize> = lengths
-            .into_iter()
-            .filter(|length| *length <= 20_000)
-            .collect();
+        let lengths = up_to(most.min(20_000));
         let more = format!(
             "{ROOTS} user=postgres dbname=postgres port={}",
             proxy.port()
