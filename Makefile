@@ -66,7 +66,7 @@ bench: ## instructions and memory, ours beside libpq's in one table (cargo bench
 .PHONY: endurance
 endurance: ## 1,000 connections through a proxy that breaks them, for a minute
 	@build/setup test
-	PGPOLL_ENDURANCE=1000,60 $(CARGO) test -p pgpoll --test endurance -- --nocapture
+	PGPOLL_ENDURANCE=1000,60 $(CARGO) test --release -p pgpoll --test endurance -- --nocapture
 
 .PHONY: fuzz
 fuzz: ## every fuzz target, FUZZ_SECONDS (60) each

@@ -24,9 +24,10 @@ fn act(point: &Point) -> &'static str {
 fn run(checker: Checker, ways: &[&str], fits: fn(&Point) -> bool) {
     let source = root().join("capi/tests/c/every_point.c");
     let program = Program::compile(&source, Face::Pgpoll, checker, &["-pthread"]);
-    // The resolver that hangs is this program's, not the C program's.
+    // The resolver that hangs is this program's, not the C program's, and so is what makes a query late.
+    let ours = [Where::Dialling, Where::Server];
     let points = every().iter();
-    let points = points.filter(|point| point.place != Where::Resolving && fits(point));
+    let points = points.filter(|point| ours.contains(&point.place) && fits(point));
     let mut peers = Vec::new();
     let mut arguments = Vec::new();
     for point in points {

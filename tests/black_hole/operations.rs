@@ -9,7 +9,7 @@ use testkit::crowd::{self, Crowd};
 use testkit::script::{Script, Scripted};
 use testkit::sim::Bench;
 
-use crate::standstill::{Peer, Point, Stand, every};
+use crate::standstill::{Peer, Point, Stand, Where, every};
 use crate::{SLACK, TIMEOUT, check, sleep};
 
 /// What happened, and when.
@@ -84,7 +84,8 @@ fn set_timeouts(conn: &mut Connection) {
 }
 
 fn operations() -> impl Iterator<Item = &'static Point> {
-    every().iter().filter(|point| point.act.is_some())
+    let points = every().iter();
+    points.filter(|point| point.place == Where::Server && point.act.is_some())
 }
 
 /// The server neither answers nor takes the request to cancel.

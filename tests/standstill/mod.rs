@@ -5,11 +5,13 @@
 mod names;
 mod points;
 
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use pgpoll::conn::{Connection, Readiness};
 use pgpoll::engine::{Done, Item, Reply};
+use pgpoll::error::Error;
 use testkit::crowd::Crowd;
 use testkit::script::{Played, Script, Scripted};
 
@@ -23,6 +25,9 @@ pub(crate) const LONG: Duration = Duration::from_secs(20);
 pub(crate) struct Peer {
     server: Option<Scripted>,
     crowd: Option<Crowd>,
+    /// Whoever takes the request to cancel, from its time on, and where.
+    canceller: Option<Scripted>,
+    listener: Option<TcpListener>,
     script: Script,
     name: String,
     conninfo: String,
@@ -42,7 +47,7 @@ impl Peer {
     fn with(point: &Point, script: Script) -> Peer {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("held-{}.test", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let (mut server, mut crowd) = (None, None);
+        let (mut server, mut crowd, mut listener) = (None, None, None);
         let conninfo = if point.place == Where::Dialling {
             let full = crowd.insert(Crowd::new());
             let port = full.port();
@@ -50,9 +55,10 @@ impl Peer {
                 "host=127.0.0.1 port={port} user=tester dbname=scripted password=secret sslmode=disable"
             )
         } else {
-            server
-                .insert(Scripted::tcp(std::slice::from_ref(&script)))
-                .conninfo()
+            let own = listener.insert(TcpListener::bind("127.0.0.1:0").unwrap());
+            let own = own.try_clone().unwrap();
+            let started = Scripted::over(own, std::slice::from_ref(&script));
+            server.insert(started).conninfo()
         };
         let conninfo = match point.place {
             Where::Resolving => conninfo.replace("127.0.0.1", &name),
@@ -61,6 +67,8 @@ impl Peer {
         Peer {
             server,
             crowd,
+            canceller: None,
+            listener,
             script,
             name,
             conninfo: format!("{conninfo} {}", point.options),
@@ -77,7 +85,14 @@ impl Peer {
         match point.place {
             Where::Resolving | Where::Dialling => true,
             Where::Server => self.server.as_ref().is_some_and(Scripted::is_halted),
+            Where::Cancelling => self.canceller.as_ref().is_some_and(Scripted::is_halted),
         }
+    }
+
+    /// The request to cancel is coming: the server itself takes no other connection.
+    fn expect_cancel(&mut self, point: &Point) {
+        let listener = self.listener.take().unwrap();
+        self.canceller = Some(Scripted::over(listener, &[point.canceller()]));
     }
 
     /// Ends the standstill.
@@ -89,11 +104,16 @@ impl Peer {
             ));
         }
         names::open(&self.name);
-        self.server.as_ref().unwrap().go_on();
+        for server in [&self.server, &self.canceller].into_iter().flatten() {
+            server.go_on();
+        }
     }
 
     /// What the server heard of the one connection, once that is closed.
     pub(crate) fn finish(mut self) -> Played {
+        for played in self.canceller.take().into_iter().flat_map(Scripted::finish) {
+            assert!(played.is_over, "the request to cancel");
+        }
         let played = self.server.take().unwrap().finish();
         played.into_iter().next().unwrap()
     }
@@ -158,9 +178,18 @@ impl Stand {
             assert!(self.conn.error().is_none(), "{}: {place}", self.point.name);
             assert!(self.begun.elapsed() < LONG, "{}: {place}", self.point.name);
         }
+        let is_late = self.point.place == Where::Cancelling;
+        if is_late {
+            self.peer.expect_cancel(self.point);
+            self.conn.set_timeout(Some(Duration::from_millis(50)));
+            self.conn.set_cancel_timeout(LONG);
+        }
         if let Some(act) = self.point.act {
             self.begun = Instant::now();
             self.operation = Some(act.start(&mut self.conn));
+        }
+        if is_late {
+            self.conn.set_timeout(None);
         }
         // Everything that can move moves first.
         let mut quiet = 0;
@@ -169,6 +198,15 @@ impl Stand {
             let before = self.conn.engine().output().len();
             std::thread::sleep(Duration::from_millis(1));
             self.conn.poll();
+            while let Some(item) = self.conn.take() {
+                let is_timeout = |error: &Error| {
+                    error
+                        .message()
+                        .starts_with("timeout expired: query not done")
+                };
+                let due = matches!(&item.reply, Reply::Error(error) if is_timeout(error));
+                assert!(is_late && due, "{}: {item:?}", self.point.name);
+            }
             let still = before == self.conn.engine().output().len();
             quiet = if still { quiet + 1 } else { 0 };
         }

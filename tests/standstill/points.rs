@@ -4,7 +4,7 @@ use pgpoll::conn::Connection;
 use pgpoll::engine::{Command, End, Engine, Phase};
 use pgpoll::link::TlsFacts;
 use testkit::script::{
-    Scram, Script, auth_cleartext, auth_ok, auth_sasl, backend_key, columns, complete, oid,
+    Scram, Script, auth_cleartext, auth_ok, auth_sasl, backend_key, columns, complete, error, oid,
     parameter, ready, row,
 };
 
@@ -17,6 +17,8 @@ pub(crate) enum Where {
     Dialling,
     /// A server that stands still.
     Server,
+    /// The same, and whoever takes the connection's own request to cancel, under TLS or not.
+    Cancelling,
 }
 
 /// What the client does once it is up, and waits for.
@@ -73,6 +75,16 @@ impl Point {
             .query("select 1")
             .send(one_row("1"))
             .expect_tag(b'X')
+    }
+
+    /// The part of whoever takes the request to cancel.
+    pub(crate) fn canceller(&self) -> Script {
+        let script = if self.options == TLS {
+            Script::encrypted()
+        } else {
+            Script::new()
+        };
+        script.cancel_request(4711, b"KEY!").halt().close()
     }
 
     const fn new(name: &'static str, phase: Phase, script: fn() -> Script) -> Point {
@@ -158,6 +170,13 @@ const POINTS: &[Point] = &[
     Point::new("query sent", Phase::Ready, query_sent).meanwhile(Act::Query),
     Point::new("rows half way", Phase::Ready, rows_half_way).meanwhile(Act::Query),
     Point::new("parameter half sent", Phase::Ready, parameter_half_sent).meanwhile(Act::Parameter),
+    Point::new("cancelling", Phase::Ready, cancelled)
+        .meanwhile(Act::Query)
+        .place(Where::Cancelling),
+    Point::new("TLS: cancelling", Phase::Ready, || encrypted(cancelled))
+        .meanwhile(Act::Query)
+        .place(Where::Cancelling)
+        .options(TLS),
     Point::new("TLS: hello sent", Phase::Securing, || {
         let script = Script::new().ssl_request().send("S").halt();
         secured(script).and(&Script::trusting())
@@ -218,6 +237,13 @@ fn idle() -> Script {
 fn query_sent() -> Script {
     let script = Script::trusting().halt().query("select 2");
     script.send(one_row("2"))
+}
+
+/// The query is late: the connection has its server asked to stop it.
+fn cancelled() -> Script {
+    let script = Script::trusting().query("select 2").halt();
+    let text = "canceling statement due to user request";
+    script.send([error("ERROR", "57014", text), ready(b'I')].concat())
 }
 
 fn rows_half_way() -> Script {
