@@ -95,7 +95,7 @@ fn trap_4_pieces_of_any_size() {
     let server = newest().with(&ServerTls::new("server-cn-only"));
     for (piece, most) in [
         (1, 8_200),
-        (5, 66_000),
+        (5, 16_400),
         (4_096, usize::MAX),
         (16_401, usize::MAX),
     ] {
@@ -120,7 +120,7 @@ fn records_of_one_byte_and_of_sixteen_kilobytes() {
     let cluster = Cluster::start(ClusterOptions::new());
     for (size, most) in [
         (1, 8_200),
-        (33, 66_000),
+        (33, 33_000),
         (4_096, usize::MAX),
         (16_384, usize::MAX),
     ] {
