@@ -22,7 +22,7 @@ use crate::conninfo::{Options, Plan, Surroundings, TcpOptions, Tls};
 use crate::engine::{Engine, Facts, Item, Need, Notice, Notification, Random, Room};
 use crate::error::Error;
 use crate::link::Ask;
-use crate::net::{Interest, Net, Received, Sent, clock, entropy};
+use crate::net::{Interest, Net, Received, Sent, clock, entropy, same_tls};
 use crate::rows::Limits;
 
 /// Bytes that one poll receives at most, and works through at most: well below a millisecond of work.
@@ -126,7 +126,8 @@ impl Connection {
         connection
     }
 
-    fn over_plan(plan: Plan, warnings: Vec<String>, room: Room) -> Self {
+    fn over_plan(mut plan: Plan, warnings: Vec<String>, room: Room) -> Self {
+        plan.tls = plan.tls.map(same_tls);
         let (tcp, tls) = (plan.tcp.clone(), plan.tls.clone());
         let connect_timeout = plan.connect_timeout;
         let engine = match entropy() {

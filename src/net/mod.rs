@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 #[cfg(fuzzing)]
 pub use tls::fuzz;
+pub(crate) use tls::same as same_tls;
 pub use wait::{entropy, wait};
 
 use crate::conninfo::Tls;

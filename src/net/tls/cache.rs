@@ -84,6 +84,49 @@ pub(super) fn keep(tls: &Arc<Tls>, host: &[u8], shared: &Arc<Shared>) {
     }
 }
 
+/// The same options as an earlier connection holds them, if that is known: a thousand connections then hold one copy of their roots.
+pub(crate) fn same(tls: Arc<Tls>) -> Arc<Tls> {
+    match ENTRIES.try_lock() {
+        Ok(entries) => entries
+            .iter()
+            .find(|entry| *entry.tls == *tls)
+            .map_or(tls, |entry| entry.tls.clone()),
+        Err(_) => tls,
+    }
+}
+
 fn system(tls: &Tls) -> Option<[Option<OsString>; 2]> {
     (tls.roots == Roots::System).then(|| ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(std::env::var_os))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::conninfo::{Options, Surroundings};
+    use crate::net::tls::config::Setup;
+
+    fn options(conninfo: &str) -> Arc<Tls> {
+        let surroundings = Surroundings::empty().with_account("me", "/home/me");
+        let options = Options::parse(conninfo.as_bytes()).unwrap();
+        options.plan(&surroundings).unwrap().0.tls.unwrap()
+    }
+
+    #[test]
+    fn equal_options_are_held_once_when_a_connection_has_used_them() {
+        let first = options("host=cache.test sslmode=require sslsni=0");
+        assert!(Arc::ptr_eq(&same(first.clone()), &first));
+        Setup::new(&first, b"cache.test").unwrap();
+        let second = options("host=cache.test sslmode=require sslsni=0");
+        assert!(!Arc::ptr_eq(&second, &first));
+        // Other tests may be at the cache, which then has nothing to say.
+        let found = (0..1000).any(|_| {
+            std::thread::yield_now();
+            Arc::ptr_eq(&same(second.clone()), &first)
+        });
+        assert!(found);
+        let other = options("host=cache.test sslmode=require sslsni=1");
+        assert!(Arc::ptr_eq(&same(other.clone()), &other));
+    }
 }

@@ -34,6 +34,7 @@ use crate::net::tls::session::{Session, Step};
 use crate::net::{Alive, Interest, Received, Sent};
 use crate::rows::OutOfMemory;
 
+pub(crate) use cache::same;
 pub(super) use config::Setup;
 
 /// The head of a record: type, version, and the length of the rest.
