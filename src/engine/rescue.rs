@@ -200,7 +200,7 @@ impl Engine {
     }
 
     /// Gives up an operation that was started, or (0) all: of its items only its done is still given. False if there is
-    /// none to come.
+    /// none to come, and for a shutdown.
     pub fn abandon(&mut self, operation: u64) -> bool {
         self.state_mut().abandon(operation)
     }

@@ -86,14 +86,14 @@ fn in_a_transaction_block_the_verdict_says_so() {
 fn a_large_result_is_late_in_the_middle() {
     for (_, mut session) in sessions() {
         session.conn.set_batch(1000, 0);
-        session.conn.set_timeout(milliseconds(300));
+        session.conn.set_timeout(milliseconds(1000));
         let sql = "select generate_series(1, 1000000000)";
         let operation = session.conn.start_query(sql).unwrap();
         let (replies, done) = collect(&mut session, operation);
         assert_eq!(done, FAILED);
         let (last, rows) = replies.split_last().unwrap();
         assert!(matches!(last, Reply::Error(error) if error.is_timeout()));
-        assert!(rows.len() > 1 && rows.iter().all(|reply| matches!(reply, Reply::Rows(_))));
+        assert!(!rows.is_empty() && rows.iter().all(|reply| matches!(reply, Reply::Rows(_))));
         check_usable(&mut session);
     }
 }
