@@ -1,5 +1,5 @@
-//! Closing and dropping: at once, whatever is under way, and nothing is left behind. One test alone in its process, because it counts
-//! what the process has.
+//! Trap 14, unbounded teardown: closing and dropping at any point, at once, and nothing is left behind. One test alone in its process,
+//! because it counts what the process has.
 #![cfg(target_os = "linux")] // it reads /proc
 #![allow(clippy::unwrap_used, clippy::panic)]
 
