@@ -2,6 +2,8 @@
 
 use std::mem;
 
+use zeroize::Zeroize;
+
 use crate::rows::{CHUNK, Gather, OutOfMemory, give_empty, take_empty};
 use crate::wire::frame::{self, FrameError, Header};
 
@@ -154,6 +156,15 @@ impl Input {
     pub(super) fn body(&self) -> &[u8] {
         let start = self.at + Header::SIZE;
         self.chunk.get(start..start + self.len).unwrap_or_default()
+    }
+
+    /// Wipes that body: a secret was in it.
+    pub(super) fn wipe_body(&mut self) {
+        let start = self.at + Header::SIZE;
+        let len = self.len;
+        if let Some(body) = self.chunk.get_mut(start..start + len) {
+            body.zeroize();
+        }
     }
 
     /// Bytes of that body; also of one that is not here yet, once its header is.

@@ -31,6 +31,7 @@ pub(super) async fn start_up(plan: &Plan, host: &Host, random: &mut Random) -> R
                 let message = BackendKeyData::decode(state.input.body())?;
                 state.facts.pid = message.process_id as u32;
                 state.facts.key = Some(Secret::new(message.secret_key.to_vec()));
+                state.input.wipe_body();
                 state.consume()
             })?,
             ReadyForQuery::TAG => {

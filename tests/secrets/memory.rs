@@ -8,6 +8,7 @@ use std::fs::Permissions;
 use std::num::NonZero;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::OnceLock;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -16,7 +17,8 @@ use pgpoll::auth::scram::build_verifier;
 use sha2::Sha256;
 use testkit::built::root;
 use testkit::c::{Checker, Face, Program};
-use testkit::{Cluster, ClusterOptions};
+use testkit::certificates::{CLIENT_KEY_PASSWORD, certificates};
+use testkit::{Cluster, ClusterOptions, ServerTls};
 
 /// Longer than what an allocator writes into memory that it is given back.
 const PASSWORD: &str = "a password that is found nowhere else: 7fK2pQ9xVw4RtZ8mLc3JhB6nYd1";
@@ -47,7 +49,8 @@ fn cluster() -> &'static Cluster {
                 "set client_min_messages = error; create role {role} login password '{stored}'"
             ));
         }
-        Cluster::start(options.method("all", "trust"))
+        let options = options.method("all", "trust").tls(ServerTls::default());
+        Cluster::start(options)
     })
 }
 
@@ -78,7 +81,7 @@ fn secrets() -> Vec<(&'static str, Vec<u8>)> {
         ("inner", xored(0x36)),
         ("outer", xored(0x5c)),
         ("salted", end(&salted)),
-        ("words", end(&words)),
+        ("salted-words", end(&words)),
         ("client", end(&hmac(&salted, b"Client Key"))),
         ("server", end(&hmac(&salted, b"Server Key"))),
         ("md5", end(&stored[..])),
@@ -115,15 +118,27 @@ fn program(face: Face) -> Option<&'static Program> {
 
 /// Runs the program: what it sees after each step, and what the connection's error says.
 fn run(face: Face, conninfo: &str, secret: &str, variable: &str) -> Option<(Seen, String)> {
+    run_with(face, conninfo, secret, variable, &[])
+}
+
+/// The same, with more to look for.
+fn run_with(
+    face: Face,
+    conninfo: &str,
+    secret: &str,
+    variable: &str,
+    more: &[(&'static str, Vec<u8>)],
+) -> Option<(Seen, String)> {
     let (secret, variable) = (turned(secret.as_bytes()), turned(variable.as_bytes()));
     let needles: Vec<String> = secrets()
         .iter()
+        .chain(more)
         .map(|(name, bytes)| format!("{name}={}", turned(bytes)))
         .collect();
     let mut arguments = vec![conninfo, &secret, &variable];
     arguments.extend(needles.iter().map(String::as_str));
     let services = services();
-    let environment = [("PGSSLMODE", "disable"), ("PGSERVICEFILE", &services)];
+    let environment = [("PGSERVICEFILE", services.as_str())];
     let said = program(face)?.prints(&arguments, &environment);
     let mut seen = Seen::new();
     let mut error = String::new();
@@ -234,4 +249,50 @@ fn it_is_the_same_wherever_a_password_comes_from() {
 
     std::fs::write(services(), format!("[secret]\npassword={PASSWORD}\n")).unwrap();
     check(&format!("{conninfo} service=secret"), "", "", 1, true);
+}
+
+/// A client's key that is encrypted is nowhere in clear once it has signed.
+#[test]
+fn the_key_of_a_certificate_is_gone_once_it_has_signed() {
+    let (key, words) = (
+        certificates().path("client-encrypted-pem.key"),
+        CLIENT_KEY_PASSWORD,
+    );
+    let plain = Command::new("openssl")
+        .args([
+            "pkey",
+            "-outform",
+            "DER",
+            "-passin",
+            &format!("pass:{words}"),
+            "-in",
+            &key,
+        ])
+        .output()
+        .unwrap();
+    assert!(plain.status.success());
+    // Somewhere in the private numbers.
+    let part = &plain.stdout[plain.stdout.len() / 2..][..20];
+    let conninfo = format!(
+        "{} sslcert={} sslkey={key}",
+        cluster().conninfo_tls_as("user_scram"),
+        certificates().path("client.crt")
+    );
+    let secret = format!("{} sslpassword='{words}'", password());
+    let more = [("key", part.to_vec()), ("words", words.as_bytes().to_vec())];
+    for face in [Face::Pgpoll, Face::Libpq] {
+        let Some((seen, error)) = run_with(face, &conninfo, &secret, "", &more) else {
+            continue;
+        };
+        assert!(seen.contains_key("up"), "{error}");
+        // A request to cancel does TLS as the connection did: what the key is encrypted with stays beside the options.
+        for (step, password, words) in [("up", 1, 2), ("reset", 1, 2), ("closed", 0, 0)] {
+            assert!(seen[step]["password"] <= password, "{step}");
+            assert!(seen[step]["words"] <= words, "{step}");
+            assert_eq!(seen[step]["key"], 0, "{step}");
+            for secret in ["salted", "client", "server"] {
+                assert_eq!(seen[step][secret], 0, "{step} {secret}");
+            }
+        }
+    }
 }
