@@ -14,12 +14,18 @@ mod work;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use testkit::proxy::{Faults, Proxy};
-use testkit::{Cluster, ClusterOptions, ServerTls, process};
+use testkit::{Cluster, ClusterOptions, ServerTls, alloc, process};
 
 use count::Count;
 use epoll::Epoll;
 use slot::{Place, Slot};
 use watch::Watch;
+
+#[global_allocator]
+static COUNTING: testkit::Counting = testkit::Counting;
+
+/// What may be left of thousands of connections.
+const MOST_LEFT: i64 = 1024 * 1024;
 
 /// What `make test` has time for.
 const SHORT: (usize, u64) = (200, 10);
@@ -77,6 +83,7 @@ fn every_operation_is_accounted_for_and_nothing_leaks() {
     allow_descriptors();
     let cluster = cluster(plan.connections);
     let seed = plan.seed;
+    let memory = alloc::process().held;
     let faulty = Proxy::seeded(&cluster, seed);
     let sound = Proxy::start(&cluster, |_| Faults::none());
     let root = testkit::certificates().path("root+server_ca.crt");
@@ -135,5 +142,8 @@ fn every_operation_is_accounted_for_and_nothing_leaks() {
         process::descriptors().len() <= descriptors && process::threads() <= threads
     });
     let left = process::descriptors();
+    let held = alloc::process().held - memory;
+    testkit::say!("{held} bytes are left, of pools and what TLS keeps for the next connection");
+    assert!(held < MOST_LEFT, "{held} bytes are left");
     assert!(back, "{} threads, {left:?}", process::threads());
 }
