@@ -19,6 +19,7 @@ const LIBUV: &str = "answered in a libuv loop\n";
 const DEADLINE: &str = "1: timeout expired: query not done within 300 ms; it is being cancelled\n\
     1: failed, and the connection is clean\n2: 1\n2: done, and the connection is clean\n\
     3: canceling statement due to user request\n3: failed, and the connection is clean\n";
+const OWN_TRANSPORT: &str = "1 squared is 1\n2 squared is 4\n";
 const README: &str = "1 I\n2 II\n3 III\n";
 
 fn example(name: &str) -> PathBuf {
@@ -124,6 +125,7 @@ fn examples_print_what_they_say() {
         ("03_params_prepared", PARAMS),
         ("04_many_epoll", EPOLL),
         ("08_deadline", DEADLINE),
+        ("09_own_transport", OWN_TRANSPORT),
     ] {
         let said = c99(&example(name), &["pgpoll"]).unwrap();
         assert_eq!(said, expected, "{name}");
