@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -156,13 +156,24 @@ impl Write for Wire {
 fn config() -> Arc<ServerConfig> {
     static CONFIG: OnceLock<Arc<ServerConfig>> = OnceLock::new();
     let config = CONFIG.get_or_init(|| {
+        // Through a file: a pipe would stay open in children that tests fork meanwhile, and its end never come.
+        let file = std::env::temp_dir().join(format!("pgpoll-scripted-{}.pem", std::process::id()));
         let made = Command::new("openssl")
             .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes".split(' '))
-            .args("-days 2 -subj /CN=scripted -keyout - -out -".split(' '))
-            .output()
+            .args("-days 2 -subj /CN=scripted -out".split(' '))
+            .arg(&file)
+            .arg("-keyout")
+            .arg(file.with_extension("key"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
             .expect("openssl: `make setup` installs it");
-        let certificate = CertificateDer::from_pem_slice(&made.stdout).unwrap();
-        let key = PrivateKeyDer::from_pem_slice(&made.stdout).unwrap();
+        assert!(made.success(), "openssl made no certificate");
+        let certificate = CertificateDer::from_pem_file(&file).unwrap();
+        let key = PrivateKeyDer::from_pem_file(file.with_extension("key")).unwrap();
+        let _ = std::fs::remove_file(file.with_extension("key"));
+        let _ = std::fs::remove_file(&file);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
