@@ -142,6 +142,10 @@ impl State {
     /// Takes the messages of unwanted operations out of the output where none of their group has been sent: what nobody
     /// wants need not be done.
     fn withdraw_unsent(&mut self) {
+        // With the transport went the output.
+        if self.lost.is_some() {
+            return;
+        }
         let unstoppable = self.output.unstoppable();
         let end = self.output.end();
         let mut cuts: Vec<(u64, u64)> = Vec::new();

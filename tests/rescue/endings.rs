@@ -132,3 +132,29 @@ fn a_black_hole_at_each_phase_of_the_rescue() {
     }
     assert!((120..240).contains(&lost), "{lost}");
 }
+
+/// Nothing is left of the output when the deadline passes: the connection ends with the loss.
+#[test]
+fn the_transport_is_lost_before_the_deadline_is_acted_on() {
+    let mut world = World::new();
+    world.window = 0;
+    world.set_timeout(Some(100));
+    let first = world.query("sleep 1");
+    let second = world.query("sleep 1");
+    world.engine.lost(testkit::sim::closed());
+    // A budget of nothing: what was received is not looked at before the time is over.
+    world.now += 200 * MS;
+    world.engine.has_news(world.now);
+    world.engine.advance(world.now, 0);
+    world.poll();
+    for operation in [first, second] {
+        let op = &world.ops[&operation];
+        assert_eq!(
+            op.done.unwrap().0.verdict,
+            Verdict::Lost,
+            "{}",
+            world.place()
+        );
+        assert!(op.errors.len() <= 1);
+    }
+}
