@@ -179,7 +179,7 @@ pub unsafe extern "C" fn conn_check(conn: *mut Conn) -> c_int {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn poll(inner: &mut Inner, handle: &Handle) -> u32 {
     if inner.refused.is_some() {
         inner.refused = None;

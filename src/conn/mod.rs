@@ -316,6 +316,7 @@ impl Connection {
     }
 
     /// Receives once, at most `most` bytes: how many came, 0 when nothing has arrived, `None` when the transport is gone.
+    #[inline(always)]
     fn receive(&mut self, most: usize) -> Option<usize> {
         let room = self.engine.room()?;
         let most = most.min(room.most);
@@ -457,8 +458,7 @@ impl Connection {
         if self.rescue.is_none() {
             return deadline;
         }
-        let cancel = self.cancel_deadline();
-        deadline.into_iter().chain(cancel).min()
+        deadline.into_iter().chain(self.cancel_deadline()).min()
     }
 
     /// The same as milliseconds from now, rounded up; `None`: no limit.
@@ -535,6 +535,7 @@ impl Connection {
     }
 
     /// What to wait for after an advance or a poll, from what the engine and the net need.
+    #[inline(always)]
     pub fn readiness(&mut self, mut need: Need) -> Readiness {
         if self.rescue.is_some() {
             self.interest_of_cancel(&mut need);

@@ -313,7 +313,7 @@ impl State {
     }
 
     /// Goes past a reply that has no content.
-    #[inline]
+    #[inline(always)]
     fn acknowledge(&mut self, place: &'static str) -> Result<(), Stop> {
         match self.input.body_len() {
             0 => self.consume(),

@@ -38,7 +38,7 @@ impl Input {
     /// end its last value.
     #[inline]
     pub(super) fn room(&mut self, gather: &mut Gather) -> Result<Spare<'_>, OutOfMemory> {
-        if self.chunk.len() + 1 >= self.chunk.capacity() {
+        if !self.has_room() {
             self.make_room(gather)?;
         }
         let most = self.chunk.capacity() - self.chunk.len() - 1;
@@ -46,6 +46,12 @@ impl Input {
             chunk: &mut self.chunk,
             most,
         })
+    }
+
+    /// Whether the chunk that is there has room.
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        self.chunk.len() + 1 < self.chunk.capacity()
     }
 
     /// Says that `count` bytes of the room were filled.

@@ -148,9 +148,9 @@ impl Engine {
     }
 
     /// Where received bytes go; say how many with [`Engine::received`]. `None` without memory: the connection is over then.
-    #[inline]
+    #[inline(always)]
     pub fn room(&mut self) -> Option<Spare<'_>> {
-        if self.make_room().is_err() {
+        if !self.state().input.has_room() && self.make_room().is_err() {
             self.end(Error::out_of_memory("a message of the server"));
             return None;
         }
@@ -158,6 +158,7 @@ impl Engine {
         state.input.room(&mut state.gather).ok()
     }
 
+    #[inline(never)]
     fn make_room(&mut self) -> Result<(), OutOfMemory> {
         let state = self.state_mut();
         if state.input.room(&mut state.gather).is_ok() {

@@ -59,7 +59,7 @@ impl Output {
     /// Whether nothing is to be sent now.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.sent == self.released()
+        self.sent == self.bytes.len() || (self.hold != u64::MAX && self.sent == self.released())
     }
 
     /// Where what may be sent ends.

@@ -48,6 +48,8 @@ pub struct Net {
     raw: Option<Raw>,
     /// Above it, once it was asked for.
     tls: Option<Box<Filter>>,
+    /// There is TLS or memory between us and the peer, which may hold bytes back.
+    holds: bool,
     work: Option<Box<Work>>,
     retired: Vec<OwnedFd>,
     generation: u64,
@@ -111,6 +113,7 @@ impl Net {
         Net {
             raw: None,
             tls: None,
+            holds: false,
             work: None,
             retired: Vec::new(),
             generation: 0,
@@ -144,6 +147,7 @@ impl Net {
     pub fn pumped() -> Net {
         let mut net = Net::new();
         net.raw = Some(Raw::Pump(Box::default()));
+        net.holds = true;
         net
     }
 
@@ -192,7 +196,10 @@ impl Net {
 
     fn begin_handshake(&mut self, id: AskId, setup: Result<Setup, LinkError>) {
         match setup.and_then(|setup| Filter::begin(id, setup)) {
-            Ok(filter) => self.tls = Some(Box::new(filter)),
+            Ok(filter) => {
+                self.tls = Some(Box::new(filter));
+                self.holds = true;
+            }
             Err(error) => {
                 self.hangup();
                 self.work = Some(Box::new(Work::answered(id, Answer::Failed(error))));
@@ -268,10 +275,14 @@ impl Net {
     }
 
     /// What the caller's loop watches now: the end of a helper, the socket that is being connected, the connected socket.
+    #[inline]
     pub fn fd(&self) -> Option<RawFd> {
-        let work = self.work.as_ref().and_then(|work| work.fd());
         let raw = || self.raw.as_ref().and_then(Raw::fd);
-        work.or_else(raw).map(|fd| fd.as_raw_fd())
+        let fd = match &self.work {
+            None => raw(),
+            Some(work) => work.fd().or_else(raw),
+        };
+        fd.map(|fd| fd.as_raw_fd())
     }
 
     /// Goes up whenever [`Net::fd`] changes: numbers of closed descriptors come back.
@@ -312,7 +323,7 @@ impl Net {
     }
 
     /// The same, at most `most` bytes, appended to `into` without making it grow: what there is room for.
-    #[inline]
+    #[inline(always)]
     pub fn receive_behind(&mut self, into: &mut Vec<u8>, most: usize) -> Received {
         let Some((raw, tls)) = self.ready() else {
             return self.not_ready().map_or(Received::Wait, Received::Failed);
@@ -329,24 +340,25 @@ impl Net {
     /// Whether something can be received that the descriptor does not show: it is in memory already.
     #[inline]
     pub fn has_input(&self) -> bool {
-        match (&self.raw, &self.tls) {
-            (Some(Raw::Socket(_)), None) => false,
-            (_, Some(tls)) if tls.has_input() => true,
-            (Some(Raw::Pump(pump)), _) => pump.has_input(),
-            _ => false,
-        }
+        self.holds && self.holds_input()
+    }
+
+    #[cold]
+    fn holds_input(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.has_input())
+            || matches!(&self.raw, Some(Raw::Pump(pump)) if pump.has_input())
     }
 
     /// Whether more may have arrived although the last receiving did not fill its room. Without TLS never.
     #[inline]
     pub fn has_more(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.has_more())
+        self.holds && self.tls.as_ref().is_some_and(|tls| tls.has_more())
     }
 
     /// Sends as much as the kernel takes, in one system call. Never raises SIGPIPE.
     ///
     /// With TLS bytes count as sent when their ciphertext has gone out whole. Until then the next call has to come with the same bytes.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, bytes: &[u8]) -> Sent {
         let Some((raw, tls)) = self.ready() else {
             return self.not_ready().map_or(Sent::Wait, Sent::Failed);
@@ -361,12 +373,13 @@ impl Net {
     /// encrypted, and what is in memory.
     #[inline]
     pub fn has_unsent(&self) -> bool {
-        match (&self.raw, &self.tls) {
-            (Some(Raw::Socket(_)), None) => false,
-            (_, Some(tls)) if tls.has_unsent() => true,
-            (Some(Raw::Pump(pump)), _) => pump.has_unsent(),
-            _ => false,
-        }
+        self.holds && self.holds_output()
+    }
+
+    #[cold]
+    fn holds_output(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.has_unsent())
+            || matches!(&self.raw, Some(Raw::Pump(pump)) if pump.has_unsent())
     }
 
     /// How many bytes of the last [`Net::send`] are encrypted already, and have to come again.
@@ -452,6 +465,7 @@ impl Net {
     fn let_go(&mut self) {
         self.generation += u64::from(self.fd().is_some());
         self.tls = None;
+        self.holds = self.is_pumped();
         match self.raw.take() {
             Some(Raw::Socket(socket) | Raw::Given(socket)) => self.retired.push(socket),
             Some(Raw::Pump(mut pump)) => {

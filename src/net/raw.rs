@@ -61,7 +61,7 @@ impl Raw {
     }
 
     /// The same, appended to `into` without making it grow. No room looks like the end.
-    #[inline]
+    #[inline(always)]
     pub(super) fn receive_behind(&mut self, into: &mut Vec<u8>, most: usize) -> Received {
         match self {
             Raw::Socket(socket) | Raw::Given(socket) => {
@@ -72,7 +72,7 @@ impl Raw {
     }
 
     /// Sends as much as is taken, in one system call.
-    #[inline]
+    #[inline(always)]
     pub(super) fn send(&mut self, bytes: &[u8]) -> Sent {
         let socket = match self {
             Raw::Socket(socket) | Raw::Given(socket) => socket,
