@@ -1,6 +1,7 @@
 //! The other end: a TLS server of rustls', and what carries bytes between it and a net over memory.
 
 use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
@@ -88,7 +89,15 @@ impl Peer {
 
 /// A net over memory that its engine has connected.
 pub(crate) fn connected() -> Net {
-    let mut net = Net::pumped();
+    asked(Net::pumped())
+}
+
+/// A net over one end of a socketpair.
+pub(crate) fn adopted(socket: UnixStream) -> Net {
+    asked(Net::adopt(socket.into()).unwrap())
+}
+
+fn asked(mut net: Net) -> Net {
     let ask = Ask::Dial {
         addr: Addr::Given,
         tcp: TcpOptions::default(),
@@ -175,12 +184,14 @@ fn config() -> &'static Arc<ServerConfig> {
     CONFIG.get_or_init(|| {
         let (certificate, key) = certificate();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(vec![certificate], key)
             .unwrap();
+        // Each handshake is a whole one.
+        config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
         Arc::new(config)
     })
 }
