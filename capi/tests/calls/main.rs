@@ -11,6 +11,7 @@ mod mail;
 mod misuse;
 mod queries;
 mod session;
+mod stream;
 mod time;
 
 #[global_allocator]
