@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use pgpoll::engine::{Item, Reply};
+use testkit::proxy::{Faults, Proxy};
 
 use crate::servers;
 use crate::session::{FAILED, OK, Session, is_done, texts};
@@ -45,7 +46,9 @@ fn what_is_late_is_cancelled_over_tls() {
 #[test]
 fn half_a_statement_is_encrypted_when_its_time_is_over() {
     for server in servers() {
-        let mut session = Session::open(&server.conninfo_tls());
+        let proxy = Proxy::start(server, |_| Faults::none());
+        let through = format!("{} port={}", server.conninfo_tls(), proxy.port());
+        let mut session = Session::open(&through);
         let huge = vec![b'x'; 32 * 1024 * 1024];
         let params: &[Option<&[u8]>] = &[Some(&huge)];
         for ms in [1, 5, 20, 60] {
@@ -56,8 +59,11 @@ fn half_a_statement_is_encrypted_when_its_time_is_over() {
                 .start_query_params(sql, &[], &params, 0)
                 .unwrap();
             let behind = session.conn.start_query("select 1").unwrap();
+            // However fast the server is, it does not get all of it.
+            proxy.freeze(true);
             session.conn.poll();
             std::thread::sleep(Duration::from_millis(ms));
+            proxy.freeze(false);
             session.conn.set_timeout(None);
             let wanted = session.conn.start_query("select 2 as a").unwrap();
             assert_eq!(done(&mut session, late), FAILED);
