@@ -37,6 +37,26 @@ pub struct Tls {
     pub problem: Option<String>,
 }
 
+impl Tls {
+    /// Encrypted, with whoever it may be: `sslmode=require` where there are no files.
+    pub fn unverified() -> Self {
+        Self {
+            verify: Verify::Nothing,
+            roots: Roots::None,
+            check_revocation: false,
+            revocations: Vec::new(),
+            identity: None,
+            certificate_mode: CertificateMode::Allow,
+            sni: true,
+            min_version: None,
+            max_version: None,
+            keylog: None,
+            direct: false,
+            problem: None,
+        }
+    }
+}
+
 /// How much of the server's certificate is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verify {

@@ -146,6 +146,14 @@ impl Cluster {
         )
     }
 
+    /// Waits until the backend of this process ID is at work on a statement.
+    pub fn until_busy(&self, pid: u32) {
+        self.psql(&format!(
+            "do $$ begin while not exists (select from pg_stat_activity where pid = {pid} and state = 'active') \
+             loop perform pg_sleep(0.01); perform pg_stat_clear_snapshot(); end loop; end $$"
+        ));
+    }
+
     /// Runs SQL as a superuser through the Unix socket, each statement its own transaction; returns what psql prints
     /// with `-At`, without the last newline.
     ///

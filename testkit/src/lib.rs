@@ -28,7 +28,7 @@ pub use cluster::Cluster;
 pub use options::ClusterOptions;
 pub use server_tls::ServerTls;
 pub use servers::{Server, postgres18};
-pub use shared::{PASSWORD, shared};
+pub use shared::{PASSWORD, each_version, shared};
 
 /// Prints a line that is seen although the test passes: what `println!` says is held back then.
 #[macro_export]

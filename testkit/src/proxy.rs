@@ -11,7 +11,6 @@
 //! let conninfo = format!("host=127.0.0.1 port={} user=postgres", proxy.port());
 //! ```
 
-mod deaf;
 mod faults;
 mod pair;
 mod serve;
@@ -29,7 +28,6 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use crate::Cluster;
 use crate::system::new_folder;
 
-pub use deaf::Deaf;
 pub use faults::{Fault, Faults};
 
 use serve::{Server, Shared, locked};

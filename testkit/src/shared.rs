@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use crate::{Cluster, ClusterOptions};
+use crate::{Cluster, ClusterOptions, Server};
 
 /// The password of every role of [`shared`] that has one: a space and a quote, so that quoting is tested by the way.
 pub const PASSWORD: &str = "open se'same";
@@ -36,4 +36,19 @@ pub fn shared() -> &'static Cluster {
                 .hba("host replication all all trust"),
         )
     })
+}
+
+/// A cluster of each version under test, 15 and 18, where they are installed; else one of what is.
+pub fn each_version(options: impl Fn() -> ClusterOptions) -> Vec<Cluster> {
+    let mut clusters = Vec::new();
+    for major in [15, 18] {
+        match Server::of(major) {
+            Some(_) => clusters.push(Cluster::start(options().version(major))),
+            None => crate::say!("SKIPPED: PostgreSQL {major} is not installed"),
+        }
+    }
+    if clusters.is_empty() {
+        clusters.push(Cluster::start(options()));
+    }
+    clusters
 }

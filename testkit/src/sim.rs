@@ -16,7 +16,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use pgpoll::conninfo::tls::{CertificateMode, Roots, Verify};
 use pgpoll::conninfo::{Options, Plan, Surroundings, Tls};
 use pgpoll::engine::{Engine, Need, Random, Room};
 use pgpoll::link::{Answer, Ask, AskId, LinkError, LinkErrorKind, Peer};
@@ -161,20 +160,7 @@ pub fn plan(conninfo: &str) -> Plan {
 
 /// How TLS is done where nothing is checked: the handshakes of scripts are played.
 pub fn tls() -> Tls {
-    Tls {
-        verify: Verify::Nothing,
-        roots: Roots::None,
-        revocations: Vec::new(),
-        check_revocation: false,
-        identity: None,
-        certificate_mode: CertificateMode::Allow,
-        sni: true,
-        min_version: None,
-        max_version: None,
-        keylog: None,
-        direct: false,
-        problem: None,
-    }
+    Tls::unverified()
 }
 
 /// The loss of a transport in good order, as the net words it.

@@ -13,11 +13,7 @@ const STOPPED: &str = "error 57014 canceling statement due to user request";
 /// Waits until the server is at work on the session's statement.
 fn until_busy(server: &testkit::Cluster, session: &mut Session) {
     session.conn.poll();
-    let pid = session.conn.facts().backend_pid();
-    server.psql(&format!(
-        "do $$ begin while not exists (select from pg_stat_activity where pid = {pid} and state = 'active') \
-         loop perform pg_sleep(0.01); perform pg_stat_clear_snapshot(); end loop; end $$"
-    ));
+    server.until_busy(session.conn.facts().backend_pid());
 }
 
 #[test]

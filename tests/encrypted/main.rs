@@ -12,7 +12,7 @@ mod session;
 
 use std::sync::OnceLock;
 
-use testkit::{Cluster, ClusterOptions, Server, ServerTls};
+use testkit::{Cluster, ClusterOptions, ServerTls, each_version};
 
 /// The password of every role that has one.
 const PASSWORD: &str = "open sesame";
@@ -20,19 +20,7 @@ const PASSWORD: &str = "open sesame";
 /// One cluster with TLS of each version under test.
 fn servers() -> &'static [Cluster] {
     static SERVERS: OnceLock<Vec<Cluster>> = OnceLock::new();
-    SERVERS.get_or_init(|| {
-        let mut clusters = Vec::new();
-        for major in [15, 18] {
-            match Server::of(major) {
-                Some(_) => clusters.push(Cluster::start(options().version(major))),
-                None => testkit::say!("SKIPPED: PostgreSQL {major} is not installed"),
-            }
-        }
-        if clusters.is_empty() {
-            clusters.push(Cluster::start(options()));
-        }
-        clusters
-    })
+    SERVERS.get_or_init(|| each_version(options))
 }
 
 /// Roles named after the connections that they may have.

@@ -105,6 +105,8 @@ fn a_request_to_cancel_is_handed_out_as_bytes() {
         carrier.until(Readiness::WANT_READ);
         assert!(carrier.carry_out());
     }
+    // A request that overtakes its statement would find nothing to cancel.
+    server().until_busy(carrier.connection.facts().backend_pid());
     let packet = Cancel::of(&carrier.connection).unwrap().packet().to_vec();
     let mut canceller = std::net::TcpStream::connect(("127.0.0.1", server().port())).unwrap();
     canceller.write_all(&packet).unwrap();

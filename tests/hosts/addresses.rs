@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use pgpoll::engine::{Engine, Random};
 use pgpoll::link::{Addr, Answer, Ask};
-use testkit::proxy::{Deaf, Faults, Proxy};
+use testkit::crowd::Crowd;
+use testkit::proxy::{Faults, Proxy};
 use testkit::sim::{ROOM, plan};
 
 use crate::session::Session;
@@ -102,7 +103,7 @@ fn each_address_has_its_own_time() {
         return;
     };
     let silent = Proxy::start(primary, |_| Faults::silent());
-    let Some(deaf) = Deaf::start() else { return };
+    let deaf = Crowd::new();
     let begun = Instant::now();
     let ports = [deaf.port(), silent.port(), primary.port()];
     let session = Session::open(&format!("{} connect_timeout=2", on_ports(&ports)));

@@ -26,7 +26,7 @@ mod startup;
 
 use std::sync::OnceLock;
 
-use testkit::{Cluster, ClusterOptions, Server};
+use testkit::{Cluster, ClusterOptions, each_version};
 
 /// The password of every role that has one.
 const PASSWORD: &str = "open se'same";
@@ -36,19 +36,7 @@ const QUOTED: &str = r"'open se\'same'";
 /// One cluster of each version under test: the oldest and the newest that this project is tried with.
 fn servers() -> &'static [Cluster] {
     static SERVERS: OnceLock<Vec<Cluster>> = OnceLock::new();
-    SERVERS.get_or_init(|| {
-        let mut clusters = Vec::new();
-        for major in [15, 18] {
-            match Server::of(major) {
-                Some(_) => clusters.push(Cluster::start(options().version(major))),
-                None => testkit::say!("SKIPPED: PostgreSQL {major} is not installed"),
-            }
-        }
-        if clusters.is_empty() {
-            clusters.push(Cluster::start(options()));
-        }
-        clusters
-    })
+    SERVERS.get_or_init(|| each_version(options))
 }
 
 /// Roles named after the method that lets them in; everybody else is trusted.

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
 use pgpoll::conninfo::TcpOptions;
-use pgpoll::conninfo::tls::{CertificateMode, Roots, Tls, TlsVersion, Verify};
+use pgpoll::conninfo::tls::{Tls, TlsVersion};
 use pgpoll::link::{Addr, Answer, Ask, LinkError, TlsFacts};
 use pgpoll::net::{Net, Received};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -110,18 +110,9 @@ fn asked(mut net: Net) -> Net {
 
 pub(crate) fn options(kind: Kind) -> Arc<Tls> {
     Arc::new(Tls {
-        verify: Verify::Nothing,
-        roots: Roots::None,
-        revocations: Vec::new(),
-        check_revocation: false,
-        identity: None,
-        certificate_mode: CertificateMode::Allow,
-        sni: true,
         min_version: Some(kind.version),
         max_version: Some(kind.version),
-        keylog: None,
-        direct: false,
-        problem: None,
+        ..Tls::unverified()
     })
 }
 

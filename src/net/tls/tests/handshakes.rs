@@ -18,20 +18,7 @@ use crate::net::tls::config::Setup;
 
 /// Options that check nothing.
 pub(crate) fn options() -> Tls {
-    Tls {
-        verify: Verify::Nothing,
-        roots: Roots::None,
-        check_revocation: false,
-        revocations: Vec::new(),
-        identity: None,
-        certificate_mode: CertificateMode::Allow,
-        sni: true,
-        min_version: None,
-        max_version: None,
-        keylog: None,
-        direct: false,
-        problem: None,
-    }
+    Tls::unverified()
 }
 
 pub(super) fn file(content: Vec<u8>) -> File {
