@@ -69,6 +69,12 @@
 // The connection is over and the last result was taken; conn_error says why.
 #define CONN_FAILED 256
 
+// conn_copy_get has something to give.
+#define CONN_COPY 1024
+
+// What was refused with CONN_ERROR_WOULD_BLOCK would be accepted now.
+#define CONN_ROOM 2048
+
 // The call was refused: the connection is NULL, or another call is inside it. conn_error(NULL) says which.
 #define CONN_MISUSE 512
 
@@ -104,6 +110,22 @@
 
 // The last item of every operation: `outcome`, `transaction` and `verdict` are set.
 #define CONN_ITEM_DONE 8
+
+// A COPY has begun: `copy` says which way. conn_copy_put, conn_copy_end and conn_copy_get go on with it.
+#define CONN_ITEM_COPY 9
+
+// A function has returned: `result`, which is yours, has one row with one column, in binary; `value` is its number where it
+// is one of 4 or 8 bytes.
+#define CONN_ITEM_CALLED 10
+
+// COPY FROM STDIN: conn_copy_put takes the data.
+#define CONN_COPY_IN 1
+
+// COPY TO STDOUT: conn_copy_get gives the data.
+#define CONN_COPY_OUT 2
+
+// Streaming replication: both at once.
+#define CONN_COPY_BOTH 3
 
 // The operation did what was asked.
 #define CONN_OUTCOME_OK 1
@@ -232,7 +254,13 @@ typedef struct ConnItem {
     int32_t verdict;
     // CONN_ITEM_ROWS: rows in the batch. CONN_ITEM_COMPLETE: rows that the command touched.
     uint64_t rows;
-    // CONN_ITEM_ROWS, CONN_ITEM_DESCRIBED: yours until conn_result_free.
+    // CONN_ITEM_COPY: CONN_COPY_IN, CONN_COPY_OUT or CONN_COPY_BOTH.
+    int32_t copy;
+    // CONN_ITEM_COPY: CONN_TEXT (rows end with newlines) or CONN_BINARY.
+    int32_t format;
+    // CONN_ITEM_CALLED: what the function returned, where it is a number of 4 or 8 bytes.
+    int64_t value;
+    // CONN_ITEM_ROWS, CONN_ITEM_DESCRIBED, CONN_ITEM_CALLED: yours until conn_result_free.
     struct ConnResult *result;
     // CONN_ITEM_ERROR: yours until conn_error_free.
     struct ConnError *error;

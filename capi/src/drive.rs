@@ -29,6 +29,10 @@ pub const CONN_SOCKET_CHANGED: u32 = 64;
 pub const CONN_IDLE: u32 = 128;
 /// The connection is over and the last result was taken; conn_error says why.
 pub const CONN_FAILED: u32 = 256;
+/// conn_copy_get has something to give.
+pub const CONN_COPY: u32 = 1024;
+/// What was refused with CONN_ERROR_WOULD_BLOCK would be accepted now.
+pub const CONN_ROOM: u32 = 2048;
 /// The call was refused: the connection is NULL, or another call is inside it. conn_error(NULL) says which.
 pub const CONN_MISUSE: u32 = 512;
 
@@ -42,6 +46,8 @@ const _: () = {
     assert!(CONN_SOCKET_CHANGED == Readiness::SOCKET_CHANGED);
     assert!(CONN_IDLE == Readiness::IDLE);
     assert!(CONN_FAILED == Readiness::FAILED);
+    assert!(CONN_COPY == Readiness::COPY);
+    assert!(CONN_ROOM == Readiness::ROOM);
 };
 
 /// All that an event loop needs to know after a poll.

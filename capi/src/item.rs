@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_int};
 use std::ptr;
 
-use pgpoll::engine::{CommandTag, Done, Item, Outcome, Reply, Verdict};
+use pgpoll::engine::{CommandTag, CopyWay, Done, Item, Outcome, Reply, Verdict};
 use pgpoll::error::Error;
 use pgpoll::wire::TransactionStatus;
 
@@ -28,6 +28,19 @@ pub const CONN_ITEM_SKIPPED: i32 = 6;
 pub const CONN_ITEM_DESCRIBED: i32 = 7;
 /// The last item of every operation: `outcome`, `transaction` and `verdict` are set.
 pub const CONN_ITEM_DONE: i32 = 8;
+
+/// A COPY has begun: `copy` says which way. conn_copy_put, conn_copy_end and conn_copy_get go on with it.
+pub const CONN_ITEM_COPY: i32 = 9;
+/// A function has returned: `result`, which is yours, has one row with one column, in binary; `value` is its number where it
+/// is one of 4 or 8 bytes.
+pub const CONN_ITEM_CALLED: i32 = 10;
+
+/// COPY FROM STDIN: conn_copy_put takes the data.
+pub const CONN_COPY_IN: i32 = 1;
+/// COPY TO STDOUT: conn_copy_get gives the data.
+pub const CONN_COPY_OUT: i32 = 2;
+/// Streaming replication: both at once.
+pub const CONN_COPY_BOTH: i32 = 3;
 
 /// The operation did what was asked.
 pub const CONN_OUTCOME_OK: i32 = 1;
@@ -76,7 +89,13 @@ pub struct ConnItem {
     pub verdict: i32,
     /// CONN_ITEM_ROWS: rows in the batch. CONN_ITEM_COMPLETE: rows that the command touched.
     pub rows: u64,
-    /// CONN_ITEM_ROWS, CONN_ITEM_DESCRIBED: yours until conn_result_free.
+    /// CONN_ITEM_COPY: CONN_COPY_IN, CONN_COPY_OUT or CONN_COPY_BOTH.
+    pub copy: i32,
+    /// CONN_ITEM_COPY: CONN_TEXT (rows end with newlines) or CONN_BINARY.
+    pub format: i32,
+    /// CONN_ITEM_CALLED: what the function returned, where it is a number of 4 or 8 bytes.
+    pub value: i64,
+    /// CONN_ITEM_ROWS, CONN_ITEM_DESCRIBED, CONN_ITEM_CALLED: yours until conn_result_free.
     pub result: *mut ConnResult,
     /// CONN_ITEM_ERROR: yours until conn_error_free.
     pub error: *mut ConnError,
@@ -134,6 +153,9 @@ unsafe fn fill(item: *mut ConnItem, taken: Item) {
         (&raw mut (*item).transaction).write(0);
         (&raw mut (*item).verdict).write(0);
         (&raw mut (*item).rows).write(0);
+        (&raw mut (*item).copy).write(0);
+        (&raw mut (*item).format).write(0);
+        (&raw mut (*item).value).write(0);
         (&raw mut (*item).result).write(ptr::null_mut());
         (&raw mut (*item).error).write(ptr::null_mut());
         let tag = (&raw mut (*item).tag).cast::<u8>();
@@ -162,6 +184,19 @@ unsafe fn fill(item: *mut ConnItem, taken: Item) {
                 CONN_ITEM_ERROR
             }
             Reply::Skipped => CONN_ITEM_SKIPPED,
+            Reply::Copy(copying) => {
+                (&raw mut (*item).copy).write(match copying.way {
+                    CopyWay::In => CONN_COPY_IN,
+                    CopyWay::Out => CONN_COPY_OUT,
+                    CopyWay::Both => CONN_COPY_BOTH,
+                });
+                (&raw mut (*item).format).write(i32::from(copying.format));
+                CONN_ITEM_COPY
+            }
+            Reply::Called(value) => {
+                (&raw mut (*item).value).write(number(value.as_deref()));
+                CONN_ITEM_CALLED
+            }
             Reply::Described {
                 parameters,
                 columns,
@@ -174,6 +209,16 @@ unsafe fn fill(item: *mut ConnItem, taken: Item) {
             }
         };
         (&raw mut (*item).kind).write(kind);
+    }
+}
+
+/// The number that these bytes are; 0 when they are none.
+fn number(value: Option<&[u8]>) -> i64 {
+    let value = value.unwrap_or_default();
+    match (<[u8; 4]>::try_from(value), <[u8; 8]>::try_from(value)) {
+        (Ok(four), _) => i32::from_be_bytes(four).into(),
+        (_, Ok(eight)) => i64::from_be_bytes(eight),
+        _ => 0,
     }
 }
 

@@ -80,7 +80,8 @@ impl PGconn {
             }
             Reply::Done(done) => self.done(item.operation, done),
             // libpq tells that a command was skipped from its own queue. No portal of ours has a row limit.
-            Reply::Skipped | Reply::Suspended => {}
+            // Nothing here begins one of the last two.
+            Reply::Skipped | Reply::Suspended | Reply::Copy(_) | Reply::Called(_) => {}
         }
     }
 

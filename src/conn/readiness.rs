@@ -23,9 +23,18 @@ impl Readiness {
     pub const IDLE: u32 = 128;
     /// The connection is over, and its last item was taken.
     pub const FAILED: u32 = 256;
+    /// Data of a COPY can be taken.
+    pub const COPY: u32 = 1024;
+    /// What was refused because too much was queued would be accepted now.
+    pub const ROOM: u32 = 2048;
     /// Whatever there is to take or to know.
-    pub const SOMETHING: u32 =
-        Self::RESULT | Self::NOTIFY | Self::NOTICE | Self::IDLE | Self::FAILED;
+    pub const SOMETHING: u32 = Self::RESULT
+        | Self::NOTIFY
+        | Self::NOTICE
+        | Self::IDLE
+        | Self::FAILED
+        | Self::COPY
+        | Self::ROOM;
 
     /// All bits.
     #[inline]

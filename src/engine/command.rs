@@ -76,6 +76,18 @@ pub enum Command<'a> {
         /// Its name.
         name: &'a [u8],
     },
+    /// A simple query that begins a COPY. Until its end nothing else can be started.
+    Copy {
+        /// The statement.
+        sql: &'a [u8],
+    },
+    /// Calls a function by its object ID; arguments and result in binary.
+    Call {
+        /// Of the function.
+        function: u32,
+        /// The arguments.
+        arguments: &'a dyn Parameters,
+    },
     /// Ends a group of operations.
     Sync,
 }
@@ -92,6 +104,8 @@ impl fmt::Debug for Command<'_> {
             Self::DescribePortal { .. } => "DescribePortal",
             Self::CloseStatement { .. } => "CloseStatement",
             Self::ClosePortal { .. } => "ClosePortal",
+            Self::Copy { .. } => "Copy",
+            Self::Call { .. } => "Call",
             Self::Sync => "Sync",
         })
     }
@@ -123,6 +137,10 @@ impl Steps {
     pub(super) const LIMITED: Self = Self(256);
     /// The server is told goodbye, and closes the connection.
     pub(super) const SHUTDOWN: Self = Self(512);
+    /// A COPY may begin.
+    pub(super) const COPY: Self = Self(1024);
+    /// A function is called by its object ID.
+    pub(super) const CALL: Self = Self(2048);
 
     #[inline]
     pub(super) fn has(self, step: Self) -> bool {
@@ -132,7 +150,9 @@ impl Steps {
     /// In words, for people.
     pub(super) fn what(self) -> &'static str {
         match self {
+            _ if self.has(Self::COPY) => "COPY",
             _ if self.has(Self::QUERY) => "query",
+            _ if self.has(Self::CALL) => "function call",
             _ if self.has(Self::PARSE) && self.has(Self::EXECUTE) => "query with parameters",
             _ if self.has(Self::PARSE) => "prepare",
             _ if self.has(Self::EXECUTE) => "execute prepared statement",
@@ -294,9 +314,13 @@ impl State {
             _ if self.portal_open => Err(Error::misuse(
                 "a portal with a row limit is open: continue it, or end it with a sync, first",
             )),
-            Command::Query { .. } if self.group_open && !self.like_libpq => Err(Error::misuse(
-                "a group of operations is open: end it with a sync before a simple query",
-            )),
+            Command::Query { .. } | Command::Copy { .. } | Command::Call { .. }
+                if self.group_open && !self.like_libpq =>
+            {
+                Err(Error::misuse(
+                    "a group of operations is open: end it with a sync before a simple query, a COPY or a function call",
+                ))
+            }
             _ => Ok(()),
         }
     }
@@ -308,6 +332,17 @@ impl State {
             Command::Query { sql } => {
                 *steps = Steps::QUERY | Steps::SYNC;
                 return wire::encode_query(out, sql);
+            }
+            Command::Copy { sql } => {
+                *steps = Steps::QUERY | Steps::COPY | Steps::SYNC;
+                return wire::encode_query(out, sql);
+            }
+            Command::Call {
+                function,
+                arguments,
+            } => {
+                *steps = Steps::CALL | Steps::SYNC;
+                return wire::encode_function_call(out, function, &[1], arguments, 1);
             }
             Command::Params {
                 sql,

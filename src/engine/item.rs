@@ -39,8 +39,34 @@ pub enum Reply {
         /// The columns, whose formats are not known yet.
         columns: Option<Arc<Columns>>,
     },
+    /// A COPY has begun: [`Engine::start_copy`](super::Command::Copy). Its data is no item.
+    Copy(Copying),
+    /// What a function returned, called by its object ID; `None` for NULL.
+    Called(Option<Box<[u8]>>),
     /// The last item of every operation.
     Done(Done),
+}
+
+/// What a COPY that has begun is like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copying {
+    /// Which way the data goes.
+    pub way: CopyWay,
+    /// The format of the whole: 0 text (text or CSV, rows end with newlines), 1 binary.
+    pub format: i16,
+    /// The format of each column; all 0 if the whole is text, and none for replication.
+    pub columns: Box<[i16]>,
+}
+
+/// Which way the data of a COPY goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyWay {
+    /// To the server: COPY FROM STDIN.
+    In,
+    /// From the server: COPY TO STDOUT.
+    Out,
+    /// Both at once: streaming replication.
+    Both,
 }
 
 impl Reply {
@@ -53,6 +79,8 @@ impl Reply {
                 .server_error()
                 .map_or(0, |error| error.as_bytes().len()),
             Self::Described { parameters, .. } => size_of_val(&**parameters),
+            Self::Called(value) => value.as_ref().map_or(0, |value| value.len()),
+            Self::Copy(copying) => size_of_val(&*copying.columns),
             _ => 0,
         }
     }

@@ -7,7 +7,7 @@ use super::item::{Done, Item, Outcome, Reply, Verdict};
 use super::state::State;
 use super::unwanted::Standing;
 use super::wait::{Next, Stop, command, replies, with};
-use super::{extended, query, shutdown};
+use super::{extended, function, query, shutdown};
 use crate::error::{Error, ServerError};
 use crate::wire::{self, ErrorResponse, ReadyForQuery, TransactionStatus};
 
@@ -58,6 +58,8 @@ async fn operation(steps: Steps) -> Result<(), Stop> {
         Ok(())
     } else if steps.has(Steps::QUERY) {
         query::simple().await
+    } else if steps.has(Steps::CALL) {
+        function::called().await
     } else if steps.has(Steps::SHUTDOWN) {
         return Err(shutdown::shut_down().await);
     } else {
