@@ -13,7 +13,13 @@ const BUDGET: usize = 512 * 1024;
 
 impl Connection {
     /// Moves bytes both ways and runs the protocol until nothing changes; says what to wait for.
+    #[inline]
     pub fn poll(&mut self) -> Readiness {
+        self.turn(false)
+    }
+
+    /// The same. `level`: whoever waits next is woken by what lies unread, not only by what comes.
+    fn turn(&mut self, level: bool) -> Readiness {
         self.net.release_retired();
         if self.rescue.is_some() {
             self.release_cancel();
@@ -40,9 +46,9 @@ impl Connection {
                 self.net.send_unsent();
             }
             // What went out whole is answered, and the answer makes the socket readable: if nothing had arrived before, a
-            // look now would be in vain.
+            // look now would be in vain. Who is woken once for what arrives may have been woken for what arrived since.
             let asked = need.write && !self.write_blocked && self.flush();
-            if asked && self.quiet && self.is_answer_due() {
+            if level && asked && self.quiet && self.is_answer_due() {
                 drained = true;
             }
             // With all of it received and something to take, the caller polls again before it waits: that poll sees the rest.
@@ -209,7 +215,7 @@ impl Connection {
     pub fn wait_for(&mut self, bits: u32, timeout: Option<Duration>) -> Readiness {
         let end = timeout.map(|timeout| clock::now_ns().saturating_add(timeout.as_nanos() as u64));
         loop {
-            let ready = self.poll();
+            let ready = self.turn(true);
             let waits = Readiness::WANT_READ | Readiness::WANT_WRITE | Readiness::RUNNABLE;
             // What is left untaken may have stopped the reading: then there is nothing to wait for.
             if ready.has(bits) || (ready.is_something() && !ready.has(waits)) {

@@ -2,7 +2,7 @@
 
 use pgpoll::conn::{Connection, Readiness};
 use pgpoll::engine::Reply;
-use testkit::script::{Script, Scripted, columns, complete, error, oid, ready, row};
+use testkit::script::{Script, Scripted, columns, complete, error, notification, oid, ready, row};
 
 /// A caller's loop over epoll.
 struct Loop {
@@ -162,5 +162,30 @@ fn trap_17_errors_and_hangups_of_the_descriptor_end_the_wait() {
         connection.start_query("SELECT 1").unwrap();
         the_loop.run(&mut connection, Readiness::FAILED, |_| {});
         assert_eq!(connection.error().unwrap().message(), "gone");
+    }
+}
+
+/// What came since the last poll is seen by the next one, also when that has something to send: who is woken once for it is
+/// not woken for it again.
+#[test]
+fn invariant_5_a_poll_that_sends_looks_at_what_has_arrived() {
+    let script = Script::trusting()
+        .expect_tag(b'H')
+        .send(notification(7, "channel", "payload"))
+        .expect_tag(b'Q')
+        .send(complete("X"))
+        .send(ready(b'I'));
+    let server = Scripted::tcp(&[script]);
+    let mut connection = Connection::open(server.conninfo());
+    assert!(connection.wait_for(Readiness::IDLE, None).is_idle());
+    // Nothing has arrived: this poll has seen it.
+    assert!(!connection.poll().has(Readiness::NOTIFY));
+    connection.engine_mut().flush_request().unwrap();
+    assert!(connection.flush());
+    pgpoll::net::wait(connection.socket(), true, false, None);
+    connection.start_query("x").unwrap();
+    assert!(connection.poll().has(Readiness::NOTIFY));
+    while !connection.poll().has(Readiness::RESULT) {
+        pgpoll::net::wait(connection.socket(), true, false, None);
     }
 }
