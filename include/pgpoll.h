@@ -293,7 +293,7 @@ struct Conn *conn_open_params(const char *const *keywords,
                               int expand_dbname);
 
 // Ends the connection and begins to connect again with the same options: files are read and names resolved anew. Results
-// that were not taken are lost; those that were stay yours.
+// that were not taken are lost; those that were stay yours. Notices and notifications are kept; LISTEN has to be executed again.
 //
 // conn: the connection.
 // Next: conn_poll until it says CONN_IDLE or CONN_FAILED. It says CONN_SOCKET_CHANGED when there is a new descriptor.
@@ -746,7 +746,7 @@ int conn_error_safe_to_retry(const struct ConnError *error);
 const char *conn_error_text(const struct ConnError *error);
 
 // Takes the next notice of the server: a warning, the output of RAISE NOTICE and the like. Of notices that are not taken
-// the newest are kept, up to 1 MiB.
+// the newest are kept, up to 1 MiB; conn_notices_dropped counts the others.
 //
 // conn: the connection.
 // Returns the notice, which is read like an error (conn_error_message, conn_error_severity, …); NULL when there is none.
@@ -754,10 +754,28 @@ const char *conn_error_text(const struct ConnError *error);
 // Next: call it until it returns NULL.
 struct ConnError *conn_get_notice(struct Conn *conn);
 
-// Takes the next notification. Execute LISTEN to get any; they arrive on an idle connection too.
+// How many notices were dropped since the connection was opened, the oldest ones first, because more than 1 MiB of them was
+// not taken.
 //
 // conn: the connection.
-// Returns the notification; NULL when there is none.
+// Returns the number; 0 also when it is refused.
+uint64_t conn_notices_dropped(const struct Conn *conn);
+
+// Takes the next notification. Execute LISTEN to get any; they arrive on an idle connection too, in the order in which their
+// transactions were committed, and none is dropped: when 1 MiB of them was not taken, nothing more is received, results
+// neither.
+//
+// LISTEN is in force when its transaction is committed: with the CONN_ITEM_DONE of the operation when its verdict is
+// CONN_VERDICT_CLEAN, else with that of the COMMIT. What is committed after that instant is notified. Look at the tables
+// after that CONN_ITEM_DONE, not before, and rely on notifications from then on (manual, "LISTEN"). A session that notifies
+// a channel that it listens to gets it too.
+//
+// CONN_FAILED is the end of listening: notifications that came before it are still given, also after conn_reset; those after
+// it are lost. LISTEN again once the connection is idle, and look at the tables again. A server that vanished without a word
+// is noticed by the keepalives* options, or by asking it: conn_set_timeout_ms and conn_start_query(conn, "") now and then.
+//
+// conn: the connection.
+// Returns the notification; NULL when there is none, and when there is no memory for it: it stays, and conn_error says so.
 // Yours until conn_notification_free.
 // Next: call it until it returns NULL.
 struct ConnNotification *conn_get_notification(struct Conn *conn);

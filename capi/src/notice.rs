@@ -18,7 +18,7 @@ pub struct ConnNotification {
 }
 
 /// Takes the next notice of the server: a warning, the output of RAISE NOTICE and the like. Of notices that are not taken
-/// the newest are kept, up to 1 MiB.
+/// the newest are kept, up to 1 MiB; conn_notices_dropped counts the others.
 ///
 /// conn: the connection.
 /// Returns the notice, which is read like an error (conn_error_message, conn_error_severity, …); NULL when there is none.
@@ -35,10 +35,32 @@ pub unsafe extern "C" fn conn_get_notice(conn: *mut Conn) -> *mut ConnError {
     }
 }
 
-/// Takes the next notification. Execute LISTEN to get any; they arrive on an idle connection too.
+/// How many notices were dropped since the connection was opened, the oldest ones first, because more than 1 MiB of them was
+/// not taken.
 ///
 /// conn: the connection.
-/// Returns the notification; NULL when there is none.
+/// Returns the number; 0 also when it is refused.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_notices_dropped(conn: *const Conn) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { inside(conn, 0, |inner, _| Some(inner.connection.notices_dropped())) }
+}
+
+/// Takes the next notification. Execute LISTEN to get any; they arrive on an idle connection too, in the order in which their
+/// transactions were committed, and none is dropped: when 1 MiB of them was not taken, nothing more is received, results
+/// neither.
+///
+/// LISTEN is in force when its transaction is committed: with the CONN_ITEM_DONE of the operation when its verdict is
+/// CONN_VERDICT_CLEAN, else with that of the COMMIT. What is committed after that instant is notified. Look at the tables
+/// after that CONN_ITEM_DONE, not before, and rely on notifications from then on (manual, "LISTEN"). A session that notifies
+/// a channel that it listens to gets it too.
+///
+/// CONN_FAILED is the end of listening: notifications that came before it are still given, also after conn_reset; those after
+/// it are lost. LISTEN again once the connection is idle, and look at the tables again. A server that vanished without a word
+/// is noticed by the keepalives* options, or by asking it: conn_set_timeout_ms and conn_start_query(conn, "") now and then.
+///
+/// conn: the connection.
+/// Returns the notification; NULL when there is none, and when there is no memory for it: it stays, and conn_error says so.
 /// Yours until conn_notification_free.
 /// Next: call it until it returns NULL.
 #[unsafe(no_mangle)]
@@ -47,7 +69,14 @@ pub unsafe extern "C" fn conn_get_notification(conn: *mut Conn) -> *mut ConnNoti
     unsafe {
         inside(conn, ptr::null_mut(), |inner, _| {
             let notification = inner.connection.take_notification()?;
-            allocate(ConnNotification { notification }).ok()
+            match allocate(ConnNotification { notification }) {
+                Ok(place) => Some(place),
+                Err(ConnNotification { notification }) => {
+                    // It stays the next one: none is ever lost.
+                    inner.connection.engine_mut().put_back(notification);
+                    inner.misuse("out of memory: a notification; free something and take it again")
+                }
+            }
         })
     }
 }

@@ -71,7 +71,7 @@ pub unsafe extern "C" fn conn_open_params(
 }
 
 /// Ends the connection and begins to connect again with the same options: files are read and names resolved anew. Results
-/// that were not taken are lost; those that were stay yours.
+/// that were not taken are lost; those that were stay yours. Notices and notifications are kept; LISTEN has to be executed again.
 ///
 /// conn: the connection.
 /// Next: conn_poll until it says CONN_IDLE or CONN_FAILED. It says CONN_SOCKET_CHANGED when there is a new descriptor.

@@ -104,6 +104,8 @@ impl PGconn {
         let trace = self.link.engine_mut().replace_trace(None);
         self.link.reset();
         self.link.engine_mut().set_trace(trace);
+        // As libpq does.
+        self.link.engine_mut().drop_mail();
         self.consumer = Consumer::new();
         self.loss_told = false;
         self.clear_error();

@@ -163,7 +163,8 @@ impl Connection {
         }
     }
 
-    /// Closes the connection and begins anew with the same options: files are read again, names resolved again. Without
+    /// Closes the connection and begins anew with the same options: files are read again, names resolved again. Notices and
+    /// notifications that were not taken stay; what the session has listened to it has to LISTEN to again. Without
     /// options, because they made no sense, it stays over. Over a transport of the caller's it is over then: that cannot be had again.
     pub fn reset(&mut self) {
         if self.hopeless {
@@ -175,6 +176,7 @@ impl Connection {
         let mut fresh = Self::open_with(self.options.clone(), self.room);
         fresh.limits = self.limits;
         fresh.engine.set_limits(self.limits);
+        fresh.engine.keep_mail(&mut self.engine);
         self.say_goodbye();
         self.net.hangup();
         // The net lives on: its descriptors are closed only at the next poll, and its generation keeps counting.
@@ -198,7 +200,13 @@ impl Connection {
         self.engine.notice()
     }
 
-    /// The next notification.
+    /// How many notices were dropped, the oldest ones, because more than a megabyte of them was left there.
+    pub fn notices_dropped(&self) -> u64 {
+        self.engine.notices_dropped()
+    }
+
+    /// The next notification. They are never dropped: with a megabyte of them left there, nothing more is received. Those of
+    /// a connection that is over are still given.
     pub fn take_notification(&mut self) -> Option<Notification> {
         self.engine.notification()
     }

@@ -31,10 +31,10 @@ impl State {
             fraction(&mut line, "operation_ms", milliseconds(head.since));
         }
         if self.facts.phase != Phase::Over {
-            let what = if self.starved {
-                "results to be taken"
-            } else {
-                self.awaiting.what
+            let what = match self.starved {
+                true if !self.mail.has_room() => "notifications to be taken",
+                true => "results to be taken",
+                false => self.awaiting.what,
             };
             text(&mut line, "awaiting", what);
             let at = format!("{}:{}", self.awaiting.at.file(), self.awaiting.at.line());

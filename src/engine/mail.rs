@@ -62,6 +62,12 @@ pub(super) struct Mail {
     notice_bytes: usize,
     notifications: VecDeque<Notification>,
     notification_bytes: usize,
+    /// How many notifications were taken.
+    taken: u64,
+    /// How many came from earlier sessions, before a reset.
+    earlier: u64,
+    /// Notices that made room for others.
+    dropped: u64,
     /// So many bytes of either.
     room: usize,
 }
@@ -76,6 +82,9 @@ impl Mail {
             notice_bytes: 0,
             notifications: VecDeque::new(),
             notification_bytes: 0,
+            taken: 0,
+            earlier: 0,
+            dropped: 0,
             room,
         }
     }
@@ -93,8 +102,14 @@ impl Mail {
         self.notices.push_back(notice);
         while self.notice_bytes > self.room && self.notices.len() > 1 {
             self.take_notice();
+            self.dropped += 1;
         }
         Ok(())
+    }
+
+    /// How many notices were dropped so far.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// Keeps a notification.
@@ -122,13 +137,31 @@ impl Mail {
     pub(super) fn take_notification(&mut self) -> Option<Notification> {
         let notification = self.notifications.pop_front()?;
         self.notification_bytes -= notification.text.len() + EACH;
+        self.taken += 1;
         Some(notification)
     }
 
-    /// Drops the notifications: they came from a server that another one is tried instead of.
+    /// Puts a notification back that was taken and could not be handed out.
+    pub(super) fn put_back(&mut self, notification: Notification) {
+        self.notification_bytes += notification.text.len() + EACH;
+        self.taken -= 1;
+        self.notifications.push_front(notification);
+    }
+
+    /// What has come so far belongs to a session that is over; another one begins.
+    pub(super) fn begin_session(&mut self) {
+        self.earlier = self.taken + self.notifications.len() as u64;
+    }
+
+    /// Drops the notifications of this session: they came from a server that another one is tried instead of.
     pub(super) fn forget_notifications(&mut self) {
-        self.notifications.clear();
-        self.notification_bytes = 0;
+        let kept = self.earlier.saturating_sub(self.taken) as usize;
+        while self.notifications.len() > kept {
+            let Some(dropped) = self.notifications.pop_back() else {
+                return;
+            };
+            self.notification_bytes -= dropped.text.len() + EACH;
+        }
     }
 
     /// Whether a notice, and whether a notification, is there.
@@ -159,6 +192,7 @@ mod tests {
         assert!(kept.len() > 5 && kept.len() < 100);
         assert_eq!(kept.last().unwrap().message(), b"99");
         assert_eq!(mail.notice_bytes, 0);
+        assert_eq!(mail.dropped(), 100 - kept.len() as u64);
         // One that is larger than all the room is kept all the same.
         mail.add_notice(notice(&"x".repeat(5000))).unwrap();
         assert_eq!(mail.waits(), (true, false));
@@ -180,5 +214,26 @@ mod tests {
             count - 1
         );
         assert_eq!(mail.notification_bytes, 0);
+    }
+
+    #[test]
+    fn notifications_of_an_earlier_session_outlive_an_attempt_to_connect() {
+        let mut mail = Mail::new(1000);
+        for payload in [b"1", b"2", b"3"] {
+            mail.add_notification(7, b"channel", payload).unwrap();
+        }
+        mail.begin_session();
+        let first = mail.take_notification().unwrap();
+        mail.put_back(first);
+        mail.add_notification(8, b"channel", b"of no session")
+            .unwrap();
+        mail.forget_notifications();
+        let payloads = std::iter::from_fn(|| mail.take_notification());
+        let payloads: Vec<_> = payloads.map(|n| n.payload().to_vec()).collect();
+        assert_eq!(payloads, [b"1", b"2", b"3"]);
+        assert_eq!(mail.notification_bytes, 0);
+        mail.add_notification(8, b"channel", b"payload").unwrap();
+        mail.forget_notifications();
+        assert_eq!(mail.waits(), (false, false));
     }
 }

@@ -47,6 +47,7 @@ pub use state::Room;
 pub use trace::Trace;
 pub use wait::Awaiting;
 
+use self::mail::Mail;
 use self::rescue::Rescue;
 use self::state::State;
 use crate::conninfo::Plan;
@@ -457,6 +458,29 @@ impl Engine {
     /// The next notification.
     pub fn notification(&mut self) -> Option<Notification> {
         self.state_mut().mail.take_notification()
+    }
+
+    /// Puts a notification back, as the next one: it was taken and could not be handed out.
+    pub fn put_back(&mut self, notification: Notification) {
+        self.state_mut().mail.put_back(notification);
+    }
+
+    /// How many notices were dropped, because too many were left there.
+    pub fn notices_dropped(&self) -> u64 {
+        self.state().mail.dropped()
+    }
+
+    /// Takes over the notices and notifications of the engine before this one, which nobody has taken yet.
+    pub fn keep_mail(&mut self, before: &mut Engine) {
+        let mail = &mut self.state_mut().mail;
+        std::mem::swap(mail, &mut before.state_mut().mail);
+        mail.begin_session();
+    }
+
+    /// Drops the notices and notifications that nobody has taken.
+    pub fn drop_mail(&mut self) {
+        let state = self.state_mut();
+        state.mail = Mail::new(state.room.inbox);
     }
 
     /// Whether a notice, and whether a notification, is there.

@@ -15,7 +15,7 @@ use super::statements::Statements;
 use super::trace::Trace;
 use super::unwanted::Standing;
 use super::wait::{Awaiting, Stop};
-use crate::error::{Error, ServerError};
+use crate::error::{Error, Family, ServerError};
 use crate::link::{Answer, Ask, AskId, LinkError};
 use crate::rows::{Batch, Columns, Gather, Limits, OutOfMemory, RowError};
 use crate::wire::frame::{self, FrameError};
@@ -174,6 +174,15 @@ impl State {
         };
         self.gather.abandon();
         let sent = self.output.total;
+        // With nothing under way nothing can be done twice.
+        let idle = self.facts.is_ready() && self.queue.iter().all(|head| head.from >= sent);
+        let error = match error.family() {
+            Family::Misuse => error,
+            _ => {
+                let retry = idle || error.is_safe_to_retry();
+                error.with_retry(retry)
+            }
+        };
         let mut told = false;
         while let Some(head) = self.queue.front() {
             let unsent = head.from >= sent;

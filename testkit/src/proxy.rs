@@ -161,6 +161,7 @@ impl Proxy {
             place,
             counts: Counts::default(),
             frozen: false,
+            unplugged: false,
             reset_all: false,
             over: false,
         }));
@@ -211,6 +212,17 @@ impl Proxy {
     /// the kernel alone.
     pub fn freeze(&self, frozen: bool) {
         self.tell(|shared| shared.frozen = frozen);
+    }
+
+    /// From now on the kernel drops what comes from the clients that are connected, by TCP, unseen and unacknowledged, and
+    /// nothing is passed on: the cable is cut. Only keepalives and unacknowledged data tell a client.
+    #[cfg(target_os = "linux")]
+    pub fn unplug(&self) {
+        self.tell(|shared| (shared.frozen, shared.unplugged) = (true, true));
+        // The thread may be passing bytes on at this moment.
+        while locked(&self.shared).unplugged {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
     }
 
     /// Resets all connections that are there.

@@ -132,6 +132,15 @@ impl Pair {
         false
     }
 
+    /// The client's packets are dropped by a filter that lets nothing through.
+    pub(super) fn unplug(&self) {
+        #[cfg(target_os = "linux")]
+        {
+            let drop_all = socket2::SockFilter::new((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, 0);
+            self.client.attach_filter(&[drop_all]).unwrap();
+        }
+    }
+
     /// Ends the connection with a reset on both sides.
     pub(super) fn reset(self, counts: &mut Counts) {
         counts.resets += 1;

@@ -34,6 +34,9 @@ impl Server {
                         pair.reset(&mut shared.counts);
                     }
                 }
+                if std::mem::take(&mut shared.unplugged) {
+                    self.pairs.iter().for_each(Pair::unplug);
+                }
                 shared.frozen
             };
             let ready = self.wait(frozen);
@@ -113,6 +116,8 @@ pub(super) struct Shared {
     pub(super) place: Place,
     pub(super) counts: Counts,
     pub(super) frozen: bool,
+    /// To be unplugged.
+    pub(super) unplugged: bool,
     pub(super) reset_all: bool,
     pub(super) over: bool,
 }
