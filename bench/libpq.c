@@ -119,6 +119,47 @@ static void point(long n)
     }
 }
 
+/* The result if it is the one that is expected next. */
+static PGresult *next(ExecStatusType expected)
+{
+    PGresult *result = PQgetResult(connection);
+
+    if (PQresultStatus(result) != expected)
+        fail(PQerrorMessage(connection));
+    return result;
+}
+
+/* ROUND queries before one sync, all sent before the first result is taken. */
+static void pipelined(long n)
+{
+    start();
+    PQclear(checked(PQprepare(connection, "point", POINT_QUERY, 0, NULL)));
+    if (!PQenterPipelineMode(connection))
+        fail(PQerrorMessage(connection));
+    begin();
+    for (; n > 0; n -= ROUND) {
+        int query;
+
+        for (query = 0; query < ROUND; query++) {
+            const char *value = next_value();
+
+            if (!PQsendQueryPrepared(connection, "point", 1, &value, NULL, NULL, 0))
+                fail(PQerrorMessage(connection));
+        }
+        if (!PQpipelineSync(connection))
+            fail(PQerrorMessage(connection));
+        for (query = 0; query < ROUND; query++) {
+            PGresult *result = next(PGRES_TUPLES_OK);
+
+            see(PQgetvalue(result, 0, 0), (size_t)PQgetlength(result, 0, 0));
+            PQclear(result);
+            if (PQgetResult(connection))
+                fail("more than one result");
+        }
+        PQclear(next(PGRES_PIPELINE_SYNC));
+    }
+}
+
 static void simple(long n)
 {
     start();
@@ -194,6 +235,7 @@ const struct work works[] = {
     { "batches", batches },
 #endif
     { "point", point },
+    { "pipelined", pipelined },
     { "simple", simple },
     { "connect", connecting },
     { "reset", resetting },

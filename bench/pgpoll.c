@@ -26,7 +26,7 @@ static void drive(Conn *conn)
     }
 }
 
-/* Calls `take` with the rows of an operation, as they come; frees them. */
+/* Calls `take` with rows as they come, up to the end of an operation; frees them. */
 static void finish(uint64_t operation, void (*take)(const ConnResult *))
 {
     ConnItem item;
@@ -47,7 +47,9 @@ static void finish(uint64_t operation, void (*take)(const ConnResult *))
                 fail(conn_error_message(item.error));
                 break;
             case CONN_ITEM_DONE:
-                return;
+                if (item.operation == operation)
+                    return;
+                break;
             }
         } while (conn_get_result(connection, &item));
     }
@@ -170,6 +172,25 @@ static void point(long n)
     }
 }
 
+/* ROUND queries in one group, all started before the first result is taken. */
+static void pipelined(long n)
+{
+    start();
+    finish(conn_start_prepare(connection, "point", POINT_QUERY, 0, NULL, 0), NULL);
+    begin();
+    for (; n > 0; n -= ROUND) {
+        int query;
+
+        for (query = 0; query < ROUND; query++) {
+            const char *value = next_value();
+
+            if (!conn_start_prepared(connection, "point", 1, &value, NULL, NULL, CONN_TEXT, 0, CONN_MORE))
+                fail(conn_error_message(conn_error(connection)));
+        }
+        finish(conn_sync(connection), see_value);
+    }
+}
+
 static void simple(long n)
 {
     start();
@@ -231,6 +252,7 @@ const struct work works[] = {
     { "batches", batches },
     { "batches-at-once", batches_at_once },
     { "point", point },
+    { "pipelined", pipelined },
     { "simple", simple },
     { "connect", connecting },
     { "reset", resetting },

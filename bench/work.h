@@ -6,6 +6,8 @@
 
 #define COLUMNS 5
 #define BATCH 1000
+/* Queries of one pipeline. */
+#define ROUND 100
 #define ROW_QUERY                                                                                       \
     "select i, i::int8*1000003, md5(i::text), i*0.5::float8, timestamp '2026-01-01'+i*interval '1 second'" \
     " from generate_series(1,%ld) i"
