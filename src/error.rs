@@ -196,7 +196,7 @@ fn is_reset(errno: i32) -> bool {
 }
 
 /// libpq's words for an end of file that no message explains.
-pub(crate) const CLOSED: &str = "server closed the connection unexpectedly\n\
+pub const CLOSED: &str = "server closed the connection unexpectedly\n\
     \tThis probably means the server terminated abnormally\n\
     \tbefore or while processing the request.";
 

@@ -1,9 +1,10 @@
 //! What the server says of its own accord: notices, notifications, parameters.
 
 use pgpoll::conn::Readiness;
+use pgpoll::engine::{Command, End};
 
 use crate::servers;
-use crate::session::{OK, Session};
+use crate::session::{OK, PATIENCE, Session};
 
 #[test]
 fn notices_are_no_items() {
@@ -98,5 +99,167 @@ fn parameters_follow_the_session() {
         assert_eq!(parameter(&session, "application_name").unwrap(), "second");
         let major = session.conn.facts().server_version() / 10_000;
         assert_eq!(major, server.server().major);
+    }
+}
+
+/// Notifications up to the one with the payload `end`, waited for on an idle connection.
+#[track_caller]
+fn heard_until_end(session: &mut Session) -> Vec<String> {
+    let mut heard = Vec::new();
+    loop {
+        for notification in session.notifications.drain(..) {
+            let payload = String::from_utf8_lossy(notification.payload()).into_owned();
+            if payload == "end" {
+                return heard;
+            }
+            heard.push(payload);
+        }
+        let bits = Readiness::NOTIFY | Readiness::FAILED;
+        let ready = session.conn.wait_for(bits, Some(PATIENCE));
+        assert!(ready.has(Readiness::NOTIFY), "{}", session.conn.inspect());
+        while let Some(notification) = session.conn.take_notification() {
+            session.notifications.push(notification);
+        }
+    }
+}
+
+/// LISTEN is acknowledged by a done whose verdict is clean: its own, or that of the commit.
+#[test]
+fn a_listen_is_in_force_from_the_commit_of_its_transaction_on() {
+    for server in servers() {
+        let mut session = Session::open(&server.conninfo());
+        assert_eq!(
+            session.query("begin; listen acknowledged"),
+            ["BEGIN", "LISTEN", "done Ok InTransaction InTransaction"]
+        );
+        server.psql("notify acknowledged, 'too early'");
+        assert_eq!(session.query("commit"), ["COMMIT", OK]);
+        server.psql("notify acknowledged, 'in time'; notify acknowledged, 'end'");
+        assert_eq!(heard_until_end(&mut session), ["in time"]);
+        // What is rolled back is not in force, and an UNLISTEN is not either before its commit.
+        session.query("begin; unlisten acknowledged; listen undone");
+        server.psql("notify acknowledged, 'during'; notify undone, 'never'");
+        session.query("rollback");
+        server.psql(
+            "notify undone, 'never'; notify acknowledged, 'after'; notify acknowledged, 'end'",
+        );
+        assert_eq!(heard_until_end(&mut session), ["during", "after"]);
+        session.query("unlisten *; listen last");
+        server.psql("notify acknowledged, 'no more'; notify last, 'end'");
+        assert!(heard_until_end(&mut session).is_empty());
+    }
+}
+
+/// A group is a transaction: its LISTEN is in force with the done of its sync, and not if it fails.
+#[test]
+fn a_listen_in_a_group() {
+    for server in servers() {
+        let mut session = Session::open(&server.conninfo());
+        let start = |session: &mut Session, sql: &str| {
+            let command = Command::Params {
+                sql: sql.as_bytes(),
+                types: &[],
+                params: &(),
+                format: 0,
+                max_rows: 0,
+            };
+            session.conn.start(command, End::More).unwrap()
+        };
+        let failing = [
+            start(&mut session, "listen failed"),
+            start(&mut session, "select 1 / 0"),
+        ];
+        let sync = session.conn.sync().unwrap();
+        assert_eq!(session.finish(failing[0])[1], "done Ok Idle InTransaction");
+        assert_eq!(
+            session.finish(failing[1])[1],
+            "done Failed Idle InTransaction"
+        );
+        assert_eq!(session.finish(sync), [OK]);
+        let going_well = start(&mut session, "listen well");
+        let sync = session.conn.sync().unwrap();
+        assert_eq!(session.finish(going_well)[1], "done Ok Idle InTransaction");
+        assert_eq!(session.finish(sync), [OK]);
+        server.psql("notify failed, 'never'; notify well, 'end'");
+        assert!(heard_until_end(&mut session).is_empty());
+    }
+}
+
+#[test]
+fn any_payload_and_any_channel() {
+    for server in servers() {
+        let mut session = Session::open(&server.conninfo());
+        let channel = "Kanäle, \"so\" 🐘";
+        session.query(&format!("listen \"{}\"", channel.replace('"', "\"\"")));
+        let long = "é".repeat(3999) + "x";
+        assert_eq!(long.len(), 7999);
+        let notify = "select pg_notify($1, $2)";
+        let texts = |payload| [Some(channel.as_bytes()), Some(str::as_bytes(payload))];
+        for payload in ["", " ", "line\nline", &long, "end"] {
+            session.params(notify, &texts(payload));
+        }
+        let kept: Vec<_> = session
+            .notifications
+            .iter()
+            .map(|it| it.channel())
+            .collect();
+        assert!(kept.iter().all(|it| *it == channel.as_bytes()));
+        assert_eq!(
+            heard_until_end(&mut session),
+            ["", " ", "line\nline", &long]
+        );
+        let too_long = "x".repeat(8000);
+        let replies = session.params(notify, &texts(&too_long));
+        assert_eq!(replies[0], "error 22023 payload string too long");
+    }
+}
+
+/// In the order of their commits, one's own among the others; within a transaction each once.
+#[test]
+fn the_order_is_that_of_the_commits() {
+    for server in servers() {
+        let mut session = Session::open(&server.conninfo());
+        let mut other = Session::open(&server.conninfo());
+        session.query("listen ordered");
+        let mut expected = Vec::new();
+        for turn in 0..20 {
+            let speaker = if turn % 2 == 0 {
+                &mut session
+            } else {
+                &mut other
+            };
+            speaker.query(&format!(
+                "begin; notify ordered, '{turn} a'; notify ordered, '{turn} b'; notify ordered, '{turn} a'; commit"
+            ));
+            expected.extend([format!("{turn} a"), format!("{turn} b")]);
+        }
+        other.query("notify ordered, 'end'");
+        assert_eq!(heard_until_end(&mut session), expected);
+    }
+}
+
+/// Notifications come between the queries of a pipeline, and none is lost if they are taken at its end only.
+#[test]
+fn in_a_pipeline() {
+    for server in servers() {
+        let mut session = Session::open(&server.conninfo());
+        session.query("listen piped");
+        let operations: Vec<u64> = (0..100)
+            .map(|number| {
+                let sql = format!("notify piped, '{number}'; select {number} as a");
+                session.conn.start_query(sql).unwrap()
+            })
+            .collect();
+        let last = session.conn.start_query("notify piped, 'end'").unwrap();
+        for (number, operation) in operations.into_iter().enumerate() {
+            let replies = session.finish(operation);
+            assert_eq!(
+                replies[1..],
+                [format!("a: {number}"), "SELECT 1".into(), OK.into()]
+            );
+        }
+        assert_eq!(session.finish(last), ["NOTIFY", OK]);
+        let numbers: Vec<_> = (0..100).map(|number| number.to_string()).collect();
+        assert_eq!(heard_until_end(&mut session), numbers);
     }
 }

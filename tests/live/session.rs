@@ -15,7 +15,7 @@ pub(crate) const OK: &str = "done Ok Idle Clean";
 pub(crate) const FAILED: &str = "done Failed Idle Clean";
 
 /// Nothing here takes longer, however slow the machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Session {
     pub(crate) conn: Connection,

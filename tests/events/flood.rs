@@ -1,0 +1,70 @@
+//! More notifications than anybody keeps: the server is held back, and nothing is lost.
+
+use pgpoll::conn::Readiness;
+use testkit::Cluster;
+
+use crate::session::{OK, Session};
+use crate::{PATIENCE, listening, servers};
+
+const MANY: usize = 100_000;
+
+/// Waits until the server cannot send any more to this session.
+fn until_held_back(server: &Cluster, session: &Session) {
+    let pid = session.conn.facts().backend_pid();
+    server.psql(&format!(
+        "do $$ begin while not exists \
+         (select from pg_stat_activity where pid = {pid} and wait_event = 'ClientWrite') \
+         loop perform pg_sleep(0.01); perform pg_stat_clear_snapshot(); end loop; end $$"
+    ));
+}
+
+/// The payload of the next notification that is there, as a number.
+fn number(session: &mut Session) -> Option<usize> {
+    let notification = session.conn.take_notification()?;
+    let payload = std::str::from_utf8(notification.payload()).unwrap();
+    Some(payload.trim_start_matches('0').parse().unwrap_or(0))
+}
+
+#[test]
+fn a_client_that_does_not_take_them_holds_the_server_back_and_misses_none() {
+    for server in servers() {
+        let mut session = listening(&server.conninfo(), "flood");
+        server.psql(&format!(
+            "select count(pg_notify('flood', lpad(n::text, 30, '0'))) from generate_series(0, {MANY} - 1) n"
+        ));
+        // Polls as long as there is anything to wait for but takes nothing.
+        loop {
+            let ready = session.conn.poll();
+            if ready.has(Readiness::NOTIFY) && !ready.wants_read() {
+                break;
+            }
+            session.sleep();
+        }
+        until_held_back(server, &session);
+        // What is started meanwhile has to wait for its turn, and says for what.
+        let operation = session.conn.start_query("select 1 as a").unwrap();
+        for _ in 0..3 {
+            let ready = session.conn.wait(Some(PATIENCE));
+            assert!(!ready.wants_read() && !ready.has_result());
+        }
+        let line = session.conn.inspect();
+        assert!(line.contains("\"notifications to be taken\""), "{line}");
+        let mut next = 0;
+        while let Some(number) = number(&mut session) {
+            assert_eq!(number, next);
+            next += 1;
+        }
+        // A megabyte of them was kept, and no more.
+        assert!((5_000..20_000).contains(&next), "{next}");
+        while next < MANY {
+            let ready = session.conn.wait_for(Readiness::NOTIFY, Some(PATIENCE));
+            assert!(ready.has(Readiness::NOTIFY), "{}", session.conn.inspect());
+            while let Some(number) = number(&mut session) {
+                assert_eq!(number, next);
+                next += 1;
+            }
+        }
+        assert_eq!(session.finish(operation), ["a: 1", "SELECT 1", OK]);
+        assert!(session.notifications.is_empty());
+    }
+}
