@@ -72,7 +72,8 @@
 // conn_copy_get has something to give.
 #define CONN_COPY 1024
 
-// What was refused with CONN_ERROR_WOULD_BLOCK would be accepted now.
+// What was refused with CONN_ERROR_WOULD_BLOCK would be accepted now: said once after a refusal, when half of the send
+// queue is free (conn_set_send_queue).
 #define CONN_ROOM 2048
 
 // The call was refused: the connection is NULL, or another call is inside it. conn_error(NULL) says which.
@@ -175,7 +176,7 @@
 // The caller asked for what cannot be done; the message says what to do instead.
 #define CONN_ERROR_MISUSE 3
 
-// Nobody's fault: so much is queued and not sent that nothing more can be started now. Poll, and try again.
+// Nobody's fault: so much is queued that nothing more can be started now. Poll until CONN_ROOM, and try again.
 #define CONN_ERROR_WOULD_BLOCK 4
 
 // Nothing has happened yet.
@@ -341,7 +342,7 @@ int conn_socket(const struct Conn *conn);
 int64_t conn_deadline_ms(const struct Conn *conn);
 
 // Polls and waits until there is a result to take, the connection is over, or there is news since you were last told: a
-// notice, a notification, or that the connection is idle. For programs without an event loop; the only call that waits.
+// notice, a notification, room in the send queue, or that the connection is idle. For programs without an event loop; the only call that waits.
 //
 // conn: the connection. timeout_ms: how long at most; -1 is for ever, 0 does not wait.
 // Returns what the last conn_poll in it returned: without news the time is over.
@@ -472,6 +473,15 @@ int conn_continue(struct Conn *conn,
 // Returns 1; 0 when it is refused, and conn_error(conn) says why.
 // Next: conn_poll.
 int conn_flush_request(struct Conn *conn);
+
+// How much may be queued and not sent. With as much queued, conn_start_*, conn_sync and conn_flush_request are refused with
+// CONN_ERROR_WOULD_BLOCK; so they are with more than 262,144 operations started and not done, each of which takes some
+// hundred bytes of memory. One operation may be as large as it likes: only what was queued before it counts.
+//
+// conn: the connection. bytes: 16 MiB as at the beginning, and for 0. conn_reset keeps it.
+// Next: after a refusal, conn_poll or conn_wait until CONN_ROOM, which is said once, when half of it is free.
+void conn_set_send_queue(struct Conn *conn,
+                         size_t bytes);
 
 // How long operations that are started from now on may take, each counted from the conn_poll after its start to its end.
 //

@@ -29,6 +29,7 @@ pub struct Error {
     errno: i32,
     retry: bool,
     timeout: bool,
+    would_block: bool,
 }
 
 impl Error {
@@ -42,6 +43,7 @@ impl Error {
             errno: 0,
             retry,
             timeout: false,
+            would_block: false,
         }
     }
 
@@ -54,6 +56,7 @@ impl Error {
             errno: 0,
             retry: false,
             timeout: false,
+            would_block: false,
         }
     }
 
@@ -70,6 +73,16 @@ impl Error {
         Self {
             family: Family::Misuse,
             ..Self::transport(message)
+        }
+    }
+
+    /// Nobody's fault: too much is queued.
+    #[cold]
+    pub(crate) fn would_block(message: &'static str) -> Self {
+        Self {
+            would_block: true,
+            retry: true,
+            ..Self::misuse(message)
         }
     }
 
@@ -131,6 +144,12 @@ impl Error {
     /// Whether an operation was given up at its deadline. The connection may be as good as before: the operation's done tells.
     pub fn is_timeout(&self) -> bool {
         self.timeout
+    }
+
+    /// Whether a call was refused only because too much is queued; a poll says when there is room
+    /// ([`Readiness::ROOM`](crate::conn::Readiness::ROOM)).
+    pub fn is_would_block(&self) -> bool {
+        self.would_block
     }
 
     /// The `errno` of the system call that failed, or 0.

@@ -31,7 +31,8 @@ pub const CONN_IDLE: u32 = 128;
 pub const CONN_FAILED: u32 = 256;
 /// conn_copy_get has something to give.
 pub const CONN_COPY: u32 = 1024;
-/// What was refused with CONN_ERROR_WOULD_BLOCK would be accepted now.
+/// What was refused with CONN_ERROR_WOULD_BLOCK would be accepted now: said once after a refusal, when half of the send
+/// queue is free (conn_set_send_queue).
 pub const CONN_ROOM: u32 = 2048;
 /// The call was refused: the connection is NULL, or another call is inside it. conn_error(NULL) says which.
 pub const CONN_MISUSE: u32 = 512;
@@ -144,7 +145,7 @@ pub unsafe extern "C" fn conn_deadline_ms(conn: *const Conn) -> i64 {
 }
 
 /// Polls and waits until there is a result to take, the connection is over, or there is news since you were last told: a
-/// notice, a notification, or that the connection is idle. For programs without an event loop; the only call that waits.
+/// notice, a notification, room in the send queue, or that the connection is idle. For programs without an event loop; the only call that waits.
 ///
 /// conn: the connection. timeout_ms: how long at most; -1 is for ever, 0 does not wait.
 /// Returns what the last conn_poll in it returned: without news the time is over.
@@ -202,7 +203,7 @@ impl Inner {
         let left = |bit: u32, is_there: bool| if is_there { self.bits & bit } else { 0 };
         let told =
             left(CONN_IDLE, true) | left(CONN_NOTICE, notice) | left(CONN_NOTIFY, notification);
-        (CONN_RESULT | CONN_FAILED | CONN_NOTIFY | CONN_NOTICE | CONN_IDLE) & !told
+        (CONN_RESULT | CONN_FAILED | CONN_NOTIFY | CONN_NOTICE | CONN_IDLE | CONN_ROOM) & !told
     }
 
     #[inline]

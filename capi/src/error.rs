@@ -18,7 +18,7 @@ pub const CONN_ERROR_SERVER: i32 = 1;
 pub const CONN_ERROR_TRANSPORT: i32 = 2;
 /// The caller asked for what cannot be done; the message says what to do instead.
 pub const CONN_ERROR_MISUSE: i32 = 3;
-/// Nobody's fault: so much is queued and not sent that nothing more can be started now. Poll, and try again.
+/// Nobody's fault: so much is queued that nothing more can be started now. Poll until CONN_ROOM, and try again.
 pub const CONN_ERROR_WOULD_BLOCK: i32 = 4;
 
 /// An error or a notice, with everything that is known of it. Never changes; may be read from several threads.
@@ -46,14 +46,6 @@ impl ConnError {
             message,
             text: OnceLock::new(),
         }
-    }
-
-    pub(crate) fn would_block() -> Self {
-        let mut error = Self::new(Error::misuse(
-            "too much is queued and not sent: poll until some of it is sent, then start more",
-        ));
-        error.kind = CONN_ERROR_WOULD_BLOCK;
-        error
     }
 
     pub(crate) fn server(&self) -> Option<&ServerError> {
@@ -191,6 +183,7 @@ fn family(error: &Error) -> i32 {
     match error.family() {
         Family::Server => CONN_ERROR_SERVER,
         Family::Transport => CONN_ERROR_TRANSPORT,
+        Family::Misuse if error.is_would_block() => CONN_ERROR_WOULD_BLOCK,
         Family::Misuse => CONN_ERROR_MISUSE,
     }
 }

@@ -6,7 +6,6 @@ use pgpoll::engine::{Command, End};
 use pgpoll::wire::Parameters;
 
 use crate::border::{Inner, inside};
-use crate::error::ConnError;
 use crate::open::Conn;
 use crate::text;
 
@@ -257,11 +256,29 @@ pub unsafe extern "C" fn conn_flush_request(conn: *mut Conn) -> c_int {
             if !inner.connection.facts().is_ready() {
                 return inner.misuse("the connection is not up: poll until it is idle first");
             }
-            match inner.connection.engine_mut().flush_request() {
+            let room = inner.connection.check_room();
+            match room.and_then(|()| inner.connection.engine_mut().flush_request()) {
                 Ok(()) => Some(1),
                 Err(error) => inner.refuse(error),
             }
         })
+    }
+}
+
+/// How much may be queued and not sent. With as much queued, conn_start_*, conn_sync and conn_flush_request are refused with
+/// CONN_ERROR_WOULD_BLOCK; so they are with more than 262,144 operations started and not done, each of which takes some
+/// hundred bytes of memory. One operation may be as large as it likes: only what was queued before it counts.
+///
+/// conn: the connection. bytes: 16 MiB as at the beginning, and for 0. conn_reset keeps it.
+/// Next: after a refusal, conn_poll or conn_wait until CONN_ROOM, which is said once, when half of it is free.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_set_send_queue(conn: *mut Conn, bytes: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, (), |inner, _| {
+            inner.connection.set_send_queue(bytes);
+            Some(())
+        });
     }
 }
 
@@ -292,10 +309,6 @@ impl Inner {
             CONN_MORE => End::More,
             _ => return self.misuse("flags has unknown bits: pass 0 or CONN_MORE"),
         };
-        if self.connection.is_full() {
-            self.refused = Some(Box::new(ConnError::would_block()));
-            return None;
-        }
         match self.connection.start(command, end) {
             Ok(operation) => Some(operation),
             Err(error) => self.refuse(error),

@@ -261,6 +261,7 @@ impl Connection {
         ready.set(Readiness::WANT_READ, need.read);
         ready.set(Readiness::WANT_WRITE, need.write);
         ready.set(Readiness::RUNNABLE, need.runnable);
+        ready.set(Readiness::ROOM, self.has_made_room());
         if self.facts().is_ready() {
             let idle = self.engine.queued() == 0 && !has_item && !self.engine.is_rescuing();
             ready.set(Readiness::IDLE, idle);

@@ -18,6 +18,7 @@ pub use readiness::{Readiness, State};
 pub use tls::{TLS_ATTRIBUTES, TLS_LIBRARY};
 
 use self::rescue::Rescue;
+use self::start::SendQueue;
 use crate::auth::wiping;
 use crate::conninfo::{Options, Plan, Surroundings, TcpOptions, Tls};
 use crate::engine::{Engine, Facts, Item, Notice, Notification, Random, Room};
@@ -67,6 +68,7 @@ pub struct Connection {
     rescue: Option<Box<Rescue>>,
     /// How often the descriptor to wait for has become another one for its sake.
     switches: u32,
+    send_queue: SendQueue,
 }
 
 impl Connection {
@@ -160,6 +162,7 @@ impl Connection {
             connect_timeout: None,
             rescue: None,
             switches: 0,
+            send_queue: SendQueue::default(),
         }
     }
 
@@ -182,6 +185,7 @@ impl Connection {
         // The net lives on: its descriptors are closed only at the next poll, and its generation keeps counting.
         std::mem::swap(&mut fresh.net, &mut self.net);
         fresh.told = self.told;
+        fresh.send_queue = self.send_queue.anew();
         fresh.take_over_rescue(self);
         *self = fresh;
     }

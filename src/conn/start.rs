@@ -5,15 +5,93 @@ use crate::engine::{Command, End};
 use crate::error::Error;
 use crate::wire::Parameters;
 
-/// Unsent bytes from which on [`Connection::is_full`] says so.
-const FULL: usize = 16 * 1024 * 1024;
+/// As much as a fast network carries in ten milliseconds: whoever polls that often never waits for room.
+const DEFAULT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Operations that may be started and not done: each takes about a hundred bytes from its start to its done.
+const MOST_OPERATIONS: usize = 256 * 1024;
+
+/// What may be queued.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SendQueue {
+    /// Unsent bytes from which on nothing more is accepted.
+    bytes: usize,
+    /// Something was refused, and nobody has been told that there is room again.
+    refused: bool,
+}
+
+impl Default for SendQueue {
+    fn default() -> Self {
+        Self {
+            bytes: DEFAULT_BYTES,
+            refused: false,
+        }
+    }
+}
+
+impl SendQueue {
+    /// The same for a connection that is begun anew: nothing is queued in it.
+    pub(super) fn anew(self) -> Self {
+        Self {
+            refused: false,
+            ..self
+        }
+    }
+}
 
 impl Connection {
-    /// Whether so much is queued and not sent that nothing more should be started before a poll has sent some of it. One
-    /// operation may be as large as it likes: only what was queued before it counts.
+    /// How many bytes may be queued and not sent (16 MiB, also for 0): with as many queued, what would queue more is refused
+    /// with an error that [`is_would_block`](Error::is_would_block). One operation may be as large as it likes: only what was
+    /// queued before it counts. Besides, no more than 262,144 operations may be started and not done. After a refusal the
+    /// poll by which half of it is free again says [`Readiness::ROOM`], once.
+    ///
+    /// [`Readiness::ROOM`]: super::Readiness::ROOM
+    pub fn set_send_queue(&mut self, bytes: usize) {
+        self.send_queue.bytes = match bytes {
+            0 => DEFAULT_BYTES,
+            bytes => bytes,
+        };
+    }
+
+    /// Whether so much is queued that nothing more is accepted.
     #[inline]
     pub fn is_full(&self) -> bool {
-        self.engine().output().len() >= FULL
+        self.engine().unsent() >= self.send_queue.bytes || self.engine().queued() >= MOST_OPERATIONS
+    }
+
+    /// What everything that queues output asks first: an error when too much is queued.
+    #[inline]
+    pub fn check_room(&mut self) -> Result<(), Error> {
+        if self.is_full() {
+            return Err(self.refuse_for_now());
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn refuse_for_now(&mut self) -> Error {
+        self.send_queue.refused = true;
+        let unsent = self.engine().unsent() >= self.send_queue.bytes;
+        Error::would_block(if unsent {
+            "too much is queued and not sent: poll until some of it is sent, then start more"
+        } else {
+            "too many operations are queued: poll, and take what comes, until some of them are done, then start more"
+        })
+    }
+
+    /// Whether the caller is to be told that there is room again: not before half of it is free, so that it does not go
+    /// to and fro with each message.
+    #[inline]
+    pub(super) fn has_made_room(&mut self) -> bool {
+        self.send_queue.refused && self.tell_of_room()
+    }
+
+    #[cold]
+    fn tell_of_room(&mut self) -> bool {
+        let room = self.engine().unsent() <= self.send_queue.bytes / 2
+            && self.engine().queued() <= MOST_OPERATIONS / 2;
+        self.send_queue.refused = !room;
+        room
     }
 
     /// Starts a simple query of one or several statements; results come as text.
@@ -89,6 +167,7 @@ impl Connection {
     /// Starts any command. With [`End::More`] it has no Sync of its own: [`sync`](Connection::sync) ends the group.
     #[inline]
     pub fn start(&mut self, command: Command<'_>, end: End) -> Result<u64, Error> {
+        self.check_room()?;
         self.engine_mut().start(command, end)
     }
 

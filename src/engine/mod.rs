@@ -212,6 +212,12 @@ impl Engine {
         !self.state().output.is_empty()
     }
 
+    /// Bytes that are queued and not sent, also those that are held back.
+    #[inline]
+    pub fn unsent(&self) -> usize {
+        self.state().output.unsent()
+    }
+
     /// Says that `count` bytes of the output were sent.
     #[inline]
     pub fn sent(&mut self, count: usize) {

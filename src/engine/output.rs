@@ -62,6 +62,12 @@ impl Output {
         self.sent == self.bytes.len() || (self.hold != u64::MAX && self.sent == self.released())
     }
 
+    /// How much is queued, whether it may be sent or not.
+    #[inline]
+    pub(super) fn unsent(&self) -> usize {
+        self.bytes.len() - self.sent
+    }
+
     /// Where what may be sent ends.
     #[inline]
     fn released(&self) -> usize {
@@ -75,7 +81,7 @@ impl Output {
     /// How many bytes there will have been when everything queued is sent.
     #[inline]
     pub(super) fn end(&self) -> u64 {
-        self.total + (self.bytes.len() - self.sent) as u64
+        self.total + self.unsent() as u64
     }
 
     /// How many bytes have left, or will whatever comes.

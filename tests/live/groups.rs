@@ -127,7 +127,7 @@ fn a_group_keeps_simple_queries_out() {
         let error = session.conn.start_query("select 2").unwrap_err();
         assert_eq!(
             error.message(),
-            "a group of operations is open: end it with a sync before a simple query"
+            "a group of operations is open: end it with a sync before a simple query, a COPY or a function call"
         );
         let sync = session.conn.sync().unwrap();
         session.until(one, is_done);

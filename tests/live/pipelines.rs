@@ -47,6 +47,7 @@ fn queued_operations_end_in_order_each_by_itself() {
 fn ten_thousand_queries_with_large_parameters_and_rows() {
     for server in servers() {
         let mut session = Session::open(&server.conninfo_tcp());
+        session.conn.set_send_queue(usize::MAX);
         session.prepare("echo", "select $1::text || $2::text as both");
         let large = vec![b'p'; 3000];
         let mut operations = Vec::new();
@@ -83,6 +84,7 @@ fn megabytes_both_ways_at_once() {
         let large = vec![b'm'; 1024 * 1024];
         let values: [Option<&[u8]>; 1] = [Some(&large)];
         let conn = &mut session.conn;
+        conn.set_send_queue(usize::MAX);
         let operations: Vec<u64> = (0..24)
             .map(|_| {
                 conn.start_query_params("select $1::text as t", &[], &values, 0)

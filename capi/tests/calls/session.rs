@@ -106,7 +106,7 @@ impl Session {
             // SAFETY: the connection is open.
             let bits = unsafe { conn_wait(self.0, 10_000) };
             assert_ne!(
-                bits & (CONN_RESULT | CONN_NOTICE | CONN_NOTIFY),
+                bits & (CONN_RESULT | CONN_NOTICE | CONN_NOTIFY | CONN_ROOM),
                 0,
                 "{bits}"
             );
