@@ -114,13 +114,16 @@ fn an_abandoned_result_stops_soon() {
         assert_eq!(done, FAILED);
         assert_eq!(session.finish(next), ["a: 1", "SELECT 1", OK]);
         assert!(begun.elapsed() < Duration::from_secs(4));
-        // A short one is not worth a cancel.
+        // A short one is not worth a cancel, unless the machine is so slow that it is a long one.
         let operation = session.conn.start_query("select 1").unwrap();
-        session.conn.poll();
+        assert!(session.conn.flush());
         session.conn.abandon(0);
         let (replies, done) = collect(&mut session, operation);
         assert!(replies.is_empty());
-        assert_eq!(done, "done Discarded Idle Clean");
+        assert!(
+            ["done Discarded Idle Clean", FAILED].contains(&done.as_str()),
+            "{done}"
+        );
         check_usable(&mut session);
     }
 }

@@ -1,0 +1,376 @@
+//! Starts random operations on a connection, carries bytes in random pieces, and compares what comes with the model.
+
+use pgpoll::conn::Connection;
+use pgpoll::engine::{Command, End, Item, Reply, Verdict};
+use pgpoll::error::{Error, Family};
+use pgpoll::wire::TransactionStatus;
+use testkit::dice::Dice;
+use testkit::script::{auth_ok, backend_key, parameter, ready};
+
+use crate::expect::{Model, Op, Seen};
+use crate::language::{Statement, value};
+use crate::server::Server;
+
+pub(crate) struct Driver {
+    seed: u64,
+    dice: Dice,
+    connection: Connection,
+    server: Server,
+    model: Model,
+    /// Rows of the current result that have come.
+    rows: usize,
+    /// The last item was rows, to their end.
+    ended_rows: bool,
+    /// The last operation started has no Sync of its own.
+    in_group: bool,
+    /// The last operation started has a row limit.
+    limited: Option<u64>,
+    /// Its suspension was taken.
+    suspended: bool,
+    notified: u64,
+    last: u64,
+    /// Of the last operation whose done was taken.
+    done: u64,
+    pub operations: u64,
+}
+
+impl Driver {
+    /// A connection that is up.
+    pub(crate) fn new(seed: u64) -> Self {
+        let conninfo = "host=localhost user=model sslmode=disable";
+        let mut connection = Connection::open_stream(conninfo);
+        connection.poll();
+        connection.taken(connection.output().len());
+        let mut greeting = auth_ok();
+        greeting.extend(parameter("server_version", "18.6"));
+        greeting.extend(backend_key(1, b"key!"));
+        greeting.extend(ready(b'I'));
+        assert_eq!(connection.feed(&greeting), greeting.len());
+        assert!(connection.poll().is_idle(), "{}", connection.inspect());
+        Self {
+            seed,
+            dice: Dice::new(seed),
+            connection,
+            server: Server::new(seed),
+            model: Model::new(),
+            rows: 0,
+            ended_rows: false,
+            in_group: false,
+            limited: None,
+            suspended: false,
+            notified: 0,
+            last: 0,
+            done: 0,
+            operations: 0,
+        }
+    }
+
+    /// So many steps, and then as many as it takes to come to the end.
+    pub(crate) fn run(&mut self, steps: u64) -> u64 {
+        for _ in 0..steps {
+            self.step();
+        }
+        let mut more = 0;
+        while !self.is_over() {
+            more += 1;
+            assert!(more < 100_000, "{} hangs: {}", self.name(), self.connection.inspect());
+            self.end();
+        }
+        assert!(self.connection.poll().is_idle(), "{}", self.name());
+        assert_eq!(self.notified, self.server.notified, "{}", self.name());
+        steps + more
+    }
+
+    fn name(&self) -> String {
+        format!("seed {} (PGPOLL_SEED)", self.seed)
+    }
+
+    fn is_over(&mut self) -> bool {
+        let nothing_left = self.model.expected.is_empty() && self.server.said.is_empty();
+        nothing_left && !self.in_group && self.connection.poll().is_idle()
+    }
+
+    fn step(&mut self) {
+        match self.dice.below(100) {
+            0..30 if self.last - self.done < 40 => self.start(),
+            30..36 => self.go_on(),
+            36..52 => {
+                self.connection.poll();
+            }
+            52..66 => self.carry_out(),
+            66..82 => self.carry_in(),
+            82..84 => {
+                let (rows, bytes) = (self.dice.below(6), self.dice.below(3) * 50);
+                self.connection.set_batch(rows as usize, bytes as usize);
+            }
+            84..86 => self.take_mail(),
+            86..87 if self.in_group => self.connection.engine_mut().flush_request().unwrap(),
+            _ => {
+                let most = self.dice.below(8);
+                self.take(most);
+            }
+        }
+    }
+
+    /// What leads to the end.
+    fn end(&mut self) {
+        if self.in_group {
+            self.sync();
+        }
+        self.connection.poll();
+        self.carry_out();
+        self.carry_in();
+        self.take(100);
+        self.take_mail();
+    }
+
+    fn carry_out(&mut self) {
+        let most = self.piece();
+        let output = self.connection.output();
+        let piece = output[..output.len().min(most)].to_vec();
+        self.connection.taken(piece.len());
+        self.server.hear(&piece);
+    }
+
+    fn carry_in(&mut self) {
+        let most = self.piece().min(self.server.said.len());
+        let said: Vec<u8> = self.server.said.range(..most).copied().collect();
+        let taken = self.connection.feed(&said);
+        self.server.said.drain(..taken);
+    }
+
+    fn piece(&mut self) -> usize {
+        match self.dice.below(4) {
+            0 => 1,
+            1 => self.dice.between(1, 20) as usize,
+            2 => self.dice.between(1, 500) as usize,
+            _ => usize::MAX,
+        }
+    }
+
+    fn statement(&mut self) -> Statement {
+        match self.dice.below(12) {
+            0..5 => Statement::Rows(self.dice.below(9) as usize, self.width()),
+            5..7 => Statement::Update(self.dice.below(1000)),
+            7..9 => Statement::Begin,
+            9 => Statement::Commit,
+            10 => Statement::Rollback,
+            _ => Statement::Fail,
+        }
+    }
+
+    fn width(&mut self) -> usize {
+        match self.dice.below(20) {
+            0 => 0,
+            1 => 20_000,
+            2 => 70_000,
+            _ => self.dice.below(30) as usize,
+        }
+    }
+
+    fn op(&mut self) -> Op {
+        let name = format!("s{}", self.dice.below(4));
+        match self.dice.below(20) {
+            0..4 => {
+                let count = self.dice.below(4);
+                Op::Query((0..count).map(|_| self.statement()).collect())
+            }
+            4..9 => Op::Params(Some(self.statement()), 0),
+            9 => Op::Params(None, 0),
+            10 | 11 => Op::Params(Some(self.statement()), self.dice.between(1, 5) as usize),
+            12 | 13 => Op::Prepare(name, Some(self.statement())),
+            14 | 15 => Op::Prepared(name),
+            16 => Op::Describe(name),
+            17 => Op::Close(name),
+            18 => Op::Call(self.dice.between(1, 4) as u32),
+            _ => Op::Sync,
+        }
+    }
+
+    fn start(&mut self) {
+        let op = self.op();
+        let more = self.dice.percent(40);
+        if matches!(op, Op::Sync) {
+            return self.sync();
+        }
+        let simple = matches!(op, Op::Query(_) | Op::Call(_));
+        let limit = matches!(op, Op::Params(_, most) if most > 0);
+        let end = if more && !simple { End::More } else { End::Sync };
+        match self.command(&op, end) {
+            Ok(id) => {
+                let refused = self.model.is_suspended() || (simple && self.in_group);
+                assert!(!refused, "{}: {op:?} was not refused", self.name());
+                self.started(id);
+                self.model.start(id, &op, end == End::More);
+                self.in_group = limit || end == End::More;
+                self.limited = limit.then_some(id);
+                self.suspended = false;
+            }
+            Err(error) => {
+                assert_eq!(error.family(), Family::Misuse, "{}: {error}", self.name());
+                let allowed = self.limited.is_some() || (simple && self.in_group);
+                assert!(allowed, "{}: {op:?}: {error}", self.name());
+            }
+        }
+    }
+
+    fn sync(&mut self) {
+        let id = self.connection.sync().unwrap();
+        if let Some(portal) = self.limited.take() {
+            self.model.leave(portal);
+        }
+        self.started(id);
+        self.model.start(id, &Op::Sync, false);
+        self.in_group = false;
+    }
+
+    fn started(&mut self, id: u64) {
+        assert_eq!(id, self.last + 1, "{}", self.name());
+        self.last = id;
+        self.operations += 1;
+    }
+
+    /// Asks the portal that is suspended for more rows.
+    fn go_on(&mut self) {
+        let Some(portal) = self.limited.filter(|_| self.suspended) else {
+            // There is none, or it is not known yet.
+            return;
+        };
+        let most = self.dice.below(4) as usize;
+        self.connection.engine_mut().continue_portal(most as u32).unwrap();
+        self.suspended = false;
+        self.model.go_on(portal, most);
+    }
+
+    fn command(&mut self, op: &Op, end: End) -> Result<u64, Error> {
+        let text = |statement: &Option<Statement>| {
+            statement.map_or_else(String::new, |statement| statement.to_string())
+        };
+        let params: &[Option<&[u8]>] = &[Some(b"one"), None];
+        let command = |driver: &mut Self, command: Command<'_>| driver.connection.start(command, end);
+        match op {
+            Op::Query(statements) | Op::Copy(statements) => {
+                let texts: Vec<String> = statements.iter().map(Statement::to_string).collect();
+                let sql = texts.join("; ");
+                command(self, Command::Query { sql: sql.as_bytes() })
+            }
+            Op::Params(statement, most) => command(
+                self,
+                Command::Params {
+                    sql: text(statement).as_bytes(),
+                    types: &[],
+                    params: &params,
+                    format: 0,
+                    max_rows: *most as u32,
+                },
+            ),
+            Op::Prepare(name, statement) => command(
+                self,
+                Command::Prepare {
+                    name: name.as_bytes(),
+                    sql: text(statement).as_bytes(),
+                    types: &[],
+                    describe: true,
+                },
+            ),
+            Op::Prepared(name) => command(
+                self,
+                Command::Prepared {
+                    name: name.as_bytes(),
+                    params: &params,
+                    format: 0,
+                    max_rows: 0,
+                    describe: false,
+                },
+            ),
+            Op::Describe(name) => command(self, Command::DescribeStatement { name: name.as_bytes() }),
+            Op::Close(name) => command(self, Command::CloseStatement { name: name.as_bytes() }),
+            Op::Call(function) => {
+                let function = *function;
+                command(self, Command::Call { function, arguments: &params })
+            }
+            Op::Sync => command(self, Command::Sync),
+        }
+    }
+
+    fn take_mail(&mut self) {
+        while let Some(notification) = self.connection.take_notification() {
+            self.notified += 1;
+            let payload = String::from_utf8_lossy(notification.payload()).into_owned();
+            assert_eq!(payload, self.notified.to_string(), "{}", self.name());
+        }
+        while let Some(notice) = self.connection.take_notice() {
+            assert_eq!(notice.message(), b"by the way");
+        }
+    }
+
+    fn take(&mut self, most: u64) {
+        for _ in 0..most {
+            match self.connection.take() {
+                Some(item) => self.compare(&item),
+                None => return,
+            }
+        }
+    }
+
+    fn compare(&mut self, item: &Item) {
+        let name = self.name();
+        if std::env::var("PGPOLL_SEED").is_ok() { eprintln!("{} {:?}", item.operation, item.reply); }
+        let Some((id, expected)) = self.model.expected.front().cloned() else {
+            panic!("{name}: nothing is to come, but {item:?}");
+        };
+        assert_eq!(item.operation, id, "{name}: {item:?} for {expected:?}");
+        let reply = &item.reply;
+        // Batches that came out even have an empty one behind them.
+        let empty = matches!(reply, Reply::Rows(batch) if batch.rows() == 0);
+        if empty && !matches!(expected, Seen::Rows(..)) && self.ended_rows {
+            return;
+        }
+        let matches = match (&expected, reply) {
+            (Seen::Rows(first, end, width), Reply::Rows(batch)) => {
+                for row in 0..batch.rows() {
+                    let wanted = value(first + self.rows + row, *width);
+                    assert_eq!(batch.value(row, 0), Some(wanted.as_bytes()), "{name}");
+                }
+                self.rows += batch.rows();
+                if self.rows < end - first {
+                    return;
+                }
+                self.rows == end - first
+            }
+            (Seen::Complete(tag), Reply::Complete(found)) => found.as_bytes() == tag.as_bytes(),
+            (Seen::Empty, Reply::EmptyQuery)
+            | (Seen::Skipped, Reply::Skipped) => true,
+            (Seen::Suspended, Reply::Suspended) => {
+                self.suspended = self.limited == Some(id);
+                true
+            }
+            (Seen::Error(sqlstate), Reply::Error(error)) => {
+                let found = error.server_error().and_then(|error| error.sqlstate());
+                found == Some(sqlstate.as_bytes())
+            }
+            (Seen::Described(columns), Reply::Described { columns: found, .. }) => {
+                *columns == found.is_some()
+            }
+            (Seen::Called(value), Reply::Called(found)) => value.as_deref() == found.as_deref(),
+            (Seen::Done(outcome, status), Reply::Done(done)) => {
+                let usable = match status {
+                    Some(TransactionStatus::Idle) => done.verdict == Verdict::Clean,
+                    _ => done.verdict == Verdict::InTransaction,
+                };
+                self.done = id;
+                if self.limited == Some(id) && !self.model.is_suspended() {
+                    self.suspended = false;
+                }
+                done.outcome == *outcome
+                    && status.is_none_or(|status| status == done.transaction)
+                    && usable
+            }
+            _ => false,
+        };
+        assert!(matches, "{name}: {reply:?} where {expected:?} was expected");
+        self.rows = 0;
+        self.ended_rows = matches!(expected, Seen::Rows(..));
+        self.model.expected.pop_front();
+    }
+}
