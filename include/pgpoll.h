@@ -212,6 +212,13 @@
 // The TLS handshake is under way; between CONN_STATUS_DIALLING and CONN_STATUS_STARTUP.
 #define CONN_STATUS_SECURING 10
 
+// Lines begin without the time.
+#define CONN_TRACE_SUPPRESS_TIMESTAMPS 1
+
+// What differs between runs of the same test is not printed: object IDs, and where in the server's source an error comes
+// from.
+#define CONN_TRACE_REGRESS_MODE 2
+
 // A connection. One call at a time; it may move between threads.
 typedef struct Conn Conn;
 
@@ -1044,6 +1051,29 @@ int conn_is_encrypted(const struct Conn *conn);
 // Borrowed until the next conn_poll, conn_wait, conn_reset or conn_close.
 const char *conn_tls_attribute(const struct Conn *conn,
                                const char *name);
+
+// Begins to trace the messages of the protocol, both directions, in the format of libpq's PQtrace: a line for each, with the
+// time, F or B (from the frontend or the backend), its length, its name and its fields, between tabs. Call it right after
+// conn_open and the startup is in it. It goes on after conn_reset, and takes the place of an earlier trace.
+//
+// Passwords and keys are never shown; the texts of statements and all values are.
+//
+// conn: the connection. fd: a descriptor that is open for writing: a file, a pipe, a socket, a terminal. It is duplicated:
+//   close it when you like. flags: 0, or CONN_TRACE_SUPPRESS_TIMESTAMPS and CONN_TRACE_REGRESS_MODE.
+// Returns 1; 0 when it is refused, and conn_error(conn) says why: the descriptor is closed, or not open for writing.
+// Next: the lines of a call are written before it returns. No call waits for whoever reads them, also when fd is a
+//   blocking descriptor, and SIGPIPE is never raised; a file takes the time that its disk takes. Lines that nobody takes are
+//   kept up to 1 MB; then messages are left out, and a line says how many: "!", their number, a text, between tabs. When the
+//   descriptor takes nothing any more (the reader has gone, the disk is full) the trace ends, and conn_warnings says why.
+int conn_trace(struct Conn *conn,
+               int fd,
+               uint32_t flags);
+
+// Ends the trace of messages. Without one nothing happens.
+//
+// conn: the connection.
+// Returns 1; 0 when the trace is not complete, or it is refused, and conn_error(conn) says why.
+int conn_untrace(struct Conn *conn);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -36,6 +36,8 @@ mod facts;
 
 mod tls;
 
+mod trace;
+
 pub use cancel::*;
 pub use cells::*;
 pub use drive::*;
@@ -50,3 +52,4 @@ pub use start::*;
 pub use stream::*;
 pub use time::*;
 pub use tls::*;
+pub use trace::*;

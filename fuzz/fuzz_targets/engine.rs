@@ -94,7 +94,7 @@ impl<'d> Run<'d> {
             _ => memory::up(room),
         };
         if how & 8 != 0 {
-            engine.set_trace(Some(Trace::default()));
+            engine.set_trace(Some(Trace::new(0, |line| line.push(b'0'))));
         }
         if how & 16 != 0 {
             engine.behave_like_libpq();
@@ -359,7 +359,7 @@ impl<'d> Run<'d> {
         self.server.hear(&output);
         self.engine.sent(count);
         if let Some(trace) = self.engine.trace() {
-            trace.take();
+            trace.wrote(trace.lines().len());
         }
     }
 

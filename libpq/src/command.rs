@@ -52,7 +52,6 @@ impl PGconn {
         query: Option<&[u8]>,
         command: Command<'_>,
     ) -> bool {
-        self.stamp();
         let end = match self.consumer.pipeline {
             Pipeline::Off => End::Sync,
             _ => End::More,

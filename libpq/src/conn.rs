@@ -85,7 +85,6 @@ impl PGconn {
     /// yet.
     fn begin(&mut self) {
         self.link.engine_mut().behave_like_libpq();
-        self.stamp();
         loop {
             self.link.advance();
             let answered = self.link.converse();
@@ -101,9 +100,7 @@ impl PGconn {
     /// Closes the connection and begins to connect anew.
     fn begin_again(&mut self) {
         self.link.close();
-        let trace = self.link.engine_mut().replace_trace(None);
         self.link.reset();
-        self.link.engine_mut().set_trace(trace);
         // As libpq does.
         self.link.engine_mut().drop_mail();
         self.consumer = Consumer::new();
@@ -151,7 +148,6 @@ impl PGconn {
         if self.link.facts().is_ready() {
             return POLLING_OK;
         }
-        self.stamp();
         let ready = self.link.poll();
         if self.link.error().is_some() {
             self.tell_failure();
@@ -322,10 +318,7 @@ pub unsafe extern "C" fn PQfinish(conn: *mut PGconn) {
     }
     // SAFETY: the caller's promise; connections come from boxes.
     unsafe {
-        guard(|| {
-            (*conn).stamp();
-            (*conn).link.close();
-        });
+        guard(|| (*conn).link.close());
         trace::write(conn);
         guard(|| drop(Box::from_raw(conn)));
     }

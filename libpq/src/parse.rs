@@ -18,7 +18,6 @@ impl PGconn {
     /// Looks at what has been received, as far as libpq would: up to the next result while waiting for one, without end
     /// while idle, and only at notices and notifications while a result waits to be taken.
     pub(crate) fn parse(&mut self) {
-        self.stamp();
         loop {
             while self.consumer.state == Async::Busy {
                 match self.link.engine_mut().take() {

@@ -46,7 +46,6 @@ impl PGconn {
                 .line("cannot send pipeline when not in pipeline mode");
             return false;
         }
-        self.stamp();
         match self.link.engine_mut().start(Command::Sync, End::Sync) {
             Ok(operation) => {
                 self.enqueue(Entry {
@@ -72,7 +71,6 @@ impl PGconn {
             self.message.line("another command is already in progress");
             return false;
         }
-        self.stamp();
         match self.link.engine_mut().flush_request() {
             Ok(()) => true,
             Err(error) => {

@@ -1,10 +1,11 @@
 //! PQtrace: lines from the engine to the program's FILE, after each step.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::c_int;
 use std::ptr;
 
 use libc::FILE;
 use pgpoll::engine::Trace;
+use pgpoll::net::clock;
 
 use crate::conn::PGconn;
 
@@ -19,49 +20,11 @@ pub(crate) unsafe fn write(conn: *mut PGconn) {
         return;
     }
     if let Some(trace) = conn.link.engine_mut().trace() {
-        let lines = trace.take();
+        let lines = trace.lines();
         // SAFETY: the bytes live through the call; the FILE is the program's.
         unsafe { libc::fwrite(lines.as_ptr().cast(), 1, lines.len(), conn.trace_file) };
+        trace.wrote(lines.len());
     }
-}
-
-impl PGconn {
-    /// Tells the trace what time it is; before each step.
-    pub(crate) fn stamp(&mut self) {
-        if self.trace_file.is_null() {
-            return;
-        }
-        if let Some(trace) = self.link.engine_mut().trace()
-            && trace.wants_time()
-        {
-            trace.set_time(&local_time());
-        }
-    }
-}
-
-/// The local time with microseconds, as libpq prints it.
-fn local_time() -> Vec<u8> {
-    let mut now = libc::timeval {
-        tv_sec: 0,
-        tv_usec: 0,
-    };
-    let mut text = [0_u8; 64];
-    // SAFETY: each call writes only to what it is given, within its size; all zeroes are a valid tm.
-    let len = unsafe {
-        libc::gettimeofday(&raw mut now, ptr::null_mut());
-        let mut broken_down: libc::tm = std::mem::zeroed();
-        libc::localtime_r(&raw const now.tv_sec, &raw mut broken_down);
-        let format: *const c_char = c"%Y-%m-%d %H:%M:%S".as_ptr();
-        libc::strftime(
-            text.as_mut_ptr().cast(),
-            text.len(),
-            format,
-            &raw const broken_down,
-        )
-    };
-    let mut text = text.get(..len).unwrap_or_default().to_vec();
-    text.extend_from_slice(format!(".{:06}", now.tv_usec).as_bytes());
-    text
 }
 
 /// Begins to trace the messages of a connection into `file`, which the program keeps open until [`PQuntrace`].
@@ -77,7 +40,9 @@ pub unsafe extern "C" fn PQtrace(conn: *mut PGconn, file: *mut FILE) {
     end(conn);
     if !file.is_null() {
         conn.trace_file = file;
-        conn.link.engine_mut().set_trace(Some(Trace::new(0)));
+        conn.link
+            .engine_mut()
+            .set_trace(Some(Trace::new(0, clock::local_time)));
     }
 }
 

@@ -79,6 +79,7 @@ impl Connection {
         need.write &= self.engine.has_output();
         need.write |= self.net.has_unsent();
         let ready = self.readiness(need);
+        self.trace_step();
         if ready.is_stalled() && self.engine.deadline().is_none() {
             return self.stalled();
         }
@@ -202,6 +203,7 @@ impl Connection {
     pub(super) fn catch_up(&mut self) {
         if !self.engine.need().read && self.engine.error().is_none() {
             self.engine.advance(clock::now_ns(), BUDGET);
+            self.trace_step();
         }
     }
 

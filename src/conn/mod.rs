@@ -8,6 +8,7 @@ mod readiness;
 mod rescue;
 mod start;
 mod tls;
+mod trace;
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub use tls::{TLS_ATTRIBUTES, TLS_LIBRARY};
 
 use self::rescue::Rescue;
 use self::start::SendQueue;
+use self::trace::Tracing;
 use crate::auth::wiping;
 use crate::conninfo::{Options, Plan, Surroundings, TcpOptions, Tls};
 use crate::engine::{Engine, Facts, Item, Notice, Notification, Random, Room};
@@ -69,6 +71,7 @@ pub struct Connection {
     /// How often the descriptor to wait for has become another one for its sake.
     switches: u32,
     send_queue: SendQueue,
+    tracing: Option<Box<Tracing>>,
 }
 
 impl Connection {
@@ -163,6 +166,7 @@ impl Connection {
             rescue: None,
             switches: 0,
             send_queue: SendQueue::default(),
+            tracing: None,
         }
     }
 
@@ -181,6 +185,8 @@ impl Connection {
         fresh.engine.set_limits(self.limits);
         fresh.engine.keep_mail(&mut self.engine);
         self.say_goodbye();
+        self.trace_step();
+        fresh.take_over_trace(self);
         self.net.hangup();
         // The net lives on: its descriptors are closed only at the next poll, and its generation keeps counting.
         std::mem::swap(&mut fresh.net, &mut self.net);
@@ -286,6 +292,7 @@ impl Connection {
         self.say_goodbye();
         self.engine.end(Error::misuse("the connection was closed"));
         self.converse();
+        self.trace_step();
     }
 
     /// One line of JSON: phase, operation, what it awaits, where and since when, bytes, queue, transaction.
@@ -327,5 +334,6 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.say_goodbye();
+        self.trace_step();
     }
 }

@@ -168,7 +168,9 @@ impl Connection {
     #[inline]
     pub fn start(&mut self, command: Command<'_>, end: End) -> Result<u64, Error> {
         self.check_room()?;
-        self.engine_mut().start(command, end)
+        let started = self.engine.start(command, end);
+        self.trace_step();
+        started
     }
 
     /// Ends a group of operations. Its done carries the errors of the commit.

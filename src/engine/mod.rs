@@ -44,7 +44,7 @@ pub use item::{CommandTag, CopyWay, Copying, Done, Item, Outcome, Reply, Verdict
 pub use mail::{Notice, Notification};
 pub use random::Random;
 pub use state::Room;
-pub use trace::Trace;
+pub use trace::{Clock, Trace};
 pub use wait::Awaiting;
 
 use self::mail::Mail;

@@ -1,4 +1,4 @@
-//! The time as a number. Knows no timers.
+//! The time, as a number and as a text. Knows no timers.
 #![forbid(unsafe_code)]
 
 use crate::net::sys;
@@ -6,6 +6,11 @@ use crate::net::sys;
 /// Now, in nanoseconds of CLOCK_MONOTONIC: what `clock_gettime` tells a C caller.
 pub fn now_ns() -> u64 {
     sys::monotonic()
+}
+
+/// Appends the local time with microseconds, as `PQtrace` prints it: `2026-11-21 01:02:03.000004`.
+pub fn local_time(into: &mut Vec<u8>) {
+    sys::local_time(into);
 }
 
 #[cfg(test)]
@@ -19,5 +24,16 @@ mod tests {
         let before = now_ns();
         std::thread::sleep(Duration::from_millis(2));
         assert!(now_ns() - before >= 2_000_000);
+    }
+
+    #[test]
+    fn the_local_time_has_microseconds() {
+        let mut text = b"at ".to_vec();
+        local_time(&mut text);
+        let shape = text.iter().map(|byte| match byte {
+            b'0'..=b'9' => '0',
+            other => char::from(*other),
+        });
+        assert_eq!(shape.collect::<String>(), "at 0000-00-00 00:00:00.000000");
     }
 }

@@ -17,6 +17,7 @@ mod helper;
 mod pump;
 mod raw;
 mod resolve;
+mod sink;
 #[allow(unsafe_code)]
 mod sys;
 mod tls;
@@ -27,6 +28,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
+pub use sink::Sink;
 #[cfg(fuzzing)]
 pub use tls::fuzz;
 pub(crate) use tls::same as same_tls;

@@ -1,6 +1,7 @@
 //! The system calls: each wrapped once, with safe arguments and `errno` as the error. Knows no state; the only unsafe code below the faces.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_short, c_void};
+use std::io::Write;
 use std::mem::{self, MaybeUninit};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -82,6 +83,71 @@ pub(super) fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
     // SAFETY: the kernel reads at most `bytes.len()` bytes of `bytes`, which is borrowed for the call.
     let n = unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), SEND) };
     usize::try_from(n).map_err(|_| errno())
+}
+
+/// write(2).
+pub(super) fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
+    // SAFETY: the kernel reads at most `bytes.len()` bytes of `bytes`, which is borrowed for the call.
+    let n = unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) };
+    usize::try_from(n).map_err(|_| errno())
+}
+
+/// The same to a pipe, leaving no SIGPIPE behind. No flag does that: the signal is blocked in this thread for the length of
+/// the call, and taken when it was this call that raised it.
+pub(super) fn write_quietly(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
+    let mut pipe = MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigemptyset fills in all of `pipe`, pthread_sigmask all of `before`; `taken` is an integer on the stack.
+    unsafe {
+        libc::sigemptyset(pipe.as_mut_ptr());
+        libc::sigaddset(pipe.as_mut_ptr(), libc::SIGPIPE);
+        match libc::pthread_sigmask(libc::SIG_BLOCK, pipe.as_ptr(), before.as_mut_ptr()) {
+            0 => {}
+            error => return Err(error),
+        }
+        let somebodys = is_pending(libc::SIGPIPE);
+        let written = write(fd, bytes);
+        if written == Err(libc::EPIPE) && !somebodys && is_pending(libc::SIGPIPE) {
+            let mut taken = 0;
+            libc::sigwait(pipe.as_ptr(), &raw mut taken);
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
+        written
+    }
+}
+
+fn is_pending(signal: c_int) -> bool {
+    let mut pending = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigpending fills in all of `pending`, unless it fails.
+    unsafe {
+        libc::sigpending(pending.as_mut_ptr()) == 0
+            && libc::sigismember(pending.as_ptr(), signal) == 1
+    }
+}
+
+/// What kind of file it is (`S_IFMT`).
+pub(super) fn kind(fd: BorrowedFd<'_>) -> Result<libc::mode_t, Errno> {
+    let mut facts = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: fstat fills in all of `facts`, unless it fails.
+    unsafe {
+        check(libc::fstat(fd.as_raw_fd(), facts.as_mut_ptr()))?;
+        Ok(facts.assume_init().st_mode & libc::S_IFMT)
+    }
+}
+
+/// Whether a descriptor was opened for writing.
+pub(super) fn is_writable(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
+    // SAFETY: takes integers alone.
+    let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
+    Ok(flags & libc::O_ACCMODE != libc::O_RDONLY)
+}
+
+/// A descriptor of our own for the same file: close-on-exec.
+pub(super) fn duplicate(fd: c_int) -> Result<OwnedFd, Errno> {
+    // SAFETY: takes integers alone.
+    let raw = check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) })?;
+    // SAFETY: the call above made `raw`, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
 // Sockets.
@@ -505,8 +571,8 @@ pub(super) fn at_fork(child: extern "C" fn()) -> Result<(), Errno> {
     }
 }
 
-/// Waits for a descriptor (a negative one: for none) with poll(2); a negative timeout is no limit.
-pub(super) fn poll(fd: c_int, read: bool, write: bool, milliseconds: c_int) {
+/// Waits for a descriptor (a negative one: for none) with poll(2); a negative timeout is no limit. What was seen there.
+pub(super) fn poll(fd: c_int, read: bool, write: bool, milliseconds: c_int) -> c_short {
     let mut events = 0;
     if read {
         events |= libc::POLLIN;
@@ -521,6 +587,7 @@ pub(super) fn poll(fd: c_int, read: bool, write: bool, milliseconds: c_int) {
     };
     // SAFETY: one pollfd, which lives through the call. Whether it ended early or by a signal does not matter.
     unsafe { libc::poll(&raw mut watched, 1, milliseconds) };
+    watched.revents
 }
 
 /// CLOCK_MONOTONIC in nanoseconds.
@@ -534,6 +601,41 @@ pub(super) fn monotonic() -> u64 {
     (now.tv_sec as u64)
         .saturating_mul(1_000_000_000)
         .saturating_add(now.tv_nsec as u64)
+}
+
+/// Appends the local time: date, time of day and microseconds.
+pub(super) fn local_time(into: &mut Vec<u8>) {
+    let mut now = libc::timeval {
+        tv_sec: 0,
+        tv_usec: 0,
+    };
+    let mut text = [0_u8; 64];
+    // SAFETY: each call writes only to what it is given, within its size; all zeroes are a valid tm.
+    let len = unsafe {
+        libc::gettimeofday(&raw mut now, ptr::null_mut());
+        let mut broken_down: libc::tm = mem::zeroed();
+        libc::localtime_r(&raw const now.tv_sec, &raw mut broken_down);
+        let format = c"%Y-%m-%d %H:%M:%S".as_ptr();
+        libc::strftime(
+            text.as_mut_ptr().cast(),
+            text.len(),
+            format,
+            &raw const broken_down,
+        )
+    };
+    into.extend_from_slice(text.get(..len).unwrap_or_default());
+    // Writing to a vector does not fail.
+    let _ = write!(into, ".{:06}", now.tv_usec);
+}
+
+/// Runs `work` with SIGPIPE as it is in a program that has not touched it: it ends the process.
+#[cfg(test)]
+pub(super) fn with_default_sigpipe(work: impl FnOnce()) {
+    // SAFETY: sets how a signal is dealt with, and sets it back.
+    let before = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    work();
+    // SAFETY: as above.
+    unsafe { libc::signal(libc::SIGPIPE, before) };
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use pgpoll::conn::{Cancel, Connection, Readiness};
 use pgpoll::conninfo::{OPTIONS, Options, Secret, Surroundings};
 use pgpoll::engine::Trace;
 use pgpoll::link::Ask;
+use pgpoll::net::clock;
 use pgpoll::wire::{
     BackendKeyData, CancelRequest, PasswordMessage, SASLInitialResponse, SASLResponse,
 };
@@ -12,7 +13,7 @@ use testkit::{PASSWORD, shared};
 
 /// Everything that can be asked of a connection, as one text.
 fn all_said(connection: &mut Connection) -> String {
-    let lines = connection.engine_mut().trace().unwrap().take();
+    let lines = connection.engine_mut().trace().unwrap().lines().to_vec();
     let mut said = format!(
         "{connection:?} {:#?} {:?} {:?} {:?} {:?} {:?} {:?} {}",
         connection,
@@ -68,7 +69,9 @@ fn conninfo(role: &str, password: &str) -> String {
 /// Goes on until the connection is up or over, and collects what is said on the way.
 fn connect(conninfo: &str) -> (Connection, String) {
     let mut connection = Connection::open(conninfo);
-    connection.engine_mut().set_trace(Some(Trace::new(0)));
+    connection
+        .engine_mut()
+        .set_trace(Some(Trace::new(0, clock::local_time)));
     let mut said = all_said(&mut connection);
     loop {
         let ready = connection.wait_for(Readiness::WANT_READ | Readiness::SOMETHING, None);
@@ -88,7 +91,9 @@ fn a_connection_that_is_up_says_nothing_of_its_password_and_its_key() {
         assert!(connection.error().is_none(), "{:?}", connection.error());
         let key = connection.facts().cancel_key().unwrap().expose().to_vec();
         connection.reset();
-        connection.engine_mut().set_trace(Some(Trace::new(0)));
+        connection
+            .engine_mut()
+            .set_trace(Some(Trace::new(0, clock::local_time)));
         while !connection.wait(None).is_idle() {}
         connection.close();
         said += &all_said(&mut connection);

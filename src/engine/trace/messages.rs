@@ -7,7 +7,7 @@ use crate::wire::protocol;
 impl Trace {
     /// The line of a message to the server. `response` names what a message of type `p` is.
     pub(super) fn frontend(&mut self, tag: u8, body: &[u8], response: &str) {
-        if !self.has_memory(body.len()) {
+        if !self.has_room(body.len()) {
             return;
         }
         let regress = self.flags & Self::REGRESS_MODE != 0;
@@ -70,7 +70,7 @@ impl Trace {
 
     /// The line of a message from the server.
     pub(super) fn backend(&mut self, tag: u8, body: &[u8]) {
-        if !self.has_memory(body.len()) {
+        if !self.has_room(body.len()) {
             return;
         }
         let regress = self.flags & Self::REGRESS_MODE != 0;
@@ -167,7 +167,7 @@ impl Trace {
 
     /// The line of a packet without a type byte: startup, or a request in its place.
     pub(super) fn packet(&mut self, body: &[u8]) {
-        if !self.has_memory(body.len()) {
+        if !self.has_room(body.len()) {
             return;
         }
         let regress = self.flags & Self::REGRESS_MODE != 0;

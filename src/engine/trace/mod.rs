@@ -1,5 +1,5 @@
 //! Message traces in the format of libpq's PQtrace, collected in a buffer. Knows when, not how a message is printed, and
-//! no clock: the time is a text that the face hands in.
+//! no clock: whoever begins the trace hands one in.
 
 mod line;
 mod messages;
@@ -12,12 +12,21 @@ use crate::wire::frame;
 /// One line a message: the time (unless it is suppressed), `F` from the frontend or `B` from the backend, the length
 /// word, the message's name and its fields, between tabs; as `PQtrace` of libpq 18 prints it, byte for byte. But for
 /// one thing: passwords, what authentication sends in their stead, and the cancel key are never shown.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Trace {
     flags: u32,
-    time: Vec<u8>,
+    clock: Clock,
     lines: Vec<u8>,
+    /// How much of them was written.
+    written: usize,
+    /// Whoever writes the lines says that there are too many.
+    full: bool,
+    /// Messages without a line since the last one that has one.
+    missing: u64,
 }
+
+/// Appends the text of the time that it is.
+pub type Clock = fn(&mut Vec<u8>);
 
 impl Trace {
     /// Lines begin without a time (`PQTRACE_SUPPRESS_TIMESTAMPS`).
@@ -26,11 +35,15 @@ impl Trace {
     /// comes from (`PQTRACE_REGRESS_MODE`).
     pub const REGRESS_MODE: u32 = 2;
 
-    /// A trace with these flags.
-    pub fn new(flags: u32) -> Self {
+    /// A trace with these flags, whose lines begin with what `clock` says.
+    pub fn new(flags: u32, clock: Clock) -> Self {
         Self {
             flags,
-            ..Self::default()
+            clock,
+            lines: Vec::new(),
+            written: 0,
+            full: false,
+            missing: 0,
         }
     }
 
@@ -39,24 +52,36 @@ impl Trace {
         self.flags = flags;
     }
 
-    /// Whether lines begin with the time.
-    pub fn wants_time(&self) -> bool {
-        self.flags & Self::SUPPRESS_TIMESTAMPS == 0
+    /// The lines that were not written yet; say how much of them was with [`wrote`](Trace::wrote).
+    pub fn lines(&self) -> &[u8] {
+        self.lines.get(self.written..).unwrap_or_default()
     }
 
-    /// Sets the text of the time that the lines to come begin with.
-    pub fn set_time(&mut self, time: &[u8]) {
-        self.time.clear();
-        self.time.extend_from_slice(time);
+    /// Says that `count` bytes of the lines were written.
+    pub fn wrote(&mut self, count: usize) {
+        self.written += count;
+        if self.written >= self.lines.len() {
+            self.lines = Vec::new();
+            self.written = 0;
+        } else if self.written > self.lines.len() / 2 {
+            self.lines.drain(..self.written);
+            self.written = 0;
+        }
     }
 
-    /// The lines since the last call.
-    pub fn take(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.lines)
+    /// While it is full messages get no line. The next line after that says how many did not.
+    pub fn set_full(&mut self, full: bool) {
+        self.full = full;
+        if !full && self.missing > 0 && self.lines.try_reserve(LINE).is_ok() {
+            self.tell_missing();
+        }
     }
 
     /// The byte that answers an encryption request; `request`: `SSLResponse` or `GSSENCResponse`.
     pub fn answer(&mut self, request: &str, answer: u8) {
+        if !self.has_room(1) {
+            return;
+        }
         self.begin();
         self.lines.extend_from_slice(b"B\t1\t");
         self.lines.extend_from_slice(request.as_bytes());
@@ -74,18 +99,36 @@ impl Trace {
     }
 
     fn begin(&mut self) {
-        if self.wants_time() {
-            self.lines.extend_from_slice(&self.time);
+        if self.flags & Self::SUPPRESS_TIMESTAMPS == 0 {
+            (self.clock)(&mut self.lines);
             self.lines.push(b'\t');
         }
     }
 
-    /// Whether there is memory for the line of a message with a body of `len` bytes; without, the line is left out.
-    fn has_memory(&mut self, len: usize) -> bool {
-        let most = len.saturating_mul(4).saturating_add(256);
-        self.lines.try_reserve(most).is_ok()
+    /// Whether there is room for the line of a message with a body of `len` bytes; without, the line is left out.
+    fn has_room(&mut self, len: usize) -> bool {
+        let most = len.saturating_mul(4).saturating_add(2 * LINE);
+        if self.full || self.lines.try_reserve(most).is_err() {
+            self.missing += 1;
+            return false;
+        }
+        if self.missing > 0 {
+            self.tell_missing();
+        }
+        true
+    }
+
+    #[cold]
+    fn tell_missing(&mut self) {
+        self.begin();
+        let missing = std::mem::take(&mut self.missing);
+        let line = format!("!\t{missing}\tmessages are missing here: the trace was full\n");
+        self.lines.extend_from_slice(line.as_bytes());
     }
 }
+
+/// What a line has at most beside the bytes of its message.
+const LINE: usize = 256;
 
 impl State {
     /// Traces the messages encoded since the output was `before` bytes long.

@@ -2,22 +2,26 @@
 
 use super::Trace;
 
+fn clock(into: &mut Vec<u8>) {
+    into.extend_from_slice(b"2026-11-21 01:02:03.000004");
+}
+
 fn backend(flags: u32, tag: u8, body: &[u8]) -> String {
-    let mut trace = Trace::new(flags | Trace::SUPPRESS_TIMESTAMPS);
+    let mut trace = Trace::new(flags | Trace::SUPPRESS_TIMESTAMPS, clock);
     trace.backend(tag, body);
-    String::from_utf8_lossy(&trace.take()).into_owned()
+    String::from_utf8_lossy(trace.lines()).into_owned()
 }
 
 fn frontend(flags: u32, tag: u8, body: &[u8], response: &str) -> String {
-    let mut trace = Trace::new(flags | Trace::SUPPRESS_TIMESTAMPS);
+    let mut trace = Trace::new(flags | Trace::SUPPRESS_TIMESTAMPS, clock);
     trace.frontend(tag, body, response);
-    String::from_utf8_lossy(&trace.take()).into_owned()
+    String::from_utf8_lossy(trace.lines()).into_owned()
 }
 
 fn packet(body: &[u8]) -> String {
-    let mut trace = Trace::new(Trace::SUPPRESS_TIMESTAMPS);
+    let mut trace = Trace::new(Trace::SUPPRESS_TIMESTAMPS, clock);
     trace.packet(body);
-    String::from_utf8_lossy(&trace.take()).into_owned()
+    String::from_utf8_lossy(trace.lines()).into_owned()
 }
 
 const PLAIN: u32 = 0;
@@ -259,14 +263,32 @@ fn damaged_messages_are_printed_as_far_as_they_go() {
 
 #[test]
 fn lines_begin_with_the_time_unless_it_is_suppressed() {
-    let mut trace = Trace::new(0);
-    trace.set_time(b"2026-11-21 01:02:03.000004");
+    let mut trace = Trace::new(0, clock);
     trace.backend(b'Z', b"I");
     trace.set_flags(Trace::SUPPRESS_TIMESTAMPS);
     trace.answer("SSLResponse", b'N');
+    let lines = b"2026-11-21 01:02:03.000004\tB\t5\tReadyForQuery\t I\nB\t1\tSSLResponse\t N\n";
+    assert_eq!(trace.lines(), lines);
+    trace.wrote(10);
+    assert_eq!(trace.lines(), &lines[10..]);
+    trace.wrote(lines.len() - 10);
+    assert_eq!(trace.lines(), b"");
+}
+
+#[test]
+fn a_trace_that_was_full_says_how_many_messages_are_missing() {
+    let mut trace = Trace::new(Trace::SUPPRESS_TIMESTAMPS, clock);
+    trace.backend(b'1', b"");
+    trace.set_full(true);
+    trace.backend(b'2', b"");
+    trace.frontend(b'S', b"", "-");
+    trace.answer("SSLResponse", b'N');
+    trace.packet(b"\0\x03\0\0\0");
+    trace.set_full(false);
+    trace.set_full(false);
+    trace.backend(b'3', b"");
     assert_eq!(
-        trace.take(),
-        b"2026-11-21 01:02:03.000004\tB\t5\tReadyForQuery\t I\nB\t1\tSSLResponse\t N\n"
+        String::from_utf8_lossy(trace.lines()),
+        "B\t4\tParseComplete\n!\t4\tmessages are missing here: the trace was full\nB\t4\tCloseComplete\n"
     );
-    assert_eq!(trace.take(), b"");
 }

@@ -1,0 +1,60 @@
+//! Seeing inside: the trace of messages.
+
+use std::ffi::c_int;
+
+use pgpoll::engine::Trace;
+
+use crate::border::inside;
+use crate::open::Conn;
+
+/// Lines begin without the time.
+pub const CONN_TRACE_SUPPRESS_TIMESTAMPS: u32 = 1;
+/// What differs between runs of the same test is not printed: object IDs, and where in the server's source an error comes
+/// from.
+pub const CONN_TRACE_REGRESS_MODE: u32 = 2;
+
+const _: () = {
+    assert!(CONN_TRACE_SUPPRESS_TIMESTAMPS == Trace::SUPPRESS_TIMESTAMPS);
+    assert!(CONN_TRACE_REGRESS_MODE == Trace::REGRESS_MODE);
+};
+
+/// Begins to trace the messages of the protocol, both directions, in the format of libpq's PQtrace: a line for each, with the
+/// time, F or B (from the frontend or the backend), its length, its name and its fields, between tabs. Call it right after
+/// conn_open and the startup is in it. It goes on after conn_reset, and takes the place of an earlier trace.
+///
+/// Passwords and keys are never shown; the texts of statements and all values are.
+///
+/// conn: the connection. fd: a descriptor that is open for writing: a file, a pipe, a socket, a terminal. It is duplicated:
+///   close it when you like. flags: 0, or CONN_TRACE_SUPPRESS_TIMESTAMPS and CONN_TRACE_REGRESS_MODE.
+/// Returns 1; 0 when it is refused, and conn_error(conn) says why: the descriptor is closed, or not open for writing.
+/// Next: the lines of a call are written before it returns. No call waits for whoever reads them, also when fd is a
+///   blocking descriptor, and SIGPIPE is never raised; a file takes the time that its disk takes. Lines that nobody takes are
+///   kept up to 1 MB; then messages are left out, and a line says how many: "!", their number, a text, between tabs. When the
+///   descriptor takes nothing any more (the reader has gone, the disk is full) the trace ends, and conn_warnings says why.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_trace(conn: *mut Conn, fd: c_int, flags: u32) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, 0, |inner, _| {
+            match inner.connection.trace(fd, flags) {
+                Ok(()) => Some(1),
+                Err(error) => inner.refuse(error),
+            }
+        })
+    }
+}
+
+/// Ends the trace of messages. Without one nothing happens.
+///
+/// conn: the connection.
+/// Returns 1; 0 when the trace is not complete, or it is refused, and conn_error(conn) says why.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_untrace(conn: *mut Conn) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, 0, |inner, _| match inner.connection.untrace() {
+            Ok(()) => Some(1),
+            Err(error) => inner.refuse(error),
+        })
+    }
+}
