@@ -20,6 +20,8 @@ const DEADLINE: &str = "1: timeout expired: query not done within 300 ms; it is 
     1: failed, and the connection is clean\n2: 1\n2: done, and the connection is clean\n\
     3: canceling statement due to user request\n3: failed, and the connection is clean\n";
 const OWN_TRANSPORT: &str = "1 squared is 1\n2 squared is 4\n";
+const LISTEN: &str = "listening\nheard: one\nheard: two\n\
+    lost: FATAL:  terminating connection due to administrator command\nlistening\nheard: three\n";
 const README: &str = "1 I\n2 II\n3 III\n";
 
 fn example(name: &str) -> PathBuf {
@@ -171,6 +173,18 @@ fn failover_survives_a_promotion() {
     );
     let numbers = standby.psql("select count(*), min(n), max(n) from numbers");
     assert_eq!(numbers, "300|1|300");
+}
+
+/// One after the other: what one of them says is heard by all that listen.
+#[test]
+fn a_listener_outlives_its_connection() {
+    assert_eq!(c99(&example("18_listen"), &["pgpoll"]).unwrap(), LISTEN);
+    for (checker, tool) in [(Checker::Address, "clang"), (Checker::Valgrind, "valgrind")] {
+        if is_there(tool) {
+            let program = Program::compile(&example("18_listen"), Face::Pgpoll, checker, &[]);
+            assert_eq!(program.prints(&[&conninfo()], &[]), LISTEN, "{checker:?}");
+        }
+    }
 }
 
 #[test]
@@ -341,6 +355,7 @@ fn examples_say_why_they_fail() {
         "04_many_epoll",
         "06_row_batches",
         "10_what_hangs",
+        "18_listen",
     ] {
         let program = Program::compile(&example(name), Face::Pgpoll, Checker::None, &[]);
         let said = program.run(&["host=127.0.0.1 port=1"], &[]);
@@ -359,6 +374,10 @@ fn examples_are_short_and_say_what_they_print() {
     let mut count = 0;
     for file in files {
         let path = file.unwrap().path();
+        // What an example includes is not one.
+        if path.extension().is_some_and(|it| it == "h") {
+            continue;
+        }
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.lines().count() < 80, "{path:?}");
         let (comment, _) = text.split_once("*/").unwrap();

@@ -50,6 +50,9 @@ fn the_servers_goodbye_comes_after_the_last_notification_which_outlives_it() {
         let mut session = listening(&server.conninfo(), "last");
         let pid = session.conn.facts().backend_pid();
         server.psql("notify last, 'words'");
+        // The server forgets what it has not sent before it is told to end.
+        let ready = session.conn.wait_for(Readiness::NOTIFY, Some(PATIENCE));
+        assert!(ready.has(Readiness::NOTIFY), "{}", session.conn.inspect());
         assert!(server.terminate_backend(pid));
         check(&told(&mut session), "57P01", Family::Server, TERMINATED);
         // Also after the reset; and what comes in the new session comes behind it.
