@@ -276,6 +276,14 @@ typedef struct ConnItem {
     char tag[CONN_TAG_SIZE];
 } ConnItem;
 
+// Bytes and how many there are, laid out as struct iovec is: writev takes an array of them.
+typedef struct ConnBytes {
+    // The bytes; no NUL follows them.
+    const void *data;
+    // How many.
+    size_t length;
+} ConnBytes;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -348,8 +356,9 @@ int conn_socket(const struct Conn *conn);
 // Returns milliseconds from now, rounded up; 0 when the time has come; -1 when there is no limit, and for NULL.
 int64_t conn_deadline_ms(const struct Conn *conn);
 
-// Polls and waits until there is a result to take, the connection is over, or there is news since you were last told: a
-// notice, a notification, room in the send queue, or that the connection is idle. For programs without an event loop; the only call that waits.
+// Polls and waits until there is a result or data of a COPY to take, the connection is over, or there is news since you were
+// last told: a notice, a notification, room in the send queue, or that the connection is idle. For programs without an event
+// loop; the only call that waits.
 //
 // conn: the connection. timeout_ms: how long at most; -1 is for ever, 0 does not wait.
 // Returns what the last conn_poll in it returned: without news the time is over.
@@ -561,6 +570,52 @@ int conn_get_result(struct Conn *conn,
 void conn_set_batch(struct Conn *conn,
                     size_t rows,
                     size_t bytes);
+
+// Starts a COPY: FROM STDIN, TO STDOUT, or the START_REPLICATION of a replication connection, which goes both ways. It is a simple
+// query: other statements and other COPYs may be in the string, and what is none is just run. Until it is done nothing else can
+// be started.
+//
+// conn: a connection that is up. sql: the statements; not needed after the call.
+// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, until conn_get_result gives CONN_ITEM_COPY for each COPY as it begins. item.copy says which way:
+//   CONN_COPY_IN: conn_copy_put, then conn_copy_end. CONN_COPY_OUT: conn_copy_get. CONN_COPY_BOTH: all of them. The last item
+//   is CONN_ITEM_DONE as ever. conn_abandon is safe at any moment, and what was put then comes to nothing.
+uint64_t conn_start_copy(struct Conn *conn,
+                         const char *sql);
+
+// Puts data of a COPY, and sends nothing: conn_poll does.
+//
+// conn: a connection whose COPY has begun and goes to the server, or both ways.
+// data: length bytes, which need not be a row: pieces of any size do, and small ones are put together. Of a COPY that goes both ways
+//   each piece is a message. Not needed after the call.
+// Returns 1; 0 when nothing of it was taken, and conn_error(conn) says why: CONN_ERROR_WOULD_BLOCK when too much is queued. After
+//   an error of the server, which is an item, it is refused too.
+// Next: more of it; conn_poll now and then, at the latest when it would block: when that says CONN_ROOM, put the same again.
+//   conn_copy_end behind the last piece.
+int conn_copy_put(struct Conn *conn,
+                  const void *data,
+                  size_t length);
+
+// Ends the data that is put.
+//
+// conn: as for conn_copy_put.
+// error: NULL when the data is complete; else why it is not: the server undoes the COPY, and fails with that text. Not with a COPY
+//   that goes both ways. Not needed after the call.
+// Returns 1; 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, conn_get_result. Of a COPY that goes both ways the server may still give data: take it.
+int conn_copy_end(struct Conn *conn,
+                  const char *error);
+
+// Takes data of a COPY: messages as the server sent them. In text form each is a row with its newline. Data that is not taken stops
+// the reading, so memory stays bounded.
+//
+// conn: a connection whose COPY has begun. messages: is filled, where they were received: none is copied. most: room for so many.
+// Returns how many there were; 0 when there is none now, and when it is refused.
+// Borrowed until the next call with this connection.
+// Next: the same again until it is 0, then conn_poll, which says CONN_COPY when there is more.
+size_t conn_copy_get(struct Conn *conn,
+                     struct ConnBytes *messages,
+                     size_t most);
 
 // Frees a result. Everything that was borrowed from it goes with it.
 //

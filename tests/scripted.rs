@@ -25,6 +25,9 @@ fn written(name: &str, seen: &Transcript) -> String {
     for item in &seen.items {
         let _ = writeln!(text, "{item}");
     }
+    for message in &seen.copied {
+        let _ = writeln!(text, "data \"{}\"", message.escape_ascii());
+    }
     let (notices, notifications) = (seen.notices.len(), seen.notifications.len());
     if notices + notifications > 0 {
         let _ = writeln!(text, "{notices} notices, {notifications} notifications");

@@ -144,8 +144,9 @@ pub unsafe extern "C" fn conn_deadline_ms(conn: *const Conn) -> i64 {
     }
 }
 
-/// Polls and waits until there is a result to take, the connection is over, or there is news since you were last told: a
-/// notice, a notification, room in the send queue, or that the connection is idle. For programs without an event loop; the only call that waits.
+/// Polls and waits until there is a result or data of a COPY to take, the connection is over, or there is news since you were
+/// last told: a notice, a notification, room in the send queue, or that the connection is idle. For programs without an event
+/// loop; the only call that waits.
 ///
 /// conn: the connection. timeout_ms: how long at most; -1 is for ever, 0 does not wait.
 /// Returns what the last conn_poll in it returned: without news the time is over.
@@ -203,7 +204,14 @@ impl Inner {
         let left = |bit: u32, is_there: bool| if is_there { self.bits & bit } else { 0 };
         let told =
             left(CONN_IDLE, true) | left(CONN_NOTICE, notice) | left(CONN_NOTIFY, notification);
-        (CONN_RESULT | CONN_FAILED | CONN_NOTIFY | CONN_NOTICE | CONN_IDLE | CONN_ROOM) & !told
+        let all = CONN_RESULT
+            | CONN_FAILED
+            | CONN_NOTIFY
+            | CONN_NOTICE
+            | CONN_IDLE
+            | CONN_COPY
+            | CONN_ROOM;
+        all & !told
     }
 
     #[inline]

@@ -18,6 +18,8 @@ mod time;
 
 mod item;
 
+mod copy;
+
 mod result;
 
 mod cells;
@@ -40,6 +42,7 @@ mod trace;
 
 pub use cancel::*;
 pub use cells::*;
+pub use copy::*;
 pub use drive::*;
 pub use error::*;
 pub use facts::*;

@@ -303,7 +303,7 @@ unsafe fn named(
 
 impl Inner {
     #[inline]
-    fn start(&mut self, command: Command<'_>, flags: u32) -> Option<u64> {
+    pub(crate) fn start(&mut self, command: Command<'_>, flags: u32) -> Option<u64> {
         let end = match flags {
             0 => End::Sync,
             CONN_MORE => End::More,

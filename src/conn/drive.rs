@@ -86,10 +86,12 @@ impl Connection {
         ready
     }
 
-    /// Whether everything was sent, and a reply is to come: to an operation, or to what connecting has sent.
+    /// Whether everything was sent, and a reply is to come: to an operation, or to what connecting has sent. Data of a COPY is
+    /// answered when it ends.
     #[inline]
     fn is_answer_due(&self) -> bool {
         (self.engine.queued() > 0 || !self.facts().is_ready())
+            && !self.engine.takes_copy_data()
             && !self.engine.has_output()
             && self.send_failed.is_none()
     }
@@ -263,6 +265,7 @@ impl Connection {
         ready.set(Readiness::WANT_READ, need.read);
         ready.set(Readiness::WANT_WRITE, need.write);
         ready.set(Readiness::RUNNABLE, need.runnable);
+        ready.set(Readiness::COPY, self.engine.has_copy_data());
         ready.set(Readiness::ROOM, self.has_made_room());
         if self.facts().is_ready() {
             let idle = self.engine.queued() == 0 && !has_item && !self.engine.is_rescuing();

@@ -1,6 +1,7 @@
 //! A connection: the engine coupled with a real transport. Both faces stand on it; it knows no C.
 
 mod cancel;
+mod copy;
 mod drive;
 mod given;
 mod place;

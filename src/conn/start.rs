@@ -8,6 +8,9 @@ use crate::wire::Parameters;
 /// As much as a fast network carries in ten milliseconds: whoever polls that often never waits for room.
 const DEFAULT_BYTES: usize = 16 * 1024 * 1024;
 
+/// The same of a COPY: it has a steady source, and this much keeps a transport busy.
+const COPY_BYTES: usize = 128 * 1024;
+
 /// Operations that may be started and not done: each takes about a hundred bytes from its start to its done.
 const MOST_OPERATIONS: usize = 256 * 1024;
 
@@ -42,7 +45,7 @@ impl SendQueue {
 impl Connection {
     /// How many bytes may be queued and not sent (16 MiB, also for 0): with as many queued, what would queue more is refused
     /// with an error that [`is_would_block`](Error::is_would_block). One operation may be as large as it likes: only what was
-    /// queued before it counts. Besides, no more than 262,144 operations may be started and not done. After a refusal the
+    /// queued before it counts. Of a COPY's data no more than 128 KiB is queued before more is refused. Besides, no more than 262,144 operations may be started and not done. After a refusal the
     /// poll by which half of it is free again says [`Readiness::ROOM`], once.
     ///
     /// [`Readiness::ROOM`]: super::Readiness::ROOM
@@ -51,6 +54,26 @@ impl Connection {
             0 => DEFAULT_BYTES,
             bytes => bytes,
         };
+    }
+
+    /// How many bytes may be queued now.
+    #[inline]
+    fn queue_limit(&self) -> usize {
+        match self.engine().takes_copy_data() {
+            true => self.send_queue.bytes.min(COPY_BYTES),
+            false => self.send_queue.bytes,
+        }
+    }
+
+    /// What is asked before data of a COPY is queued: an error when too much is.
+    #[inline]
+    pub(super) fn check_copy_room(&mut self) -> Result<(), Error> {
+        if self.engine().unsent() >= self.send_queue.bytes.min(COPY_BYTES)
+            && self.engine().takes_copy_data()
+        {
+            return Err(self.refuse_for_now());
+        }
+        Ok(())
     }
 
     /// Whether so much is queued that nothing more is accepted.
@@ -71,7 +94,7 @@ impl Connection {
     #[cold]
     fn refuse_for_now(&mut self) -> Error {
         self.send_queue.refused = true;
-        let unsent = self.engine().unsent() >= self.send_queue.bytes;
+        let unsent = self.engine().unsent() >= self.queue_limit();
         Error::would_block(if unsent {
             "too much is queued and not sent: poll until some of it is sent, then start more"
         } else {
@@ -88,7 +111,7 @@ impl Connection {
 
     #[cold]
     fn tell_of_room(&mut self) -> bool {
-        let room = self.engine().unsent() <= self.send_queue.bytes / 2
+        let room = self.engine().unsent() <= self.queue_limit() / 2
             && self.engine().queued() <= MOST_OPERATIONS / 2;
         self.send_queue.refused = !room;
         room

@@ -179,6 +179,9 @@ impl BitOrAssign for Steps {
     }
 }
 
+/// The server would take what is sent meanwhile for data.
+const COPYING: &str = "a COPY is under way: nothing can be started before it is done; end it, take its data, or abandon it";
+
 /// A queued operation, as the reading side needs it.
 #[derive(Debug)]
 pub(super) struct Expect {
@@ -224,7 +227,7 @@ fn execute(out: &mut Vec<u8>, steps: &mut Steps, max_rows: u32) -> Result<(), wi
     Ok(())
 }
 
-fn is_over(why: &Error) -> Error {
+pub(super) fn is_over(why: &Error) -> Error {
     Error::misuse(format!("the connection is over: {why}; open or reset one"))
 }
 
@@ -309,6 +312,9 @@ impl State {
                 "the connection is not up yet: poll until it is idle before starting an operation",
             ));
         }
+        if self.is_copying() {
+            return Err(Error::misuse(COPYING));
+        }
         match command {
             Command::Sync => Ok(()),
             _ if self.portal_open => Err(Error::misuse(
@@ -323,6 +329,13 @@ impl State {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether the operation started last is a COPY that is not done.
+    #[inline]
+    fn is_copying(&self) -> bool {
+        let last = self.queue.back();
+        last.is_some_and(|last| last.steps.has(Steps::COPY))
     }
 
     fn encode(&mut self, command: Command<'_>, expect: &mut Expect) -> Result<(), wire::Error> {
@@ -445,6 +458,9 @@ impl State {
 
     /// Asks the server for the replies so far, without ending the group.
     pub(super) fn flush_request(&mut self) -> Result<(), Error> {
+        if self.is_copying() {
+            return Err(Error::misuse(COPYING));
+        }
         let out = self.output.buffer();
         let before = out.len();
         if let Err(error) = wire::encode_flush(out) {

@@ -9,6 +9,8 @@ use crate::wire::frame::{self, FrameError, Header};
 
 /// The largest chunk that a result grows to by itself; only a single message that is larger grows it further.
 const LARGEST: usize = 256 * 1024;
+/// The chunk that the data of a COPY is received into, if it comes fast.
+const COPY_CHUNK: usize = 64 * 1024;
 
 /// Received bytes, message by message.
 #[derive(Debug, Default)]
@@ -236,6 +238,56 @@ impl Input {
     pub(super) fn release(&mut self, rows: bool) {
         if self.at == self.chunk.len() && !rows && self.chunk.capacity() > 0 {
             give_empty(mem::take(&mut self.chunk));
+            self.at = 0;
+        }
+    }
+
+    /// Where in the chunk the next message begins.
+    #[inline]
+    pub(super) fn place(&self) -> usize {
+        self.at
+    }
+
+    /// Whether the next message, whose header was looked at, is one of that type and is there to its end.
+    #[inline]
+    pub(super) fn is_whole(&self, tag: u8) -> bool {
+        self.tag == tag && self.unread() >= Header::SIZE + self.len
+    }
+
+    /// The same as [`release`](Input::release) in a COPY, where a larger chunk is kept, but none that has grown for one message.
+    pub(super) fn release_in_copy(&mut self) {
+        let capacity = self.chunk.capacity();
+        if capacity > COPY_CHUNK && self.unread() < CHUNK / 2 {
+            let mut fresh = take_empty();
+            if fresh.capacity() > self.unread() {
+                fresh.extend_from_slice(self.rest());
+                self.chunk = fresh;
+                self.at = 0;
+            }
+        }
+        if self.at == self.chunk.len() && capacity > CHUNK {
+            self.chunk.clear();
+            self.at = 0;
+        }
+        if self.chunk.capacity() <= CHUNK {
+            self.release(false);
+        }
+    }
+
+    /// Makes more room than there is for the data of a COPY: it is taken at once, and what is left is small.
+    #[cold]
+    pub(super) fn make_room_for_copy(&mut self) {
+        let capacity = self.chunk.capacity();
+        let unread = self.unread();
+        if !self.has_room() && capacity > 0 && capacity < COPY_CHUNK && unread < capacity / 2 {
+            let mut larger = Vec::new();
+            if larger.try_reserve_exact(COPY_CHUNK).is_ok() {
+                larger.extend_from_slice(self.rest());
+                give_empty(mem::replace(&mut self.chunk, larger));
+                self.at = 0;
+            }
+        } else if self.at > 0 && unread < capacity / 4 {
+            self.chunk.drain(..self.at);
             self.at = 0;
         }
     }

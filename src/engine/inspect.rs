@@ -31,10 +31,11 @@ impl State {
             fraction(&mut line, "operation_ms", milliseconds(head.since));
         }
         if self.facts.phase != Phase::Over {
-            let what = match self.starved {
-                true if !self.mail.has_room() => "notifications to be taken",
-                true => "results to be taken",
-                false => self.awaiting.what,
+            let what = match self.copy_awaits() {
+                Some(what) if self.items.is_empty() && self.mail.has_room() => what,
+                _ if !self.starved => self.awaiting.what,
+                _ if !self.mail.has_room() => "notifications to be taken",
+                _ => "results to be taken",
             };
             text(&mut line, "awaiting", what);
             let at = format!("{}:{}", self.awaiting.at.file(), self.awaiting.at.line());

@@ -9,6 +9,7 @@ mod authenticate;
 mod cancel;
 mod command;
 mod connect;
+mod copy;
 mod encrypt;
 mod extended;
 mod facts;
@@ -38,6 +39,7 @@ use std::task::{Context, Poll, Waker};
 
 pub use cancel::CancelPlan;
 pub use command::{Command, End};
+pub use copy::CopyMessages;
 pub use facts::{Facts, Phase};
 pub use input::Spare;
 pub use item::{CommandTag, CopyWay, Copying, Done, Item, Outcome, Reply, Verdict};
@@ -152,6 +154,9 @@ impl Engine {
     /// Where received bytes go; say how many with [`Engine::received`]. `None` without memory: the connection is over then.
     #[inline(always)]
     pub fn room(&mut self) -> Option<Spare<'_>> {
+        if self.state().copy.gives() {
+            self.state_mut().input.make_room_for_copy();
+        }
         if !self.state().input.has_room() && self.make_room().is_err() {
             self.end(Error::out_of_memory("a message of the server"));
             return None;
@@ -180,7 +185,11 @@ impl Engine {
     #[inline]
     pub fn release(&mut self) {
         let state = self.state_mut();
-        state.input.release(state.gather.in_chunk() > 0);
+        let rows = state.gather.in_chunk() > 0;
+        if state.copy.is_under_way() {
+            return state.input.release_in_copy();
+        }
+        state.input.release(rows);
     }
 
     /// Receives bytes that are in memory: how many there was room for, which is at least one.

@@ -5,7 +5,7 @@ use std::mem;
 
 use zeroize::Zeroize;
 
-use crate::rows::{give_empty, take_empty};
+use crate::rows::{CHUNK, give_empty, take_empty};
 
 /// Queued output.
 #[derive(Debug)]
@@ -20,6 +20,34 @@ pub(super) struct Output {
     pub hold: u64,
     /// So many bytes cannot be called back any more, though they may not be sent yet.
     committed: u64,
+    /// A buffer is kept, though nothing is in it, if it is no larger.
+    keep: usize,
+}
+
+/// The last message of the output, as long as more may be appended to it: where it begins and where it ends, both counted from the
+/// first byte ever sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tail {
+    from: u64,
+    end: u64,
+}
+
+impl Default for Tail {
+    /// None.
+    fn default() -> Self {
+        Self {
+            from: 0,
+            end: u64::MAX,
+        }
+    }
+}
+
+impl Tail {
+    /// It has become so many bytes longer.
+    #[inline]
+    pub(super) fn grow(&mut self, bytes: usize) {
+        self.end += bytes as u64;
+    }
 }
 
 impl Default for Output {
@@ -31,6 +59,7 @@ impl Default for Output {
             total: 0,
             hold: u64::MAX,
             committed: 0,
+            keep: 0,
         }
     }
 }
@@ -84,7 +113,36 @@ impl Output {
         self.total + self.unsent() as u64
     }
 
+    /// What is in the output behind the byte number `from`, as its tail.
+    pub(super) fn tail(&self, from: u64) -> Tail {
+        let end = self.end();
+        Tail { from, end }
+    }
+
+    /// Where in the buffer the tail begins, if so much can be appended to it that it is no longer than `most`: nothing of it has
+    /// left, and nothing was queued behind it.
+    #[inline]
+    pub(super) fn tail_start(&self, tail: Tail, more: usize, most: usize) -> Option<usize> {
+        if tail.end != self.end() || tail.from < self.unstoppable() {
+            return None;
+        }
+        let length = (tail.end - tail.from) as usize;
+        if more > most.saturating_sub(length) {
+            return None;
+        }
+        self.bytes.len().checked_sub(length)
+    }
+
+    /// Much will be written for a while: a buffer of up to so many bytes is worth keeping. 0: no longer.
+    pub(super) fn keep_up_to(&mut self, bytes: usize) {
+        self.keep = bytes;
+        if self.bytes.is_empty() {
+            self.clear();
+        }
+    }
+
     /// How many bytes have left, or will whatever comes.
+    #[inline]
     pub(super) fn unstoppable(&self) -> u64 {
         self.total.max(self.committed)
     }
@@ -151,6 +209,11 @@ impl Output {
         if self.secret {
             bytes.as_mut_slice().zeroize();
             self.secret = false;
+        }
+        if bytes.capacity() <= self.keep && bytes.capacity() > CHUNK {
+            bytes.clear();
+            self.bytes = bytes;
+            return;
         }
         give_empty(bytes);
     }

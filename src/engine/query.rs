@@ -2,6 +2,8 @@
 
 use std::ops::ControlFlow::{Break, Continue};
 
+use super::command::Steps;
+use super::copy;
 use super::extended::{begin, complete, empty, refuse_copy};
 use super::serve::{Halt, failed, unexpected};
 use super::state::State;
@@ -11,8 +13,8 @@ use crate::wire::{
     EmptyQueryResponse, ErrorResponse, ReadyForQuery, RowDescription,
 };
 
-/// Reads the results of a simple query; leaves the ReadyForQuery.
-pub(super) async fn simple() -> Result<(), Halt> {
+/// Reads the results of a simple query, which may begin COPYs if it was started for that; leaves the ReadyForQuery.
+pub(super) async fn simple(steps: Steps) -> Result<(), Halt> {
     loop {
         let ended = replies(|state: &mut State, tag| {
             match tag {
@@ -38,6 +40,10 @@ pub(super) async fn simple() -> Result<(), Halt> {
         if ended.await? {
             return Ok(());
         }
-        refuse_copy().await?;
+        if steps.has(Steps::COPY) {
+            copy::copy().await?;
+        } else {
+            refuse_copy().await?;
+        }
     }
 }

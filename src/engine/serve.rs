@@ -57,7 +57,7 @@ async fn operation(steps: Steps) -> Result<(), Stop> {
     let replies = if steps == Steps::SYNC {
         Ok(())
     } else if steps.has(Steps::QUERY) {
-        query::simple().await
+        query::simple(steps).await
     } else if steps.has(Steps::CALL) {
         function::called().await
     } else if steps.has(Steps::SHUTDOWN) {

@@ -5,6 +5,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::command::{Expect, Steps};
+use super::copy::Copy;
 use super::facts::{Facts, Phase};
 use super::input::Input;
 use super::item::{Done, Item, Outcome, Reply, Verdict};
@@ -53,6 +54,7 @@ pub(super) struct State {
     pub statements: Statements,
     /// The columns described last.
     pub last_columns: Option<Arc<Columns>>,
+    pub copy: Copy,
     pub mail: Mail,
     pub last_operation: u64,
     /// Operations were started whose time is not taken yet.
@@ -123,6 +125,7 @@ impl State {
             facts: Facts::default(),
             statements: Statements::default(),
             last_columns: None,
+            copy: Copy::default(),
             mail: Mail::new(room.inbox),
             last_operation: 0,
             unstamped: false,
@@ -220,6 +223,7 @@ impl State {
     pub(super) fn hang_up(&mut self) {
         self.output.clear();
         self.input.clear();
+        self.copy_over();
         self.facts.phase = Phase::Over;
         self.group_open = false;
         self.portal_open = false;
@@ -502,14 +506,18 @@ impl State {
     pub(super) fn skip_huge_row(&mut self) -> bool {
         match self.input.head() {
             wire::DataRow::TAG => {}
-            // Of a COPY that was refused: nobody reads it.
-            wire::CopyData::TAG if self.has_failed() => {}
+            // Of a COPY that was refused nobody reads it.
+            wire::CopyData::TAG if self.has_failed() || self.copy.gives() => {}
             _ => return false,
         }
         self.input.skip_message();
         self.gather.abandon();
         if !self.has_failed() {
-            self.fail(Error::out_of_memory("a row of the result"));
+            self.fail(Error::out_of_memory(match self.copy.gives() {
+                true => "a message of the COPY",
+                false => "a row of the result",
+            }));
+            self.give_up_copy();
         }
         true
     }

@@ -90,6 +90,9 @@ impl State {
             // What is to be done about it is found out when the engine is advanced.
             self.alarm = 0;
         }
+        if self.queue.front().is_some_and(Expect::is_unwanted) {
+            self.give_up_copy();
+        }
         self.hold_back_if_due();
         let dropped = &mut self.item_bytes;
         self.items.retain(|item| {
@@ -135,6 +138,7 @@ impl State {
         }
         if self.queue.front().is_some_and(Expect::is_unwanted) {
             self.gather.abandon();
+            self.give_up_copy();
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use super::rescue::Rescuing;
 use super::state::State;
 use crate::error::Error;
 use crate::link::{Answer, LinkError};
+use crate::wire::CopyData;
 
 thread_local! {
     /// The state of the engine that is being advanced on this thread. It is always taken back, so it needs no destructor,
@@ -185,6 +186,35 @@ where
             }
         },
         what: "a reply from the server",
+        at: Location::caller(),
+        minds_loss: true,
+        waited: false,
+    }
+}
+
+/// A message behind the data of a COPY. Data is taken past the coroutine, and nothing is received while some lies there; what
+/// nobody wants goes past.
+#[track_caller]
+pub(super) fn after_copy_data() -> impl Future<Output = Result<u8, Stop>> + Send {
+    Wait {
+        ready: |state: &mut State| {
+            loop {
+                if !state.has_room() {
+                    state.starved = true;
+                    return Ok(None);
+                }
+                match state.next_message() {
+                    0 => return Ok(None),
+                    CopyData::TAG if state.has_failed() => state.consume()?,
+                    CopyData::TAG => {
+                        state.starved = true;
+                        return Ok(None);
+                    }
+                    tag => return Ok(Some(tag)),
+                }
+            }
+        },
+        what: "the end of the data of a COPY",
         at: Location::caller(),
         minds_loss: true,
         waited: false,

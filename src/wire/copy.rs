@@ -3,7 +3,7 @@
 use super::cursor::Cursor;
 use super::error::{Error, Problem};
 use super::list::List;
-use super::writer::Writer;
+use super::writer::{self, Writer};
 
 macro_rules! copy_response {
     ($(#[$doc:meta])* $type:ident, $tag:literal) => {
@@ -81,6 +81,12 @@ impl<'a> CopyData<'a> {
     fn write(&self, writer: &mut Writer<'_>) -> Result<(), Error> {
         writer.bytes(self.data, "data")
     }
+}
+
+/// Appends to the data of the CopyData message that begins at `start` and ends where `out` does. After an error `out` is as it was.
+#[inline]
+pub fn extend_copy_data(out: &mut Vec<u8>, start: usize, data: &[u8]) -> Result<(), Error> {
+    writer::extend(out, start + 1, "CopyData", data)
 }
 
 impl<'a> CopyFail<'a> {

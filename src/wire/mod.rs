@@ -71,7 +71,9 @@ pub use bare::{
 };
 pub use bind::{Bind, Parameters, encode_bind};
 pub use command_complete::CommandComplete;
-pub use copy::{CopyBothResponse, CopyData, CopyFail, CopyInResponse, CopyOutResponse};
+pub use copy::{
+    CopyBothResponse, CopyData, CopyFail, CopyInResponse, CopyOutResponse, extend_copy_data,
+};
 pub use data_row::DataRow;
 pub use error::{Error, Problem};
 pub use execute::{Execute, encode_execute};

@@ -59,6 +59,27 @@ fn append(
     written
 }
 
+/// Appends bytes to the message whose length word is at `start` and that ends where `out` does. After an error `out` is as it was.
+#[inline]
+pub(super) fn extend(
+    out: &mut Vec<u8>,
+    start: usize,
+    message: &'static str,
+    bytes: &[u8],
+) -> Result<(), Error> {
+    let before = out.len();
+    let mut writer = Writer {
+        out,
+        start,
+        message,
+    };
+    let written = writer.bytes(bytes, "data").and_then(|()| writer.close());
+    if written.is_err() {
+        writer.out.truncate(before);
+    }
+    written
+}
+
 impl Writer<'_> {
     #[inline(always)]
     fn open(&mut self, tag: Option<u8>) -> Result<(), Error> {

@@ -41,6 +41,10 @@ pub(crate) enum Step {
     ExpectTag(u8),
     /// Any message.
     ExpectAny,
+    /// CopyData, in messages of any size.
+    CopyData(Vec<u8>),
+    /// What belongs to a COPY is not heeded from here on.
+    CopyOver,
     /// These bytes go to the client.
     Send(Vec<u8>),
     /// SASLInitialResponse comes, AuthenticationSASLContinue goes.
@@ -139,6 +143,16 @@ impl Script {
     /// Waits for any message.
     pub fn expect_any(self) -> Self {
         self.then(Step::ExpectAny)
+    }
+
+    /// Waits for data of a COPY, however it is cut into messages.
+    pub fn copied(self, data: &[u8]) -> Self {
+        self.then(Step::CopyData(data.to_vec()))
+    }
+
+    /// From here on what belongs to a COPY is not heeded: it has failed, and the client may not know that yet.
+    pub fn copy_over(self) -> Self {
+        self.then(Step::CopyOver)
     }
 
     /// Waits for a simple query.

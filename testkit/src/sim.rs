@@ -322,7 +322,8 @@ impl Bench {
     fn check(&self, need: Need) {
         let (notice, notification) = self.engine.has_mail();
         let waits = need.read || need.write || need.runnable || need.answer;
-        let has = self.engine.peek().is_some() || notice || notification;
+        let has =
+            self.engine.peek().is_some() || notice || notification || self.engine.has_copy_data();
         assert!(
             waits || has || self.engine.error().is_some() || self.engine.is_done(),
             "nothing to wait for: {}",

@@ -58,7 +58,7 @@ impl Run {
                     engine.set_limits(*limits);
                     continue;
                 }
-                Act::Wait | Act::Continue(_) => break,
+                Act::Wait | Act::Continue(_) | Act::Put(_) | Act::End(_) | Act::Got(_) => break,
             };
             run.started.push(started.unwrap());
         }
@@ -84,6 +84,7 @@ impl Run {
             let before = self.items.len();
             self.items
                 .extend(std::iter::from_fn(|| self.bench.engine.take()));
+            while self.bench.engine.copy_get(3).next().is_some() {}
             while self.bench.engine.notice().is_some() {}
             while self.bench.engine.notification().is_some() {}
             if !progress && self.items.len() == before {

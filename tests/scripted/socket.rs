@@ -14,6 +14,7 @@ fn take(connection: &mut Connection, items: &mut Vec<Item>) -> bool {
     let ready = connection.wait(Some(Duration::from_secs(30)));
     assert!(ready.is_something(), "asleep: {}", connection.inspect());
     items.extend(std::iter::from_fn(|| connection.take()));
+    while connection.copy_get(3).next().is_some() {}
     while connection.take_notice().is_some() {}
     while connection.take_notification().is_some() {}
     !ready.is_failed()
@@ -35,6 +36,30 @@ fn run(session: &Session, conninfo: &str) -> Vec<String> {
             Act::Start(what) => drop(what.start(engine, End::Sync).unwrap()),
             Act::More(what) => drop(what.start(engine, End::More).unwrap()),
             Act::Limits(limits) => engine.set_limits(*limits),
+            Act::Put(data) => {
+                while up
+                    && !connection.engine().takes_copy_data()
+                    && connection.engine().queued() > 0
+                {
+                    up = take(&mut connection, &mut items);
+                }
+                if connection.engine().takes_copy_data() {
+                    connection.copy_put(data).unwrap();
+                }
+            }
+            Act::End(error) => {
+                while up
+                    && !connection.engine().takes_copy_data()
+                    && connection.engine().queued() > 0
+                {
+                    up = take(&mut connection, &mut items);
+                }
+                if connection.engine().takes_copy_data() {
+                    let error = error.as_ref().map(String::as_bytes);
+                    connection.copy_end(error).unwrap();
+                }
+            }
+            Act::Got(_) => {}
             Act::Wait => {
                 while up
                     && (connection.engine().queued() > 0 || connection.engine().peek().is_some())

@@ -1,6 +1,9 @@
 //! Short forms of what scripts wait for in the extended query protocol.
 
-use pgpoll::wire::{Bind, Close, CopyFail, Describe, Execute, Flush, Frontend, List, Parse, Sync};
+use pgpoll::wire::{
+    Bind, Close, CopyData, CopyDone, CopyFail, Describe, Execute, Flush, Frontend, List, Parse,
+    Sync,
+};
 
 use super::Script;
 
@@ -61,6 +64,16 @@ impl Script {
     /// Waits for a Flush.
     pub fn flush(self) -> Self {
         self.expect(&Frontend::Flush(Flush))
+    }
+
+    /// Waits for a message of CopyData, this one and no other.
+    pub fn copy_data(self, data: &[u8]) -> Self {
+        self.expect(&Frontend::CopyData(CopyData { data }))
+    }
+
+    /// Waits for a CopyDone.
+    pub fn copy_done(self) -> Self {
+        self.expect(&Frontend::CopyDone(CopyDone))
     }
 
     /// Waits for a CopyFail.

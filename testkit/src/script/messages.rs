@@ -2,10 +2,10 @@
 
 use pgpoll::wire::{
     Authentication, Backend, BackendKeyData, BindComplete, CloseComplete, CommandComplete,
-    CopyData, CopyDone, CopyInResponse, CopyOutResponse, DataRow, EmptyQueryResponse,
-    ErrorResponse, Field, List, NegotiateProtocolVersion, NoData, NoticeResponse,
-    NotificationResponse, ParameterDescription, ParameterStatus, ParseComplete, PortalSuspended,
-    ReadyForQuery, RowDescription, TransactionStatus,
+    CopyBothResponse, CopyData, CopyDone, CopyInResponse, CopyOutResponse, DataRow,
+    EmptyQueryResponse, ErrorResponse, Field, List, NegotiateProtocolVersion, NoData,
+    NoticeResponse, NotificationResponse, ParameterDescription, ParameterStatus, ParseComplete,
+    PortalSuspended, ReadyForQuery, RowDescription, TransactionStatus,
 };
 
 /// Object IDs of the types that the scripts use.
@@ -224,6 +224,14 @@ pub fn copy_in(columns: usize) -> Vec<u8> {
     encoded(&Backend::CopyInResponse(CopyInResponse {
         format: 0,
         column_formats: List::from(&vec![0; columns]),
+    }))
+}
+
+/// CopyBothResponse of replication.
+pub fn copy_both() -> Vec<u8> {
+    encoded(&Backend::CopyBothResponse(CopyBothResponse {
+        format: 0,
+        column_formats: List::default(),
     }))
 }
 

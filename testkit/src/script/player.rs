@@ -27,6 +27,10 @@ pub struct Player {
     said: Vec<u8>,
     taken: usize,
     scram: Option<Exchange>,
+    /// Of the COPY data that is waited for, what has come.
+    copied: Vec<u8>,
+    /// A COPY has failed: what belongs to it is not heeded.
+    copy_over: bool,
     ending: Option<Ending>,
     startup: Vec<(Vec<u8>, Vec<u8>)>,
     total: usize,
@@ -42,6 +46,8 @@ impl Player {
             said: Vec::new(),
             taken: 0,
             scram: None,
+            copied: Vec::new(),
+            copy_over: false,
             ending: None,
             startup: Vec::new(),
             total: 0,
@@ -153,6 +159,12 @@ impl Player {
         {
             match step {
                 Step::Send(bytes) => self.said.extend_from_slice(bytes),
+                Step::CopyOver => self.copy_over = true,
+                Step::CopyData(expected) => {
+                    if !self.copies(expected) {
+                        return;
+                    }
+                }
                 Step::Close => self.ending = Some(Ending::Close),
                 Step::Reset => self.ending = Some(Ending::Reset),
                 Step::Halt | Step::Handshake(_) | Step::Flight(_) => return,
@@ -234,8 +246,38 @@ impl Player {
 
     /// The next message with a tag, once it is whole.
     fn message(&mut self) -> Option<Vec<u8>> {
-        let head = frontend_header(&self.heard).unwrap()?;
-        self.take(Header::SIZE + head.len)
+        loop {
+            let head = frontend_header(&self.heard).unwrap()?;
+            let message = self.take(Header::SIZE + head.len)?;
+            if !(self.copy_over && matches!(head.tag, b'd' | b'c' | b'f')) {
+                return Some(message);
+            }
+        }
+    }
+
+    /// Hears data of a COPY; false as long as there has not been enough.
+    fn copies(&mut self, expected: &[u8]) -> bool {
+        while self.copied.len() < expected.len() {
+            let Some(message) = self.message() else {
+                return false;
+            };
+            assert_eq!(
+                char::from(message[0]),
+                'd',
+                "at step {} of the script",
+                self.at
+            );
+            self.copied.extend_from_slice(&message[Header::SIZE..]);
+        }
+        let copied = std::mem::take(&mut self.copied);
+        let shown = |bytes: &[u8]| bytes.escape_ascii().to_string();
+        assert_eq!(
+            shown(&copied),
+            shown(expected),
+            "at step {} of the script",
+            self.at
+        );
+        true
     }
 
     /// The next message without a tag, once it is whole.

@@ -12,14 +12,15 @@ use super::{
 };
 use crate::sim::{Server, Session, What};
 
-/// All sessions, the short ones first; those of simple and extended queries once more, of a server that talks between any
+/// All sessions, the short ones first; those of queries and COPYs once more, of a server that talks between any
 /// two messages.
 pub fn all() -> Vec<Session> {
     let queries = [simple::all(), extended::all()].concat();
-    let interrupted = queries.iter().map(with_interludes).collect();
+    let interrupted = [queries.clone(), copies::each_way()].concat();
+    let interrupted = interrupted.iter().map(with_interludes).collect();
     [
         connecting::all(),
-        queries.clone(),
+        queries,
         copies::all(),
         rows::all(),
         interrupted,

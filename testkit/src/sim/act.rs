@@ -29,6 +29,7 @@ pub enum What {
     DescribePortal(String),
     CloseStatement(String),
     ClosePortal(String),
+    Copy(String),
     Sync,
 }
 
@@ -43,6 +44,12 @@ pub enum Act {
     Continue(u32),
     /// Takes everything until all operations are done.
     Wait,
+    /// Waits until data of a COPY can be put, and puts this; does nothing once the server has ended the COPY.
+    Put(Vec<u8>),
+    /// The same with its end.
+    End(Option<String>),
+    /// Waits until so many messages of data have been taken.
+    Got(usize),
     /// Cuts the rows of the operations that follow.
     Limits(Limits),
 }
@@ -111,6 +118,10 @@ impl What {
             Self::ClosePortal(name) => {
                 let name = name.as_bytes();
                 engine.start(Command::ClosePortal { name }, end)
+            }
+            Self::Copy(sql) => {
+                let sql = sql.as_bytes();
+                engine.start(Command::Copy { sql }, end)
             }
             Self::Sync => engine.start(Command::Sync, end),
         }

@@ -67,6 +67,21 @@ impl Run {
                 return true;
             }
             Act::Wait => return engine.queued() == 0 && engine.peek().is_none(),
+            Act::Put(data) => {
+                if engine.takes_copy_data() {
+                    engine.copy_put(data).unwrap();
+                }
+                return engine.takes_copy_data() || engine.queued() == 0;
+            }
+            Act::End(error) => {
+                if !engine.takes_copy_data() {
+                    return engine.queued() == 0;
+                }
+                let error = error.as_ref().map(String::as_bytes);
+                engine.copy_end(error).unwrap();
+                return true;
+            }
+            Act::Got(messages) => return self.transcript.copied.len() >= *messages,
             Act::Continue(rows) => {
                 if self.suspended == 0 {
                     return false;
@@ -99,6 +114,15 @@ impl Run {
             some = true;
             self.suspended += usize::from(matches!(item.reply, Reply::Suspended));
             self.items.push(item);
+            if self.bench.pace.lazy {
+                return true;
+            }
+        }
+        let most = if self.bench.pace.lazy { 1 } else { 7 };
+        while engine.has_copy_data() {
+            some = true;
+            let messages = engine.copy_get(most).map(<[u8]>::to_vec);
+            self.transcript.copied.extend(messages);
             if self.bench.pace.lazy {
                 return true;
             }

@@ -28,6 +28,8 @@ pub struct Session {
 pub struct Transcript {
     /// The items, in words.
     pub items: Vec<String>,
+    /// The data of COPYs, message by message.
+    pub copied: Vec<Vec<u8>>,
     /// The notices' messages.
     pub notices: Vec<String>,
     /// The notifications, in words.
