@@ -1,7 +1,7 @@
 //! Starts random operations on a connection, carries bytes in random pieces, and compares what comes with the model.
 
 use pgpoll::conn::Connection;
-use pgpoll::engine::{Command, End, Item, Reply, Verdict};
+use pgpoll::engine::{Command, CopyWay, End, Item, Reply, Verdict};
 use pgpoll::error::{Error, Family};
 use pgpoll::wire::TransactionStatus;
 use testkit::dice::Dice;
@@ -11,8 +11,18 @@ use crate::expect::{Model, Op, Seen};
 use crate::language::{Statement, value};
 use crate::server::Server;
 
+/// A COPY that the client has data for.
+#[derive(Debug, Clone, Copy)]
+struct CopyIn {
+    id: u64,
+    /// The server refuses it after so many bytes.
+    fails_after: Option<usize>,
+    put: usize,
+}
+
 pub(crate) struct Driver {
     seed: u64,
+    loud: bool,
     dice: Dice,
     connection: Connection,
     server: Server,
@@ -25,6 +35,12 @@ pub(crate) struct Driver {
     in_group: bool,
     /// The last operation started has a row limit.
     limited: Option<u64>,
+    /// The last operation started is a COPY, whose done was not taken.
+    copying: Option<u64>,
+    /// The COPY from the client that has begun.
+    copy_in: Option<CopyIn>,
+    /// Rows of the current COPY to the client that have come.
+    copied_out: usize,
     /// Its suspension was taken.
     suspended: bool,
     notified: u64,
@@ -36,7 +52,7 @@ pub(crate) struct Driver {
 
 impl Driver {
     /// A connection that is up.
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, loud: bool) -> Self {
         let conninfo = "host=localhost user=model sslmode=disable";
         let mut connection = Connection::open_stream(conninfo);
         connection.poll();
@@ -49,6 +65,7 @@ impl Driver {
         assert!(connection.poll().is_idle(), "{}", connection.inspect());
         Self {
             seed,
+            loud,
             dice: Dice::new(seed),
             connection,
             server: Server::new(seed),
@@ -57,6 +74,9 @@ impl Driver {
             ended_rows: false,
             in_group: false,
             limited: None,
+            copying: None,
+            copy_in: None,
+            copied_out: 0,
             suspended: false,
             notified: 0,
             last: 0,
@@ -73,12 +93,24 @@ impl Driver {
         let mut more = 0;
         while !self.is_over() {
             more += 1;
-            assert!(more < 100_000, "{} hangs: {}", self.name(), self.connection.inspect());
+            assert!(
+                more < 100_000,
+                "{} hangs: {}",
+                self.name(),
+                self.connection.inspect()
+            );
             self.end();
         }
         assert!(self.connection.poll().is_idle(), "{}", self.name());
         assert_eq!(self.notified, self.server.notified, "{}", self.name());
         steps + more
+    }
+
+    /// What happens, when one seed alone is run.
+    fn tell(&self, what: std::fmt::Arguments<'_>) {
+        if self.loud {
+            testkit::say!("{what}");
+        }
     }
 
     fn name(&self) -> String {
@@ -104,6 +136,7 @@ impl Driver {
                 self.connection.set_batch(rows as usize, bytes as usize);
             }
             84..86 => self.take_mail(),
+            87..90 => self.copy_on(),
             86..87 if self.in_group => self.connection.engine_mut().flush_request().unwrap(),
             _ => {
                 let most = self.dice.below(8);
@@ -117,6 +150,7 @@ impl Driver {
         if self.in_group {
             self.sync();
         }
+        self.copy_on();
         self.connection.poll();
         self.carry_out();
         self.carry_in();
@@ -170,7 +204,8 @@ impl Driver {
 
     fn op(&mut self) -> Op {
         let name = format!("s{}", self.dice.below(4));
-        match self.dice.below(20) {
+        match self.dice.below(21) {
+            20 => Op::Copy(self.copy_statements()),
             0..4 => {
                 let count = self.dice.below(4);
                 Op::Query((0..count).map(|_| self.statement()).collect())
@@ -193,35 +228,128 @@ impl Driver {
         if matches!(op, Op::Sync) {
             return self.sync();
         }
-        let simple = matches!(op, Op::Query(_) | Op::Call(_));
+        let simple = matches!(op, Op::Query(_) | Op::Copy(_) | Op::Call(_));
         let limit = matches!(op, Op::Params(_, most) if most > 0);
-        let end = if more && !simple { End::More } else { End::Sync };
+        let end = if more && !simple {
+            End::More
+        } else {
+            End::Sync
+        };
         match self.command(&op, end) {
             Ok(id) => {
-                let refused = self.model.is_suspended() || (simple && self.in_group);
+                self.tell(format_args!("start {id} {op:?} {end:?}"));
+                let refused = self.model.is_suspended()
+                    || self.model.is_copying()
+                    || (simple && self.in_group);
                 assert!(!refused, "{}: {op:?} was not refused", self.name());
                 self.started(id);
                 self.model.start(id, &op, end == End::More);
                 self.in_group = limit || end == End::More;
                 self.limited = limit.then_some(id);
+                self.copying = matches!(op, Op::Copy(_)).then_some(id);
                 self.suspended = false;
             }
             Err(error) => {
                 assert_eq!(error.family(), Family::Misuse, "{}: {error}", self.name());
-                let allowed = self.limited.is_some() || (simple && self.in_group);
+                let busy = self.limited.is_some() || self.copying.is_some();
+                let allowed = busy || (simple && self.in_group);
                 assert!(allowed, "{}: {op:?}: {error}", self.name());
             }
         }
     }
 
     fn sync(&mut self) {
-        let id = self.connection.sync().unwrap();
+        let id = match self.connection.sync() {
+            Ok(id) => id,
+            Err(error) => {
+                assert!(self.copying.is_some(), "{}: {error}", self.name());
+                return;
+            }
+        };
+        assert!(!self.model.is_copying(), "{}", self.name());
+        self.copying = None;
         if let Some(portal) = self.limited.take() {
             self.model.leave(portal);
         }
         self.started(id);
         self.model.start(id, &Op::Sync, false);
         self.in_group = false;
+    }
+
+    /// At most one from the client, and others around it.
+    fn copy_statements(&mut self) -> Vec<Statement> {
+        let mut statements = Vec::new();
+        for _ in 0..self.dice.below(2) {
+            statements.push(self.statement());
+        }
+        if self.dice.percent(50) {
+            let fails_after = self.dice.between(1, 3000) as usize;
+            statements.push(Statement::CopyIn(
+                self.dice.percent(30).then_some(fails_after),
+            ));
+        }
+        for _ in 0..self.dice.below(3) {
+            let (rows, width) = (self.dice.below(40) as usize, self.width());
+            statements.push(Statement::CopyOut(rows, width, self.dice.percent(10)));
+        }
+        if self.dice.percent(30) {
+            statements.push(self.statement());
+        }
+        statements
+    }
+
+    /// Puts data, ends the putting, takes data: what there is to do.
+    fn copy_on(&mut self) {
+        let most = self.dice.between(1, 10) as usize;
+        for message in self.connection.copy_get(most) {
+            while self
+                .model
+                .copies
+                .front()
+                .is_some_and(|&(rows, _)| rows == self.copied_out)
+            {
+                self.model.copies.pop_front();
+                self.copied_out = 0;
+            }
+            let Some(&(_, width)) = self.model.copies.front() else {
+                panic!("seed {}: no data is to come, but {message:?}", self.seed);
+            };
+            let expected = format!("{}\n", value(self.copied_out, width));
+            assert_eq!(message, expected.as_bytes(), "seed {}", self.seed);
+            self.copied_out += 1;
+        }
+        let Some(mut copy) = self.copy_in else {
+            // Once it has begun, its data is taken, also before the item is.
+            if !self.model.is_copying() {
+                let refused = self.connection.copy_put(b"x").unwrap_err();
+                assert_eq!(refused.family(), Family::Misuse);
+            }
+            return;
+        };
+        if self.dice.percent(25) {
+            let error = self.dice.percent(30).then_some(&b"enough"[..]);
+            if self.connection.copy_end(error).is_ok() {
+                let error = error.map(|_| "57014");
+                if self.model.is_copying() {
+                    self.model.copied(copy.id, error);
+                }
+            } else {
+                assert!(!self.model.is_copying(), "{}", self.name());
+            }
+            self.copy_in = None;
+            return;
+        }
+        let data = vec![b'd'; self.width()];
+        if self.connection.copy_put(&data).is_err() {
+            assert!(!self.model.is_copying(), "{}", self.name());
+            self.copy_in = None;
+            return;
+        }
+        copy.put += data.len();
+        if copy.fails_after.is_some_and(|bytes| copy.put >= bytes) && self.model.is_copying() {
+            self.model.copied(copy.id, Some("22P04"));
+        }
+        self.copy_in = Some(copy);
     }
 
     fn started(&mut self, id: u64) {
@@ -237,7 +365,10 @@ impl Driver {
             return;
         };
         let most = self.dice.below(4) as usize;
-        self.connection.engine_mut().continue_portal(most as u32).unwrap();
+        self.connection
+            .engine_mut()
+            .continue_portal(most as u32)
+            .unwrap();
         self.suspended = false;
         self.model.go_on(portal, most);
     }
@@ -247,12 +378,18 @@ impl Driver {
             statement.map_or_else(String::new, |statement| statement.to_string())
         };
         let params: &[Option<&[u8]>] = &[Some(b"one"), None];
-        let command = |driver: &mut Self, command: Command<'_>| driver.connection.start(command, end);
+        let command =
+            |driver: &mut Self, command: Command<'_>| driver.connection.start(command, end);
         match op {
-            Op::Query(statements) | Op::Copy(statements) => {
-                let texts: Vec<String> = statements.iter().map(Statement::to_string).collect();
-                let sql = texts.join("; ");
-                command(self, Command::Query { sql: sql.as_bytes() })
+            Op::Copy(statements) => {
+                let sql = joined(statements);
+                let sql = sql.as_bytes();
+                command(self, Command::Copy { sql })
+            }
+            Op::Query(statements) => {
+                let sql = joined(statements);
+                let sql = sql.as_bytes();
+                command(self, Command::Query { sql })
             }
             Op::Params(statement, most) => command(
                 self,
@@ -283,11 +420,27 @@ impl Driver {
                     describe: false,
                 },
             ),
-            Op::Describe(name) => command(self, Command::DescribeStatement { name: name.as_bytes() }),
-            Op::Close(name) => command(self, Command::CloseStatement { name: name.as_bytes() }),
+            Op::Describe(name) => command(
+                self,
+                Command::DescribeStatement {
+                    name: name.as_bytes(),
+                },
+            ),
+            Op::Close(name) => command(
+                self,
+                Command::CloseStatement {
+                    name: name.as_bytes(),
+                },
+            ),
             Op::Call(function) => {
                 let function = *function;
-                command(self, Command::Call { function, arguments: &params })
+                command(
+                    self,
+                    Command::Call {
+                        function,
+                        arguments: &params,
+                    },
+                )
             }
             Op::Sync => command(self, Command::Sync),
         }
@@ -315,7 +468,7 @@ impl Driver {
 
     fn compare(&mut self, item: &Item) {
         let name = self.name();
-        if std::env::var("PGPOLL_SEED").is_ok() { eprintln!("{} {:?}", item.operation, item.reply); }
+        self.tell(format_args!("{} {:?}", item.operation, item.reply));
         let Some((id, expected)) = self.model.expected.front().cloned() else {
             panic!("{name}: nothing is to come, but {item:?}");
         };
@@ -339,8 +492,7 @@ impl Driver {
                 self.rows == end - first
             }
             (Seen::Complete(tag), Reply::Complete(found)) => found.as_bytes() == tag.as_bytes(),
-            (Seen::Empty, Reply::EmptyQuery)
-            | (Seen::Skipped, Reply::Skipped) => true,
+            (Seen::Empty, Reply::EmptyQuery) | (Seen::Skipped, Reply::Skipped) => true,
             (Seen::Suspended, Reply::Suspended) => {
                 self.suspended = self.limited == Some(id);
                 true
@@ -352,6 +504,16 @@ impl Driver {
             (Seen::Described(columns), Reply::Described { columns: found, .. }) => {
                 *columns == found.is_some()
             }
+            (Seen::Copy(way, fails_after), Reply::Copy(found)) => {
+                if *way == CopyWay::In {
+                    self.copy_in = Some(CopyIn {
+                        id,
+                        fails_after: *fails_after,
+                        put: 0,
+                    });
+                }
+                *way == found.way
+            }
             (Seen::Called(value), Reply::Called(found)) => value.as_deref() == found.as_deref(),
             (Seen::Done(outcome, status), Reply::Done(done)) => {
                 let usable = match status {
@@ -359,6 +521,10 @@ impl Driver {
                     _ => done.verdict == Verdict::InTransaction,
                 };
                 self.done = id;
+                if self.copying == Some(id) {
+                    self.copying = None;
+                    self.copy_in = None;
+                }
                 if self.limited == Some(id) && !self.model.is_suspended() {
                     self.suspended = false;
                 }
@@ -373,4 +539,9 @@ impl Driver {
         self.ended_rows = matches!(expected, Seen::Rows(..));
         self.model.expected.pop_front();
     }
+}
+
+fn joined(statements: &[Statement]) -> String {
+    let texts: Vec<String> = statements.iter().map(Statement::to_string).collect();
+    texts.join("; ")
 }

@@ -19,7 +19,8 @@ pub(crate) enum Seen {
     Skipped,
     /// Whether there are columns.
     Described(bool),
-    Copy(CopyWay),
+    /// After so many bytes the server refuses it.
+    Copy(CopyWay, Option<usize>),
     Called(Option<Vec<u8>>),
     /// How it ended, and the status where its own ReadyForQuery says it.
     Done(Outcome, Option<TransactionStatus>),
@@ -51,6 +52,8 @@ pub(crate) struct Model {
     portal: Option<(Statement, usize)>,
     /// What follows the COPY from the client that is under way.
     copying: Option<Vec<Statement>>,
+    /// Rows of COPYs to the client that are to come, and how long they are.
+    pub copies: VecDeque<(usize, usize)>,
     /// Items to come, in order.
     pub expected: VecDeque<(u64, Seen)>,
 }
@@ -65,6 +68,7 @@ impl Model {
             statements: BTreeMap::new(),
             portal: None,
             copying: None,
+            copies: VecDeque::new(),
             expected: VecDeque::new(),
         }
     }
@@ -172,7 +176,7 @@ impl Model {
 
     fn run(&mut self, id: u64, op: &Op) -> Step {
         match op {
-            Op::Query(statements) if statements.is_empty() => {
+            Op::Query(statements) | Op::Copy(statements) if statements.is_empty() => {
                 self.expect(id, Seen::Empty);
                 Ok(())
             }
@@ -222,15 +226,16 @@ impl Model {
         for (at, &statement) in statements.iter().enumerate() {
             self.admits(Some(statement))?;
             match statement {
-                Statement::CopyIn(_) => {
-                    self.expect(id, Seen::Copy(CopyWay::In));
+                Statement::CopyIn(fails_after) => {
+                    self.expect(id, Seen::Copy(CopyWay::In, fails_after));
                     self.copying = Some(statements[at + 1..].to_vec());
                     return Ok(());
                 }
                 Statement::Fail => return Err("22012"),
                 Statement::Rows(rows, width) => self.expect(id, Seen::Rows(0, rows, width)),
-                Statement::CopyOut(_, _, fails) => {
-                    self.expect(id, Seen::Copy(CopyWay::Out));
+                Statement::CopyOut(rows, width, fails) => {
+                    self.expect(id, Seen::Copy(CopyWay::Out, None));
+                    self.copies.push_back((rows, width));
                     if fails {
                         return Err("22003");
                     }
@@ -265,7 +270,11 @@ impl Model {
         let Statement::Rows(rows, width) = statement else {
             return;
         };
-        let end = if most == 0 { rows } else { rows.min(given + most) };
+        let end = if most == 0 {
+            rows
+        } else {
+            rows.min(given + most)
+        };
         self.expect(id, Seen::Rows(given, end, width));
         if most > 0 && end - given == most {
             self.portal = Some((statement, end));

@@ -270,9 +270,7 @@ impl Server {
             Frontend::Describe(describe) if describe.kind == b'S' => {
                 match self.statements.get(describe.name).copied() {
                     None => self.refuse_group("26000"),
-                    Some(Some(Statement::Rows(..)))
-                        if self.status == TransactionStatus::Failed =>
-                    {
+                    Some(Some(Statement::Rows(..))) if self.status == TransactionStatus::Failed => {
                         self.refuse_group("25P02");
                     }
                     Some(statement) => {
