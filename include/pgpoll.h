@@ -42,6 +42,42 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The Arrow C data interface, word for word: whoever includes another header that has it has it once. */
+#ifndef ARROW_C_DATA_INTERFACE
+#define ARROW_C_DATA_INTERFACE
+
+#define ARROW_FLAG_DICTIONARY_ORDERED 1
+#define ARROW_FLAG_NULLABLE 2
+#define ARROW_FLAG_MAP_KEYS_SORTED 4
+
+struct ArrowSchema {
+    const char *format;
+    const char *name;
+    const char *metadata;
+    int64_t flags;
+    int64_t n_children;
+    struct ArrowSchema **children;
+    struct ArrowSchema *dictionary;
+    void (*release)(struct ArrowSchema *);
+    void *private_data;
+};
+
+struct ArrowArray {
+    int64_t length;
+    int64_t null_count;
+    int64_t offset;
+    int64_t n_buffers;
+    int64_t n_children;
+    const void **buffers;
+    struct ArrowArray **children;
+    struct ArrowArray *dictionary;
+    void (*release)(struct ArrowArray *);
+    void *private_data;
+};
+
+#endif
+
+
 // Wait until conn_socket is readable, then call conn_poll.
 #define CONN_WANT_READ 1
 
@@ -166,6 +202,12 @@
 
 // Room for a command tag.
 #define CONN_TAG_SIZE 64
+
+// Text and bytes as views into the result (formats vu and vz), which are not copied.
+#define CONN_ARROW_VIEWS 1
+
+// Every numeric as text, those too that have a precision and would be decimals.
+#define CONN_ARROW_NUMERIC_TEXT 2
 
 // The server said no: conn_error_sqlstate and the other fields are its words.
 #define CONN_ERROR_SERVER 1
@@ -617,7 +659,7 @@ size_t conn_copy_get(struct Conn *conn,
                      struct ConnBytes *messages,
                      size_t most);
 
-// Frees a result. Everything that was borrowed from it goes with it.
+// Frees a result. Everything that was borrowed from it goes with it; what was exported stays (conn_result_export_arrow).
 //
 // result: the result, or NULL.
 void conn_result_free(struct ConnResult *result);
@@ -729,9 +771,32 @@ size_t conn_result_cells(const struct ConnResult *result,
                          const char **values,
                          size_t *lengths);
 
+// A result, or a batch of one, as an Arrow array: for pyarrow, polars, DuckDB and whatever else takes the Arrow C data interface
+// (https://arrow.apache.org/docs/format/CDataInterface.html). Each column is decoded at once; nothing is asked of the server.
+//
+// The array is a struct array (+s) with a child for each column, a record batch. By type: bool b; int2, int4, int8 s, i, l; oid,
+// xid, cid I; xid8 L; float4, float8 f, g; numeric(p,s) up to 38 digits d:p,s, other numerics text; date tdD; time ttu; timestamp
+// tsu:; timestamptz tsu:UTC; uuid w:16 with the extension arrow.uuid; bytea z; text, varchar, char, name, json, jsonb and xml u;
+// all others as the server writes them: u from a text result, z from a binary one. A column of more than 2 GB is U or Z. Infinite
+// dates and timestamps are the largest number of the type and, negative, its negation, as in DuckDB. Each field's metadata have
+// postgresql.type_oid and postgresql.type_modifier, decimal numbers.
+//
+// Text results are understood in DateStyle ISO; text must be UTF-8 (client_encoding UTF8).
+//
+// result: the result of a CONN_ITEM_ROWS. flags: CONN_ARROW_… together, or 0.
+// schema: where the types go; NULL if they are known from an earlier batch. array: where the values go. Neither needs to be
+//   initialised.
+// Returns 1; 0 when a value cannot be had in Arrow, or for misuse: then nothing needs to be released, and conn_error(NULL) says why.
+// Both are yours: call their release, in any order, from any thread. The result can be freed before or after.
+int conn_result_export_arrow(const struct ConnResult *result,
+                             uint32_t flags,
+                             struct ArrowSchema *schema,
+                             struct ArrowArray *array);
+
 // What went wrong: the last call since the last conn_poll that was refused; else why the connection is over.
 //
-// conn: the connection; NULL asks for this thread's last call with a NULL connection, or one that another call was inside.
+// conn: the connection; NULL asks for this thread's last refused call that had no connection (conn_result_export_arrow), a NULL
+//   one, or one that another call was inside.
 // Returns the error, NULL when there is none. The error of an operation is not here: it is an item of conn_get_result.
 // Borrowed until the next call with this connection (NULL: until this thread's next refused call); do not free it.
 const struct ConnError *conn_error(const struct Conn *conn);

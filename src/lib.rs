@@ -2,6 +2,7 @@
 //! and whose outside is a poll API that the caller's own event loop drives.
 #![warn(missing_docs)]
 
+pub mod arrow;
 pub mod auth;
 pub mod conn;
 pub mod conninfo;

@@ -125,15 +125,21 @@ pub(crate) fn give(error: Error) -> *mut ConnError {
 }
 
 thread_local! {
-    /// The last call of this thread that found no connection to enter.
+    /// The last call of this thread that was refused and has no connection, or found none to enter.
     static OUTSIDE: RefCell<Option<Box<ConnError>>> = const { RefCell::new(None) };
 }
 
 /// Keeps why this thread's call could not enter a connection, for `conn_error(NULL)`.
 #[cold]
 pub(crate) fn refuse_outside(message: &'static str) {
+    refuse_without(|| Error::misuse(message));
+}
+
+/// Keeps why this thread's call was refused that has no connection, for `conn_error(NULL)`.
+#[cold]
+pub(crate) fn refuse_without(why: impl FnOnce() -> Error) {
     guard((), || {
-        let error = Box::new(ConnError::new(Error::misuse(message)));
+        let error = Box::new(ConnError::new(why()));
         // A thread that is ending has no such place any more; then nobody asks.
         let _ = OUTSIDE.try_with(|outside| outside.replace(Some(error)));
     });
@@ -146,7 +152,8 @@ fn outside() -> *const ConnError {
 
 /// What went wrong: the last call since the last conn_poll that was refused; else why the connection is over.
 ///
-/// conn: the connection; NULL asks for this thread's last call with a NULL connection, or one that another call was inside.
+/// conn: the connection; NULL asks for this thread's last refused call that had no connection (conn_result_export_arrow), a NULL
+///   one, or one that another call was inside.
 /// Returns the error, NULL when there is none. The error of an operation is not here: it is an item of conn_get_result.
 /// Borrowed until the next call with this connection (NULL: until this thread's next refused call); do not free it.
 #[unsafe(no_mangle)]

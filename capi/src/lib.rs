@@ -24,6 +24,8 @@ mod result;
 
 mod cells;
 
+mod arrow;
+
 mod error;
 
 mod fields;
@@ -40,6 +42,7 @@ mod tls;
 
 mod trace;
 
+pub use arrow::*;
 pub use cancel::*;
 pub use cells::*;
 pub use copy::*;

@@ -4,7 +4,7 @@ use std::collections::TryReserveError;
 use std::ffi::{c_char, c_int};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicPtr;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use pgpoll::rows::{Batch, Column, Columns};
 
@@ -26,6 +26,46 @@ pub struct ConnResult {
     /// All views when there are several.
     pub(crate) views: Vec<View>,
     pub(crate) content: Content,
+    /// Who needs it besides the caller: see [`Held`].
+    holders: AtomicUsize,
+}
+
+/// A result that stays alive behind the caller's back: Arrow arrays may lead into it.
+#[derive(Debug)]
+pub(crate) struct Held(*mut ConnResult);
+
+// SAFETY: the result is `Send` and `Sync`, and how many hold it is counted atomically.
+unsafe impl Send for Held {}
+
+impl Held {
+    /// # Safety
+    /// The result came from [`give`] and is alive.
+    pub(crate) unsafe fn new(result: *const ConnResult) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { &*result }.holders.fetch_add(1, Ordering::Relaxed);
+        Self(result.cast_mut())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // SAFETY: it was counted when this was made, so it is alive.
+        unsafe { leave(self.0) };
+    }
+}
+
+/// One who needed the result does not any more; the last one frees it.
+///
+/// # Safety
+/// The result came from [`give`], and the caller is one who needs it.
+unsafe fn leave(result: *mut ConnResult) {
+    // SAFETY: alive, since the caller needs it still.
+    let holders = &unsafe { &*result }.holders;
+    // Without others nobody can become one, so that the usual case is a mere load.
+    if holders.load(Ordering::Acquire) == 0 || holders.fetch_sub(1, Ordering::AcqRel) == 0 {
+        // SAFETY: nobody else has it.
+        unsafe { border::free(result) };
+    }
 }
 
 /// What a result holds.
@@ -141,6 +181,7 @@ pub(crate) fn give(content: Content) -> Option<*mut ConnResult> {
         only: View::NONE,
         views: Vec::new(),
         content,
+        holders: AtomicUsize::new(0),
     })
     .ok()?;
     // SAFETY: freshly allocated, and nobody else has it yet.
@@ -154,13 +195,15 @@ pub(crate) fn give(content: Content) -> Option<*mut ConnResult> {
     Some(place)
 }
 
-/// Frees a result. Everything that was borrowed from it goes with it.
+/// Frees a result. Everything that was borrowed from it goes with it; what was exported stays (conn_result_export_arrow).
 ///
 /// result: the result, or NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_result_free(result: *mut ConnResult) {
-    // SAFETY: the caller's promise.
-    unsafe { border::free(result) };
+    if !result.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe { leave(result) };
+    }
 }
 
 /// How many rows.

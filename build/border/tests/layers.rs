@@ -11,6 +11,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("auth", BOTTOM),
     ("conninfo", BOTTOM),
     ("rows", BOTTOM),
+    ("arrow", &["rows"]),
     ("link", BOTTOM),
     ("error", &["link", "wire"]),
     (
@@ -28,7 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const BOTTOM: &[&str] = &["wire", "auth", "conninfo", "rows"];
 
 /// The modules to which time, randomness, files and sockets are arguments.
-const PURE: &[&str] = &["wire", "auth", "rows", "link", "error", "engine"];
+const PURE: &[&str] = &["wire", "auth", "rows", "arrow", "link", "error", "engine"];
 const IMPURE: &[&str] = &[
     "Instant::now",
     "SystemTime",
