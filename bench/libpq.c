@@ -130,6 +130,52 @@ static PGresult *next(ExecStatusType expected)
 }
 
 /* ROUND queries before one sync, all sent before the first result is taken. */
+/* The end of a COPY. */
+static void copied(void)
+{
+    PGresult *result;
+
+    while ((result = PQgetResult(connection)) != NULL)
+        PQclear(checked(result));
+}
+
+static void copy_out(long n)
+{
+    char *row;
+    int length;
+
+    start();
+    PQclear(PQexec(connection, copy_out_query(n)));
+    while ((length = PQgetCopyData(connection, &row, 0)) > 0) {
+        see(row, (size_t)length);
+        PQfreemem(row);
+    }
+    copied();
+}
+
+static void copy_in(long n)
+{
+    start();
+    PQclear(checked(PQexec(connection, COPY_IN_TABLE)));
+    PQclear(PQexec(connection, COPY_IN_QUERY));
+    for (; n > 0; n--)
+        if (PQputCopyData(connection, COPY_ROW, sizeof COPY_ROW - 1) != 1)
+            fail(PQerrorMessage(connection));
+    if (PQputCopyEnd(connection, NULL) != 1)
+        fail(PQerrorMessage(connection));
+    copied();
+}
+
+static void copy_out_mb(long n)
+{
+    copy_out(n * (long)ROWS_IN_MB);
+}
+
+static void copy_in_mb(long n)
+{
+    copy_in(n * (long)ROWS_IN_MB);
+}
+
 static void pipelined(long n)
 {
     start();
@@ -236,6 +282,10 @@ const struct work works[] = {
 #endif
     { "point", point },
     { "pipelined", pipelined },
+    { "copy-out", copy_out },
+    { "copy-in", copy_in },
+    { "copy-out-mb", copy_out_mb },
+    { "copy-in-mb", copy_in_mb },
     { "simple", simple },
     { "connect", connecting },
     { "reset", resetting },

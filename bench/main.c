@@ -30,6 +30,14 @@ const char *row_query(long n)
     return text;
 }
 
+const char *copy_out_query(long n)
+{
+    static char text[256];
+
+    snprintf(text, sizeof text, COPY_OUT_QUERY, n);
+    return text;
+}
+
 const char *conninfo(void)
 {
     const char *given = getenv("BENCH_CONNINFO");

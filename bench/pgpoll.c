@@ -9,15 +9,15 @@
 
 static Conn *connection;
 
-/* Polls and waits until there is something to take, or nothing to wait for. */
-static void drive(Conn *conn)
+/* Polls and waits until there is something to take or to do, or nothing to wait for; what the last poll said. */
+static uint32_t drive(Conn *conn)
 {
     for (;;) {
         uint32_t bits = conn_poll(conn);
         struct pollfd fd;
 
-        if (bits & (CONN_RESULT | CONN_IDLE | CONN_FAILED | CONN_MISUSE))
-            return;
+        if (bits & (CONN_RESULT | CONN_IDLE | CONN_FAILED | CONN_MISUSE | CONN_COPY | CONN_ROOM))
+            return bits;
         if (bits & CONN_RUNNABLE)
             continue;
         fd.fd = conn_socket(conn);
@@ -173,6 +173,75 @@ static void point(long n)
 }
 
 /* ROUND queries in one group, all started before the first result is taken. */
+static void start_copy(const char *sql)
+{
+    ConnItem item;
+
+    if (!conn_start_copy(connection, sql))
+        fail(conn_error_message(conn_error(connection)));
+    drive(connection);
+    if (!conn_get_result(connection, &item) || item.kind != CONN_ITEM_COPY)
+        fail("no COPY");
+}
+
+/* The end of a COPY. */
+static void copied(void)
+{
+    ConnItem item;
+
+    do {
+        drive(connection);
+        while (conn_get_result(connection, &item)) {
+            if (item.kind == CONN_ITEM_ERROR)
+                fail(conn_error_message(item.error));
+            if (item.kind == CONN_ITEM_DONE)
+                return;
+        }
+    } while (1);
+}
+
+static void copy_out(long n)
+{
+    ConnBytes rows[256];
+    size_t count, row;
+
+    start();
+    start_copy(copy_out_query(n));
+    while (drive(connection) & CONN_COPY)
+        while ((count = conn_copy_get(connection, rows, 256)) > 0)
+            for (row = 0; row < count; row++)
+                see(rows[row].data, rows[row].length);
+    copied();
+}
+
+static void copy_in(long n)
+{
+    start();
+    finish(conn_start_query(connection, COPY_IN_TABLE), NULL);
+    start_copy(COPY_IN_QUERY);
+    while (n > 0) {
+        if (conn_copy_put(connection, COPY_ROW, sizeof COPY_ROW - 1))
+            n--;
+        else if (conn_error_kind(conn_error(connection)) == CONN_ERROR_WOULD_BLOCK)
+            drive(connection);
+        else
+            fail(conn_error_message(conn_error(connection)));
+    }
+    if (!conn_copy_end(connection, NULL))
+        fail(conn_error_message(conn_error(connection)));
+    copied();
+}
+
+static void copy_out_mb(long n)
+{
+    copy_out(n * (long)ROWS_IN_MB);
+}
+
+static void copy_in_mb(long n)
+{
+    copy_in(n * (long)ROWS_IN_MB);
+}
+
 static void pipelined(long n)
 {
     start();
@@ -253,6 +322,10 @@ const struct work works[] = {
     { "batches-at-once", batches_at_once },
     { "point", point },
     { "pipelined", pipelined },
+    { "copy-out", copy_out },
+    { "copy-in", copy_in },
+    { "copy-out-mb", copy_out_mb },
+    { "copy-in-mb", copy_in_mb },
     { "simple", simple },
     { "connect", connecting },
     { "reset", resetting },

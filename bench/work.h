@@ -13,6 +13,14 @@
     " from generate_series(1,%ld) i"
 #define POINT_QUERY "select $1::int4"
 #define SIMPLE_QUERY "select 1"
+/* COPY of rows like this one, 45 bytes with the newline. */
+#define COPY_ROW "1234567\tabcdefghijklmnopqrstuvwxyz\t123456789\n"
+#define COPY_OUT_QUERY                                                                    \
+    "copy (select 1234567, 'abcdefghijklmnopqrstuvwxyz', 123456789 from generate_series(1,%ld)) to stdout"
+#define COPY_IN_TABLE "create temp table copied (a int, b text, c int) on commit delete rows"
+#define COPY_IN_QUERY "copy copied from stdin"
+/* Rows in a megabyte. */
+#define ROWS_IN_MB (1048576 / (sizeof COPY_ROW - 1))
 
 /* One work: `n` rows, queries or connections of it. */
 struct work {
@@ -30,6 +38,8 @@ extern unsigned long seen;
 void begin(void);
 /* ROW_QUERY of n rows. */
 const char *row_query(long n);
+/* COPY_OUT_QUERY of n rows. */
+const char *copy_out_query(long n);
 /* What to connect with: BENCH_CONNINFO, beside the usual variables. */
 const char *conninfo(void);
 /* The next value of the point query: a number as text. */
