@@ -20,6 +20,9 @@ const DEADLINE: &str = "1: timeout expired: query not done within 300 ms; it is 
     1: failed, and the connection is clean\n2: 1\n2: done, and the connection is clean\n\
     3: canceling statement due to user request\n3: failed, and the connection is clean\n";
 const OWN_TRANSPORT: &str = "1 squared is 1\n2 squared is 4\n";
+const COPY_IN: &str =
+    "COPY 100000\ninvalid input syntax for type integer: \"three\"\n100000 rows are there\n";
+const COPY_OUT: &str = "1|I\n2|II\n3|III\n3 rows\n";
 const LISTEN: &str = "listening\nheard: one\nheard: two\n\
     lost: FATAL:  terminating connection due to administrator command\nlistening\nheard: three\n";
 const README: &str = "1 I\n2 II\n3 III\n";
@@ -128,6 +131,8 @@ fn examples_print_what_they_say() {
         ("04_many_epoll", EPOLL),
         ("08_deadline", DEADLINE),
         ("09_own_transport", OWN_TRANSPORT),
+        ("11_copy_in", COPY_IN),
+        ("12_copy_out", COPY_OUT),
     ] {
         let said = c99(&example(name), &["pgpoll"]).unwrap();
         assert_eq!(said, expected, "{name}");
@@ -329,6 +334,8 @@ fn examples_pass_under_checkers() {
             (example("03_params_prepared"), PARAMS),
             (example("04_many_epoll"), EPOLL),
             (example("08_deadline"), DEADLINE),
+            (example("11_copy_in"), COPY_IN),
+            (example("12_copy_out"), COPY_OUT),
         ] {
             let program = Program::compile(&source, Face::Pgpoll, checker, &[]);
             assert_eq!(program.prints(&[&conninfo], &[]), expected, "{checker:?}");
