@@ -9,6 +9,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 LIB := $(TARGET)/lib
 FUZZ_SECONDS ?= 60
+BYTES ?= 10000000000
 
 EXAMPLES := $(patsubst c_examples/%.c,$(TARGET)/examples/%,$(wildcard c_examples/*.c))
 DEMO := $(firstword $(EXAMPLES))
@@ -62,6 +63,12 @@ bench: ## instructions and memory, ours beside libpq's in one table (cargo bench
 	@$(CARGO) build --quiet --release --example engine
 	@$(CARGO) build --quiet -p testkit
 	@bench/server $(TARGET)/debug/pgpoll-cluster bench/run $(TARGET)
+
+.PHONY: bulk
+bulk: lib ## COPY of BYTES (10 GB) out and in, and the memory that it takes
+	@$(CARGO) build --quiet -p testkit
+	$(CC) $(STRICT) -O2 -o $(TARGET)/bulk bench/bulk.c $(FLAGS) -Wl,-rpath,$(abspath $(LIB))
+	@for way in out in; do $(TARGET)/debug/pgpoll-cluster -- $(TARGET)/bulk $$way $(BYTES) || exit 1; done
 
 .PHONY: endurance
 endurance: ## 1,000 connections through a proxy that breaks them, for a minute
