@@ -124,6 +124,12 @@ struct ArrowArray {
 // Values in PostgreSQL's binary form of their type.
 #define CONN_BINARY 1
 
+// conn_start_lo_open: to be read, as it was when the transaction's snapshot was taken.
+#define CONN_LO_READ 262144
+
+// conn_start_lo_open: to be written, and read as it is.
+#define CONN_LO_WRITE 131072
+
 // Rows: all of a result or a batch of it, in `result`, which is yours. A result without rows gives one empty batch.
 #define CONN_ITEM_ROWS 1
 
@@ -540,6 +546,127 @@ int conn_flush_request(struct Conn *conn);
 // Next: after a refusal, conn_poll or conn_wait until CONN_ROOM, which is said once, when half of it is free.
 void conn_set_send_queue(struct Conn *conn,
                          size_t bytes);
+
+// Starts the call of a function by its object ID. PostgreSQL keeps this for large objects (conn_start_lo_…): for other
+// functions a query is as good.
+//
+// conn: a connection that is up, outside of a group (CONN_MORE). function: the function's OID in pg_proc. n: how many arguments.
+// values: n values in binary (numbers in network byte order), NULL for SQL NULL. May be NULL when n is 0.
+// lengths: n lengths in bytes. May be NULL when n is 0. Nothing that is passed is needed after the call.
+// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, conn_get_result: a CONN_ITEM_CALLED has what it returned.
+uint64_t conn_start_call(struct Conn *conn,
+                         uint32_t function,
+                         int n,
+                         const char *const *values,
+                         const int *lengths);
+
+// Starts to create an empty large object.
+//
+// conn: a connection that is up, outside of a group (CONN_MORE). oid: the OID that it is to have; 0 for any that is free.
+// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, conn_get_result: the value of a CONN_ITEM_CALLED is its OID.
+uint64_t conn_start_lo_create(struct Conn *conn,
+                              uint32_t oid);
+
+// Starts to open a large object. Its descriptor lives until the end of the transaction: outside of a transaction block that is
+// the end of this very call, and the descriptor is of no use.
+//
+// conn: a connection that is up, outside of a group (CONN_MORE). oid: of the large object.
+// mode: CONN_LO_READ, CONN_LO_WRITE or both.
+// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, conn_get_result: the value of a CONN_ITEM_CALLED is the descriptor, from 0.
+uint64_t conn_start_lo_open(struct Conn *conn,
+                            uint32_t oid,
+                            int mode);
+
+// Starts to close a descriptor. The end of the transaction closes all of them.
+//
+// conn: a connection that is up, in the transaction block of the descriptor. fd: the descriptor.
+// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, conn_get_result: the value of a CONN_ITEM_CALLED is 0.
+uint64_t conn_start_lo_close(struct Conn *conn, int fd);
+
+// Starts to read at the descriptor's position, which moves on.
+//
+// conn: a connection that is up, in the transaction block of the descriptor. fd: the descriptor.
+// length: how many bytes at most; not more than 1 GB less 1 KB, and they come as one piece.
+// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, conn_get_result: the bytes of a CONN_ITEM_CALLED are conn_result_value and conn_result_length of its result,
+// row 0 and column 0. They are fewer than asked for only at the end of the large object.
+uint64_t conn_start_lo_read(struct Conn *conn,
+                            int fd,
+                            size_t length);
+
+// Starts to write at the descriptor's position, which moves on.
+//
+// conn: a connection that is up, in the transaction block of the descriptor. fd: the descriptor, open for writing.
+// data, length: the bytes, not more than 1 GB less 1 KB; not needed after the call.
+// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, conn_get_result: the value of a CONN_ITEM_CALLED is the number of bytes written.
+uint64_t conn_start_lo_write(struct Conn *conn,
+                             int fd,
+                             const char *data,
+                             size_t length);
+
+// Starts to move the descriptor's position. It may lie behind the end: what is written there leaves a gap of zeroes.
+//
+// conn: a connection that is up, in the transaction block of the descriptor. fd: the descriptor.
+// offset: in bytes. whence: from where, as with lseek: SEEK_SET, SEEK_CUR or SEEK_END.
+// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, conn_get_result: the value of a CONN_ITEM_CALLED is the new position.
+uint64_t conn_start_lo_seek(struct Conn *conn,
+                            int fd,
+                            int64_t offset,
+                            int whence);
+
+// Starts to ask for the descriptor's position.
+//
+// conn: a connection that is up, in the transaction block of the descriptor. fd: the descriptor.
+// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, conn_get_result: the value of a CONN_ITEM_CALLED is the position.
+uint64_t conn_start_lo_tell(struct Conn *conn, int fd);
+
+// Starts to cut off a large object, or to make it longer with zeroes.
+//
+// conn: a connection that is up, in the transaction block of the descriptor. fd: the descriptor, open for writing.
+// length: how many bytes it is to have.
+// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, conn_get_result: the value of a CONN_ITEM_CALLED is 0.
+uint64_t conn_start_lo_truncate(struct Conn *conn,
+                                int fd,
+                                int64_t length);
+
+// Starts to remove a large object.
+//
+// conn: a connection that is up, outside of a group (CONN_MORE). oid: of the large object.
+// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, conn_get_result: the value of a CONN_ITEM_CALLED is 1.
+uint64_t conn_start_lo_unlink(struct Conn *conn, uint32_t oid);
+
+// Starts to make a large object of a file's content, from the file's position on. One operation moves all of it, in pieces, within
+// conn_poll; its memory does not grow with the file. Inside of a transaction block it is part of that; else it has a transaction of
+// its own, which is rolled back when it fails. Until its done no other operation can be started.
+//
+// conn: a connection that is up, outside of a group (CONN_MORE). oid: the OID that it is to have; 0 for any that is free.
+// file: a descriptor open for reading, which is duplicated: you may close it after the call. Pipes, sockets and terminals,
+// which could be waited for, are refused.
+// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, conn_get_result: the value of a CONN_ITEM_CALLED is its OID. Of an error of the file conn_error_errno tells.
+uint64_t conn_start_lo_import(struct Conn *conn,
+                              int file,
+                              uint32_t oid);
+
+// Starts to write a large object's content to a file, at the file's position. The rest is as in conn_start_lo_import; what
+// was written to the file before a failure stays there.
+//
+// conn: a connection that is up, outside of a group (CONN_MORE). oid: of the large object.
+// file: a descriptor open for writing, which is duplicated: you may close it after the call.
+// Returns the operation's id (1 or more); 0 when it is refused, and conn_error(conn) says why.
+// Next: conn_poll, conn_get_result: the value of a CONN_ITEM_CALLED is the OID. Of an error of the file conn_error_errno tells.
+uint64_t conn_start_lo_export(struct Conn *conn,
+                              uint32_t oid,
+                              int file);
 
 // How long operations that are started from now on may take, each counted from the conn_poll after its start to its end.
 //

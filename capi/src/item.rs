@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_int};
 use std::ptr;
 
-use pgpoll::engine::{CommandTag, CopyWay, Done, Item, Outcome, Reply, Verdict};
+use pgpoll::engine::{CommandTag, CopyWay, Done, Item, Outcome, Reply, Verdict, number_returned};
 use pgpoll::error::Error;
 use pgpoll::wire::TransactionStatus;
 
@@ -193,9 +193,9 @@ unsafe fn fill(item: *mut ConnItem, taken: Item) {
                 (&raw mut (*item).format).write(i32::from(copying.format));
                 CONN_ITEM_COPY
             }
-            Reply::Called(value) => {
-                (&raw mut (*item).value).write(number(value.as_deref()));
-                CONN_ITEM_CALLED
+            Reply::Called(batch) => {
+                (&raw mut (*item).value).write(number_returned(&batch).unwrap_or(0));
+                hand_over(item, Content::Rows(batch), CONN_ITEM_CALLED)
             }
             Reply::Described {
                 parameters,
@@ -209,16 +209,6 @@ unsafe fn fill(item: *mut ConnItem, taken: Item) {
             }
         };
         (&raw mut (*item).kind).write(kind);
-    }
-}
-
-/// The number that these bytes are; 0 when they are none.
-fn number(value: Option<&[u8]>) -> i64 {
-    let value = value.unwrap_or_default();
-    match (<[u8; 4]>::try_from(value), <[u8; 8]>::try_from(value)) {
-        (Ok(four), _) => i32::from_be_bytes(four).into(),
-        (_, Ok(eight)) => i64::from_be_bytes(eight),
-        _ => 0,
     }
 }
 

@@ -14,6 +14,10 @@ mod drive;
 
 mod start;
 
+mod call;
+
+mod large_object;
+
 mod time;
 
 mod item;
@@ -43,6 +47,7 @@ mod tls;
 mod trace;
 
 pub use arrow::*;
+pub use call::*;
 pub use cancel::*;
 pub use cells::*;
 pub use copy::*;
@@ -51,6 +56,7 @@ pub use error::*;
 pub use facts::*;
 pub use fields::*;
 pub use item::*;
+pub use large_object::*;
 pub use notice::*;
 pub use open::*;
 pub use result::*;

@@ -31,6 +31,7 @@ impl Connection {
         self.write_blocked = false;
         self.all_received = false;
         let mut left = BUDGET;
+        let mut moved = 0;
         let mut drained = false;
         let mut news = self.engine.has_news(now) || self.heard;
         self.heard = false;
@@ -41,6 +42,9 @@ impl Connection {
             }
             if self.rescue.is_some() {
                 news |= self.go_on_cancelling();
+            }
+            if self.moving.is_some() {
+                news |= self.move_file(&mut moved);
             }
             if self.net.has_unsent() && !need.write {
                 self.net.send_unsent();
@@ -76,6 +80,7 @@ impl Connection {
         self.engine.release();
         self.quiet = drained || self.all_received;
         need.runnable |= need.read && (left == 0 && !drained || self.net.has_input());
+        need.runnable |= self.moving.is_some() && self.is_file_due();
         need.write &= self.engine.has_output();
         need.write |= self.net.has_unsent();
         let ready = self.readiness(need);

@@ -4,6 +4,7 @@ mod cancel;
 mod copy;
 mod drive;
 mod given;
+mod large_object;
 mod place;
 mod readiness;
 mod rescue;
@@ -19,6 +20,7 @@ pub use cancel::{Cancel, CancelPoll};
 pub use readiness::{Readiness, State};
 pub use tls::{TLS_ATTRIBUTES, TLS_LIBRARY};
 
+use self::large_object::Moving;
 use self::rescue::Rescue;
 use self::start::SendQueue;
 use self::trace::Tracing;
@@ -69,6 +71,8 @@ pub struct Connection {
     connect_timeout: Option<Duration>,
     /// A request to cancel an operation that nobody wants any more.
     rescue: Option<Box<Rescue>>,
+    /// The file of a large object that is imported or exported.
+    moving: Option<Box<Moving>>,
     /// How often the descriptor to wait for has become another one for its sake.
     switches: u32,
     send_queue: SendQueue,
@@ -165,6 +169,7 @@ impl Connection {
             tls: None,
             connect_timeout: None,
             rescue: None,
+            moving: None,
             switches: 0,
             send_queue: SendQueue::default(),
             tracing: None,
@@ -292,6 +297,7 @@ impl Connection {
     pub fn close(&mut self) {
         self.say_goodbye();
         self.engine.end(Error::misuse("the connection was closed"));
+        self.moving = None;
         self.converse();
         self.trace_step();
     }

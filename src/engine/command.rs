@@ -5,7 +5,9 @@ use std::ops::{BitOr, BitOrAssign};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
+use super::large_object::{Call, LargeObject};
 use super::state::State;
+use super::transfer::Transfer;
 use super::unwanted::Standing;
 use crate::error::Error;
 use crate::rows::{Columns, Limits};
@@ -88,6 +90,19 @@ pub enum Command<'a> {
         /// The arguments.
         arguments: &'a dyn Parameters,
     },
+    /// Calls a function of a large object.
+    LargeObject(LargeObject<'a>),
+    /// Makes a large object of the content of a file, which whoever drives the engine reads: see
+    /// [`Engine::file_turn`](super::Engine::file_turn). Until its end nothing else can be started.
+    Import {
+        /// The object ID that it is to have; 0: any that is free.
+        oid: u32,
+    },
+    /// The reverse: the content of a large object goes to a file.
+    Export {
+        /// The large object.
+        oid: u32,
+    },
     /// Ends a group of operations.
     Sync,
 }
@@ -106,6 +121,9 @@ impl fmt::Debug for Command<'_> {
             Self::ClosePortal { .. } => "ClosePortal",
             Self::Copy { .. } => "Copy",
             Self::Call { .. } => "Call",
+            Self::LargeObject(_) => "LargeObject",
+            Self::Import { .. } => "Import",
+            Self::Export { .. } => "Export",
             Self::Sync => "Sync",
         })
     }
@@ -141,6 +159,8 @@ impl Steps {
     pub(super) const COPY: Self = Self(1024);
     /// A function is called by its object ID.
     pub(super) const CALL: Self = Self(2048);
+    /// Many calls, and a file besides.
+    pub(super) const TRANSFER: Self = Self(4096);
 
     #[inline]
     pub(super) fn has(self, step: Self) -> bool {
@@ -181,6 +201,7 @@ impl BitOrAssign for Steps {
 
 /// The server would take what is sent meanwhile for data.
 const COPYING: &str = "a COPY is under way: nothing can be started before it is done; end it, take its data, or abandon it";
+const MOVING: &str = "a large object is being imported or exported: nothing can be started before that is done; wait for it, or abandon it";
 
 /// A queued operation, as the reading side needs it.
 #[derive(Debug)]
@@ -192,6 +213,8 @@ pub(super) struct Expect {
     pub format: Option<i16>,
     /// The columns of the result where they are remembered.
     pub columns: Option<Arc<Columns>>,
+    /// What is called.
+    pub call: Call,
     /// The statement that is prepared, described or closed.
     pub statement: Option<Box<[u8]>>,
     /// Whether its items are given.
@@ -209,6 +232,11 @@ pub(super) struct Expect {
 }
 
 impl Expect {
+    /// In words, for people.
+    pub(super) fn what(&self) -> &'static str {
+        self.call.what().unwrap_or_else(|| self.steps.what())
+    }
+
     /// The statement that it makes anew or closes.
     pub(super) fn changes(&self) -> Option<&[u8]> {
         let changes = self.steps.has(Steps::PARSE | Steps::CLOSE);
@@ -245,6 +273,7 @@ impl State {
             limits: self.limits,
             format: None,
             columns: None,
+            call: Call::Any,
             statement: None,
             standing: Standing::Wanted,
             begins_group: !self.group_open,
@@ -267,6 +296,9 @@ impl State {
             }));
         }
         self.trace_frontend(before);
+        if expect.steps.has(Steps::TRANSFER) {
+            self.transfer = Transfer::of(&command);
+        }
         self.last_operation = expect.operation;
         self.group_open = !expect.steps.has(Steps::SYNC);
         self.portal_open = expect.steps.has(Steps::LIMITED);
@@ -312,15 +344,23 @@ impl State {
                 "the connection is not up yet: poll until it is idle before starting an operation",
             ));
         }
-        if self.is_copying() {
-            return Err(Error::misuse(COPYING));
+        if let Some(barrier) = self.barrier() {
+            return Err(Error::misuse(barrier));
+        }
+        if let Command::LargeObject(what) = command {
+            what.check()?;
         }
         match command {
             Command::Sync => Ok(()),
             _ if self.portal_open => Err(Error::misuse(
                 "a portal with a row limit is open: continue it, or end it with a sync, first",
             )),
-            Command::Query { .. } | Command::Copy { .. } | Command::Call { .. }
+            Command::Query { .. }
+            | Command::Copy { .. }
+            | Command::Call { .. }
+            | Command::LargeObject(_)
+            | Command::Import { .. }
+            | Command::Export { .. }
                 if self.group_open && !self.like_libpq =>
             {
                 Err(Error::misuse(
@@ -331,11 +371,17 @@ impl State {
         }
     }
 
-    /// Whether the operation started last is a COPY that is not done.
+    /// Why nothing can be started before the operation started last is done, if nothing can.
     #[inline]
-    fn is_copying(&self) -> bool {
-        let last = self.queue.back();
-        last.is_some_and(|last| last.steps.has(Steps::COPY))
+    fn barrier(&self) -> Option<&'static str> {
+        let last = self.queue.back()?;
+        if !last.steps.has(Steps::COPY | Steps::TRANSFER) {
+            return None;
+        }
+        Some(match last.steps.has(Steps::COPY) {
+            true => COPYING,
+            false => MOVING,
+        })
     }
 
     fn encode(&mut self, command: Command<'_>, expect: &mut Expect) -> Result<(), wire::Error> {
@@ -356,6 +402,20 @@ impl State {
             } => {
                 *steps = Steps::CALL | Steps::SYNC;
                 return wire::encode_function_call(out, function, &[1], arguments, 1);
+            }
+            Command::LargeObject(what) => {
+                *steps = Steps::CALL | Steps::SYNC;
+                expect.call = what.call();
+                return what.encode(out);
+            }
+            // Its ReadyForQuery tells which transaction it is that the transfer begins in.
+            Command::Import { .. } => {
+                *steps = Steps::TRANSFER | Steps::SYNC;
+                expect.call = Call::Import;
+            }
+            Command::Export { .. } => {
+                *steps = Steps::TRANSFER | Steps::SYNC;
+                expect.call = Call::Export;
             }
             Command::Params {
                 sql,
@@ -458,8 +518,8 @@ impl State {
 
     /// Asks the server for the replies so far, without ending the group.
     pub(super) fn flush_request(&mut self) -> Result<(), Error> {
-        if self.is_copying() {
-            return Err(Error::misuse(COPYING));
+        if let Some(barrier) = self.barrier() {
+            return Err(Error::misuse(barrier));
         }
         let out = self.output.buffer();
         let before = out.len();

@@ -27,7 +27,7 @@ impl State {
         }
         if let Some(head) = self.queue.front() {
             number(&mut line, "operation", head.operation);
-            text(&mut line, "kind", head.steps.what());
+            text(&mut line, "kind", head.what());
             fraction(&mut line, "operation_ms", milliseconds(head.since));
         }
         if self.facts.phase != Phase::Over {

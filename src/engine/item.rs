@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::large_object::number_returned;
 use crate::error::Error;
 use crate::rows::{Batch, Columns};
 use crate::wire::TransactionStatus;
@@ -41,8 +42,8 @@ pub enum Reply {
     },
     /// A COPY has begun: [`Engine::start_copy`](super::Command::Copy). Its data is no item.
     Copy(Copying),
-    /// What a function returned, called by its object ID; `None` for NULL.
-    Called(Option<Box<[u8]>>),
+    /// What a function returned, called by its object ID: one row with one column, in binary. [`Reply::number`] reads it.
+    Called(Batch),
     /// The last item of every operation.
     Done(Done),
 }
@@ -70,16 +71,23 @@ pub enum CopyWay {
 }
 
 impl Reply {
+    /// The number that a function returned; `None` when it is no number of 4 or 8 bytes.
+    pub fn number(&self) -> Option<i64> {
+        match self {
+            Self::Called(batch) => number_returned(batch),
+            _ => None,
+        }
+    }
+
     /// Bytes that it holds and that a server decides on.
     #[inline]
     pub(super) fn memory(&self) -> usize {
         match self {
-            Self::Rows(batch) => batch.memory(),
+            Self::Rows(batch) | Self::Called(batch) => batch.memory(),
             Self::Error(error) => error
                 .server_error()
                 .map_or(0, |error| error.as_bytes().len()),
             Self::Described { parameters, .. } => size_of_val(&**parameters),
-            Self::Called(value) => value.as_ref().map_or(0, |value| value.len()),
             Self::Copy(copying) => size_of_val(&*copying.columns),
             _ => 0,
         }

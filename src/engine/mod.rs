@@ -17,6 +17,7 @@ mod function;
 mod input;
 mod inspect;
 mod item;
+mod large_object;
 mod mail;
 mod output;
 mod query;
@@ -29,6 +30,7 @@ mod state;
 mod statements;
 mod target;
 mod trace;
+mod transfer;
 mod unwanted;
 mod wait;
 
@@ -43,10 +45,14 @@ pub use copy::CopyMessages;
 pub use facts::{Facts, Phase};
 pub use input::Spare;
 pub use item::{CommandTag, CopyWay, Copying, Done, Item, Outcome, Reply, Verdict};
+pub use large_object::{
+    Function, LARGE_OBJECT_FUNCTIONS, LO_READ, LO_WRITE, LargeObject, MOST_AT_ONCE, number_returned,
+};
 pub use mail::{Notice, Notification};
 pub use random::Random;
 pub use state::Room;
 pub use trace::{Clock, Trace};
+pub use transfer::{FileTurn, PIECE};
 pub use wait::Awaiting;
 
 use self::mail::Mail;

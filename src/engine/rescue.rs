@@ -98,6 +98,7 @@ async fn stop(head: u64, mut end: u64) -> Result<(), Box<Error>> {
             if !answered.await {
                 return Err(given_up("did not answer to the request to cancel"));
             }
+            with(State::transfer_cancelled);
         }
         let again = with(|state| {
             state
@@ -165,7 +166,7 @@ impl State {
             process_id: self.facts.pid as i32,
             secret_key: key.expose(),
         };
-        if request.encode(&mut packet).is_err() {
+        if request.encode(&mut packet).is_err() || !self.may_cancel_transfer() {
             return false;
         }
         self.ask(Ask::Cancel {

@@ -7,7 +7,7 @@ use super::item::{Done, Item, Outcome, Reply, Verdict};
 use super::state::State;
 use super::unwanted::Standing;
 use super::wait::{Next, Stop, command, replies, with};
-use super::{extended, function, query, shutdown};
+use super::{extended, function, query, shutdown, transfer};
 use crate::error::{Error, ServerError};
 use crate::wire::{self, ErrorResponse, ReadyForQuery, TransactionStatus};
 
@@ -60,6 +60,8 @@ async fn operation(steps: Steps) -> Result<(), Stop> {
         query::simple(steps).await
     } else if steps.has(Steps::CALL) {
         function::called().await
+    } else if steps.has(Steps::TRANSFER) {
+        return Box::pin(transfer::transfer()).await;
     } else if steps.has(Steps::SHUTDOWN) {
         return Err(shutdown::shut_down().await);
     } else {
@@ -110,7 +112,7 @@ fn ready(outcome: Outcome) -> impl Future<Output = Result<(), Stop>> + Send {
 }
 
 /// Makes an item of the ErrorResponse at the head of the input.
-fn error(state: &mut State) -> Result<(), Stop> {
+pub(super) fn error(state: &mut State) -> Result<(), Stop> {
     ErrorResponse::decode(state.input.body())?;
     let error = ServerError::new(state.input.body())?;
     state.consume()?;
@@ -165,6 +167,7 @@ impl State {
         }
         if self.queue.is_empty() {
             self.alarm = u64::MAX;
+            self.transfer = None;
         }
         self.items.push_back(Item {
             operation: head.operation,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Engine;
 use super::command::{Command, Expect, Steps};
 use super::item::{Outcome, Verdict};
+use super::large_object::Call;
 use super::rescue::nanoseconds;
 use super::state::State;
 use super::unwanted::Standing;
@@ -57,6 +58,7 @@ impl State {
             limits: Limits::NONE,
             format: None,
             columns: None,
+            call: Call::Any,
             statement: None,
             standing: Standing::Wanted,
             begins_group: true,

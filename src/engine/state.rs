@@ -14,6 +14,7 @@ use super::output::Output;
 use super::rescue::{CANCEL_TIMEOUT, Rescuing};
 use super::statements::Statements;
 use super::trace::Trace;
+use super::transfer::Transfer;
 use super::unwanted::Standing;
 use super::wait::{Awaiting, Stop};
 use crate::error::{Error, Family, ServerError};
@@ -107,6 +108,8 @@ pub(super) struct State {
     pub starved: bool,
     pub awaiting: Awaiting,
     pub trace: Option<Box<Trace>>,
+    /// An import or export of a large object is the last operation started.
+    pub transfer: Option<Box<Transfer>>,
     /// Bytes received since the startup began that did not bring the connection up: bounded.
     pub chatter: Option<usize>,
 }
@@ -161,6 +164,7 @@ impl State {
                 since: 0,
             },
             trace: None,
+            transfer: None,
             chatter: None,
         }
     }
@@ -231,6 +235,7 @@ impl State {
         self.deadline = None;
         self.alarm = u64::MAX;
         self.rescue = None;
+        self.transfer = None;
         self.runnable = false;
         self.linked = false;
         self.last_ask += 1;
@@ -483,7 +488,7 @@ impl State {
         }
     }
 
-    fn batch(&mut self) -> Result<Option<Batch>, OutOfMemory> {
+    pub(super) fn batch(&mut self) -> Result<Option<Batch>, OutOfMemory> {
         // The usual small result is copied out with its index in one piece.
         if self.input.is_mostly(&self.gather) {
             self.input.settle(&mut self.gather)?;
@@ -504,19 +509,19 @@ impl State {
 
     /// What remains when the whole row does not fit into memory: its operation fails, the connection lives.
     pub(super) fn skip_huge_row(&mut self) -> bool {
-        match self.input.head() {
-            wire::DataRow::TAG => {}
+        let what = match self.input.head() {
+            wire::DataRow::TAG => "a row of the result",
+            wire::FunctionCallResponse::TAG => "what the function returned",
             // Of a COPY that was refused nobody reads it.
-            wire::CopyData::TAG if self.has_failed() || self.copy.gives() => {}
+            wire::CopyData::TAG if self.has_failed() || self.copy.gives() => {
+                "a message of the COPY"
+            }
             _ => return false,
-        }
+        };
         self.input.skip_message();
         self.gather.abandon();
         if !self.has_failed() {
-            self.fail(Error::out_of_memory(match self.copy.gives() {
-                true => "a message of the COPY",
-                false => "a row of the result",
-            }));
+            self.fail(Error::out_of_memory(what));
             self.give_up_copy();
         }
         true

@@ -55,7 +55,7 @@ impl Expect {
     /// What its caller is told at its deadline.
     fn timeout_error(&self) -> Error {
         let timeout = self.deadline.saturating_sub(self.since);
-        let (what, timeout) = (self.steps.what(), timeout.div_ceil(1_000_000));
+        let (what, timeout) = (self.what(), timeout.div_ceil(1_000_000));
         let then = if self.withdrawn {
             "it was never sent"
         } else {

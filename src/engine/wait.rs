@@ -348,6 +348,21 @@ pub(super) fn sent(what: &'static str) -> impl Future<Output = Result<(), Stop>>
     }
 }
 
+/// Something that whoever drives the engine says or does, and that is sure to come.
+#[track_caller]
+pub(super) fn until<T: Send>(
+    what: &'static str,
+    mut ready: impl FnMut(&mut State) -> Option<T> + Send + Unpin,
+) -> impl Future<Output = Result<T, Stop>> + Send {
+    Wait {
+        ready: move |state: &mut State| Ok::<_, Stop>(ready(state)),
+        what,
+        at: Location::caller(),
+        minds_loss: false,
+        waited: false,
+    }
+}
+
 /// What the net says to the last ask.
 #[track_caller]
 pub(super) fn answer(what: &'static str) -> impl Future<Output = Result<Answer, Stop>> + Send {

@@ -12,6 +12,7 @@
 
 pub mod clock;
 mod dial;
+pub mod file;
 pub mod fork;
 mod helper;
 mod pump;

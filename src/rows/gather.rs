@@ -178,6 +178,32 @@ impl Gather {
         Ok(())
     }
 
+    /// Checks and indexes a single value, whose length word is `chunk[start..start + 4]`, as a row of one column: `len` bytes
+    /// with that word. In the place of a row's cell count there are two bytes of something else, which are not looked at.
+    pub fn cell(&mut self, chunk: &mut [u8], start: usize, len: usize) -> Result<(), RowError> {
+        let Some(row) = start.checked_sub(2) else {
+            return Err(malformed("cell", wire::Problem::EndsEarly));
+        };
+        let Some(body) = chunk.get_mut(row..start + len) else {
+            return Err(malformed("cell", wire::Problem::EndsEarly));
+        };
+        let stride = stride(1);
+        if self.index.len() - self.used < stride {
+            self.grow(stride)?;
+        }
+        if FIRST + value(body, FIRST, row, &mut self.aside)? != body.len() {
+            return Err(malformed("cell", wire::Problem::EndsEarly));
+        }
+        if let Some(entry) = self.index.get_mut(self.used..self.used + stride) {
+            entry.copy_from_slice(&(row as u32).to_ne_bytes());
+        }
+        self.used += stride;
+        self.from = row;
+        self.to = start + len;
+        self.rows = 1;
+        Ok(())
+    }
+
     /// Takes over the chunk that the rows lie in. The caller has copied what follows them elsewhere.
     pub fn keep(&mut self, mut chunk: Vec<u8>) -> Result<(), OutOfMemory> {
         match chunk.get_mut(self.to) {

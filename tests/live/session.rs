@@ -196,6 +196,11 @@ pub(crate) fn text(reply: &Reply) -> String {
         Reply::Complete(tag) => String::from_utf8_lossy(tag.as_bytes()).into_owned(),
         Reply::EmptyQuery => String::from("(empty)"),
         Reply::Suspended => String::from("(suspended)"),
+        Reply::Called(batch) => match (reply.number(), batch.value(0, 0)) {
+            (Some(number), _) => format!("called {number}"),
+            (None, Some(value)) => format!("called {} bytes", value.len()),
+            (None, None) => String::from("called NULL"),
+        },
         Reply::Skipped => String::from("(skipped)"),
         Reply::Error(error) => match error.family() {
             Family::Server => {
