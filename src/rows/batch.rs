@@ -10,7 +10,6 @@ use super::{Block, Columns, OutOfMemory};
 pub struct Batch {
     columns: Arc<Columns>,
     rows: usize,
-    memory: usize,
     first: Block,
     /// The format of all values where the Bind message said it; else the columns say.
     format: Option<i16>,
@@ -24,6 +23,8 @@ struct More {
     blocks: Vec<Block>,
     /// The number of the first row of each.
     starts: Vec<usize>,
+    /// Bytes that they hold on to.
+    memory: usize,
     /// The block in which a row was looked up last: rows are mostly read in order.
     hint: AtomicUsize,
 }
@@ -35,7 +36,6 @@ impl Batch {
             columns,
             format,
             rows: last.rows(),
-            memory: last.memory(),
             first: last,
             more: None,
         }
@@ -59,7 +59,7 @@ impl Batch {
         for block in blocks.chain((last.rows() > 0).then_some(last)) {
             more.starts.push(batch.rows);
             batch.rows += block.rows();
-            batch.memory += block.memory();
+            more.memory += block.memory();
             more.blocks.push(block);
         }
         batch.more = (!more.blocks.is_empty()).then(|| Box::new(more));
@@ -115,7 +115,7 @@ impl Batch {
     /// Bytes that the batch holds on to, without its columns.
     #[inline]
     pub fn memory(&self) -> usize {
-        self.memory
+        self.first.memory() + self.more.as_ref().map_or(0, |more| more.memory)
     }
 
     /// The block of a row and the row's number in it.

@@ -514,7 +514,7 @@ impl Driver {
                 }
                 *way == found.way
             }
-            (Seen::Called(value), Reply::Called(found)) => value.as_deref() == found.as_deref(),
+            (Seen::Called(value), Reply::Called(found)) => value.as_deref() == found.value(0, 0),
             (Seen::Done(outcome, status), Reply::Done(done)) => {
                 let usable = match status {
                     Some(TransactionStatus::Idle) => done.verdict == Verdict::Clean,
