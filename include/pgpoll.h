@@ -112,7 +112,8 @@ struct ArrowArray {
 // queue is free (conn_set_send_queue).
 #define CONN_ROOM 2048
 
-// The call was refused: the connection is NULL, or another call is inside it. conn_error(NULL) says which.
+// The call was refused: the connection is NULL, or another call is inside it, and conn_error(NULL) says which; or it is in a
+// group, which drives it, and conn_error(conn) says so.
 #define CONN_MISUSE 512
 
 // More follows in this group: the operation has no Sync of its own, and conn_sync ends the group.
@@ -227,6 +228,15 @@ struct ArrowArray {
 // Nobody's fault: so much is queued that nothing more can be started now. Poll until CONN_ROOM, and try again.
 #define CONN_ERROR_WOULD_BLOCK 4
 
+// conn_group_wait until some member has something to take or to know: CONN_RESULT.
+#define CONN_WAIT_ANY 1
+
+// conn_group_wait until nothing is under way in any member: CONN_IDLE.
+#define CONN_WAIT_ALL 2
+
+// The same, or until an operation has failed or a connection was lost: CONN_FAILED.
+#define CONN_WAIT_FIRST_ERROR 3
+
 // Nothing has happened yet.
 #define CONN_STATUS_START 0
 
@@ -276,6 +286,21 @@ typedef struct ConnCancel ConnCancel;
 
 // An error or a notice, with everything that is known of it. Never changes; may be read from several threads.
 typedef struct ConnError ConnError;
+
+// Connections that are driven together. One call at a time; it may move between threads.
+//
+// The loop is that of one connection:
+//
+//   1. bits = conn_group_poll(group). It polls those members that have something to do, and never waits.
+//   2. conn_group_get_ready until there are no more: take what those connections have, start what you like. If there was
+//      one, go to 1.
+//   3. CONN_RUNNABLE: go to 1 soon, without waiting.
+//   4. Wait until conn_group_socket(group) is readable, at most conn_group_deadline_ms(group) milliseconds. Go to 1.
+//
+// A member is driven by its group: conn_poll, conn_wait and conn_check of it are refused. All else is as ever, at any time
+// between two calls of its group. A member with nothing to do costs nothing. The work of one poll is bounded, and who has
+// more to do waits in line for the next one: no member can hold up the others.
+typedef struct ConnGroup ConnGroup;
 
 // A NOTIFY of some session.
 typedef struct ConnNotification ConnNotification;
@@ -332,6 +357,36 @@ typedef struct ConnBytes {
     size_t length;
 } ConnBytes;
 
+// A member that is told of.
+typedef struct ConnReady {
+    // The connection.
+    struct Conn *conn;
+    // What came with it in conn_group_add.
+    void *data;
+    // conn_group_get_failed: the operation that has failed; 0 when the connection was lost and none of its operations with it.
+    uint64_t operation;
+    // What there is of it, as conn_poll would say it: CONN_RESULT, CONN_IDLE, CONN_FAILED and so on, without those that say
+    // what to wait for.
+    uint32_t bits;
+} ConnReady;
+
+// How a group stands.
+typedef struct ConnGroupState {
+    // The descriptor to wait for, always the same.
+    int socket;
+    // When to poll at the latest, in nanoseconds of CLOCK_MONOTONIC; INT64_MAX when there is no limit.
+    int64_t deadline_ns;
+    // Members.
+    size_t members;
+    // Of these: that connect, or have operations under way.
+    size_t running;
+    // Of these: with operations that do not go on before you do something: take what is finished, continue a portal, go on
+    // with a COPY.
+    size_t waiting;
+    // Of these: that are over.
+    size_t over;
+} ConnGroupState;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -366,7 +421,7 @@ void conn_reset(struct Conn *conn);
 // Closes the connection and frees the handle. Never waits: what is under way is dropped, and the server notices. Results,
 // errors and notifications that were taken stay yours.
 //
-// conn: the connection, or NULL. Remove conn_socket(conn) from your event loop before.
+// conn: the connection, or NULL. Remove conn_socket(conn) from your event loop before. A group that it is in it leaves.
 void conn_close(struct Conn *conn);
 
 // Moves bytes both ways and runs the protocol until nothing changes. Never waits. A call too many is harmless.
@@ -922,8 +977,8 @@ int conn_result_export_arrow(const struct ConnResult *result,
 
 // What went wrong: the last call since the last conn_poll that was refused; else why the connection is over.
 //
-// conn: the connection; NULL asks for this thread's last refused call that had no connection (conn_result_export_arrow), a NULL
-//   one, or one that another call was inside.
+// conn: the connection; NULL asks for this thread's last refused call that had no connection (conn_result_export_arrow, those of a
+//   group), a NULL one, or one that another call was inside.
 // Returns the error, NULL when there is none. The error of an operation is not here: it is an item of conn_get_result.
 // Borrowed until the next call with this connection (NULL: until this thread's next refused call); do not free it.
 const struct ConnError *conn_error(const struct Conn *conn);
@@ -1172,6 +1227,114 @@ void conn_feed_eof(struct Conn *conn);
 size_t conn_take_output(struct Conn *conn,
                         void *into,
                         size_t size);
+
+// Makes a group without members. It takes one descriptor.
+//
+// Returns the group; NULL when there are no more descriptors or no memory, and conn_error(NULL) says why.
+// Yours until conn_group_close.
+// Next: conn_group_add.
+struct ConnGroup *conn_group_open(void);
+
+// Frees a group. Its members are released, not closed: they are yours to drive again.
+//
+// group: the group, or NULL. Remove conn_group_socket(group) from your event loop before.
+// Next: conn_poll of what was a member says CONN_SOCKET_CHANGED: register conn_socket.
+void conn_group_close(struct ConnGroup *group);
+
+// Adds a connection, at whatever point it is: connecting, idle, with operations under way, even over. From now on the group
+// drives it. A connection is in one group at most.
+//
+// group: the group. conn: the connection; take its descriptor out of your event loop before. Not one of conn_open_stream,
+//   which has no descriptor. data: comes with it in ConnReady; may be NULL.
+// Returns 1; 0 when it is refused, and conn_error(NULL) says why.
+// The group does not own it: conn_close closes it, and takes it out of its group.
+// Next: conn_group_poll.
+int conn_group_add(struct ConnGroup *group,
+                   struct Conn *conn,
+                   void *data);
+
+// Takes a connection out of its group. Its operations go on, whoever drives it now.
+//
+// group: its group. conn: the connection.
+// Returns 1; 0 when it is refused, and conn_error(NULL) says why.
+// Next: it is yours to drive again: conn_poll says CONN_SOCKET_CHANGED.
+int conn_group_remove(struct ConnGroup *group, struct Conn *conn);
+
+// The descriptor to wait for: readable when a member has to be polled. It stays the same. Not yours to read, write or close.
+//
+// group: the group. Other threads and signal handlers may ask while a call is inside it.
+// Returns the descriptor; -1 for NULL.
+int conn_group_socket(const struct ConnGroup *group);
+
+// How long to wait at most before the next conn_group_poll.
+//
+// group: the group. Other threads and signal handlers may ask while a call is inside it.
+// Returns milliseconds from now, rounded up; 0 when the time has come, or you have used a member since the last poll; -1
+//   when there is no limit, and for NULL.
+int64_t conn_group_deadline_ms(const struct ConnGroup *group);
+
+// Polls those members that have something to do, within bounds. Never waits. A call too many is harmless.
+//
+// group: the group.
+// Returns bits:
+//   CONN_WANT_READ  wait until conn_group_socket is readable: always, while there are members
+//   CONN_RUNNABLE   there is more to do now: call it again soon, without waiting
+//   CONN_RESULT     conn_group_get_ready has something to give
+//   CONN_IDLE       nothing is under way in any member: all that was started is finished, if perhaps not taken, or does not
+//                   go on before you do something; what has not finished connecting is under way
+//   CONN_FAILED     conn_group_get_failed has something to give
+//   CONN_MISUSE     alone: it is refused, and conn_error(NULL) says why
+// Next: conn_group_get_ready.
+uint32_t conn_group_poll(struct ConnGroup *group);
+
+// The next member with something to take or to know, the one that has waited longest. After each conn_group_poll each
+// member is given once at most; it is given again after a later one, if its results are not all taken then, or when there is
+// something new: a result, a notification, that it is idle now, that it is over.
+//
+// group: the group. ready: is filled.
+// Returns 1; 0 when there is none now, and when it is refused, in which case ready is left as it was.
+// ready->conn is yours already.
+// Next: take what it has, start what you like; when there are no more, conn_group_poll.
+int conn_group_get_ready(struct ConnGroup *group,
+                         struct ConnReady *ready);
+
+// The next operation that has failed, or connection that was lost, in the order in which that was seen: of each member the first
+// since it was last told. What is abandoned does not fail, and what is skipped is not told.
+//
+// group: the group. ready: is filled, with the operation; its bits are 0.
+// Returns 1; 0 when there is none now, and when it is refused, in which case ready is left as it was.
+// Each is told once. To forget those before some moment, call it until it returns 0.
+// Next: the error itself is an item of the connection, or its conn_error.
+int conn_group_get_failed(struct ConnGroup *group,
+                          struct ConnReady *ready);
+
+// How many members have something that is not done: they connect, or operations of theirs are not finished, be it that these
+// are under way or wait for you. Operations that were just started count.
+//
+// group: the group.
+// Returns how many; 0 also when it is refused.
+// Next: while it is not 0, conn_group_wait with CONN_WAIT_ALL, and take what there is.
+size_t conn_group_pending(struct ConnGroup *group);
+
+// How the group stands. Does no work.
+//
+// group: the group. state: is filled.
+// Returns 1; 0 when it is refused, and state is left as it was.
+int conn_group_state(struct ConnGroup *group, struct ConnGroupState *state);
+
+// Polls and waits until what is waited for has come; also returns when nothing can come any more, because there are no
+// members, or all are over and told. For programs without an event loop; the only call of a group that waits.
+//
+// group: the group. what: CONN_WAIT_ANY, CONN_WAIT_ALL or CONN_WAIT_FIRST_ERROR. timeout_ms: how long at most for all of it; -1
+//   is for ever, 0 does not wait.
+// Returns what the last conn_group_poll in it returned: without the bit that was waited for the time is over.
+// CONN_WAIT_ALL means all that was started: it returns when each operation is finished (its CONN_ITEM_DONE is there to be
+//   taken, or was taken), or waits for you, because so much was not taken that nothing more is received, a portal is
+//   suspended, or a COPY goes on. So take what there is, and wait again while conn_group_pending is not 0.
+// Next: conn_group_get_ready, conn_group_get_failed.
+uint32_t conn_group_wait(struct ConnGroup *group,
+                         int what,
+                         int timeout_ms);
 
 // Where the connection is in its life.
 //

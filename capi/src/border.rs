@@ -13,6 +13,10 @@ use crate::error::{self, ConnError};
 use crate::facts::Shown;
 use crate::open::Conn;
 
+pub(crate) mod membership;
+
+use self::membership::Joining;
+
 /// What [`Handle::deadline`] says when there is none.
 pub(crate) const NO_DEADLINE: u64 = u64::MAX;
 
@@ -26,6 +30,8 @@ pub(crate) struct Handle {
     pub socket: AtomicI32,
     pub pid: AtomicI32,
     pub deadline: AtomicU64,
+    /// The group knows already that the connection was used.
+    rung: AtomicBool,
     inner: UnsafeCell<Inner>,
 }
 
@@ -40,6 +46,8 @@ pub(crate) struct Inner {
     /// Why the connection is over, once somebody has asked.
     pub over: Option<Box<ConnError>>,
     pub shown: Shown,
+    /// The group that drives it.
+    pub joining: Option<Joining>,
     /// A connection that panicked: never touched again, kept so that its descriptor stays open until the handle goes.
     broken: Option<Connection>,
 }
@@ -51,12 +59,14 @@ impl Handle {
             socket: AtomicI32::new(-1),
             pid: AtomicI32::new(0),
             deadline: AtomicU64::new(NO_DEADLINE),
+            rung: AtomicBool::new(false),
             inner: UnsafeCell::new(Inner {
                 connection,
                 bits: 0,
                 refused: None,
                 over: None,
                 shown: None,
+                joining: None,
                 broken: None,
             }),
         }
@@ -161,6 +171,9 @@ pub(crate) unsafe fn inside<T>(
         return fallback;
     };
     let inner = entered.inner();
+    if let Some(joining) = &inner.joining {
+        handle.ring(joining);
+    }
     match catch_unwind(AssertUnwindSafe(|| work(inner, handle))) {
         Ok(Some(result)) => result,
         Ok(None) => fallback,

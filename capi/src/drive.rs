@@ -34,7 +34,8 @@ pub const CONN_COPY: u32 = 1024;
 /// What was refused with CONN_ERROR_WOULD_BLOCK would be accepted now: said once after a refusal, when half of the send
 /// queue is free (conn_set_send_queue).
 pub const CONN_ROOM: u32 = 2048;
-/// The call was refused: the connection is NULL, or another call is inside it. conn_error(NULL) says which.
+/// The call was refused: the connection is NULL, or another call is inside it, and conn_error(NULL) says which; or it is in a
+/// group, which drives it, and conn_error(conn) says so.
 pub const CONN_MISUSE: u32 = 512;
 
 const _: () = {
@@ -74,7 +75,7 @@ pub struct ConnState {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_poll(conn: *mut Conn) -> u32 {
     // SAFETY: the caller's promise.
-    unsafe { inside(conn, CONN_MISUSE, |inner, handle| Some(poll(inner, handle))) }
+    unsafe { inside(conn, CONN_MISUSE, poll) }
 }
 
 /// conn_poll and conn_state in one call, for those to whom a call is dear.
@@ -87,7 +88,7 @@ pub unsafe extern "C" fn conn_poll_state(conn: *mut Conn, state: *mut ConnState)
     // SAFETY: the caller's promise; `state` is NULL or points to room for one.
     unsafe {
         inside(conn, CONN_MISUSE, |inner, handle| {
-            let bits = poll(inner, handle);
+            let bits = poll(inner, handle)?;
             if !state.is_null() {
                 state.write(inner.state());
             }
@@ -135,12 +136,9 @@ pub unsafe extern "C" fn conn_socket(conn: *const Conn) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_deadline_ms(conn: *const Conn) -> i64 {
     // SAFETY: the caller's promise.
-    match unsafe { handle(conn) }.map(|handle| handle.deadline.load(Ordering::Relaxed)) {
-        None | Some(NO_DEADLINE) => -1,
-        Some(deadline) => {
-            let left = deadline.saturating_sub(clock::now_ns());
-            i64::try_from(left.div_ceil(1_000_000)).unwrap_or(i64::MAX)
-        }
+    match unsafe { handle(conn) } {
+        None => -1,
+        Some(handle) => milliseconds_left(handle.deadline.load(Ordering::Relaxed)),
     }
 }
 
@@ -157,6 +155,7 @@ pub unsafe extern "C" fn conn_wait(conn: *mut Conn, timeout_ms: c_int) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         inside(conn, CONN_MISUSE, |inner, handle| {
+            inner.is_not_in_group()?;
             inner.refused = None;
             let timeout = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
             let news = inner.news();
@@ -179,7 +178,7 @@ pub unsafe extern "C" fn conn_check(conn: *mut Conn) -> c_int {
     // SAFETY: the caller's promise.
     unsafe {
         inside(conn, 0, |inner, handle| {
-            let idle = poll(inner, handle) & CONN_IDLE != 0;
+            let idle = poll(inner, handle)? & CONN_IDLE != 0;
             let outside = inner.connection.facts().transaction() == Some(TransactionStatus::Idle);
             let committed = !inner.connection.engine().has_open_group();
             Some((idle && outside && committed).into())
@@ -187,14 +186,24 @@ pub unsafe extern "C" fn conn_check(conn: *mut Conn) -> c_int {
     }
 }
 
+/// Milliseconds from now up to a time, rounded up; -1 for [`NO_DEADLINE`].
+pub(crate) fn milliseconds_left(deadline: u64) -> i64 {
+    if deadline == NO_DEADLINE {
+        return -1;
+    }
+    let left = deadline.saturating_sub(clock::now_ns());
+    i64::try_from(left.div_ceil(1_000_000)).unwrap_or(i64::MAX)
+}
+
 #[inline(always)]
-fn poll(inner: &mut Inner, handle: &Handle) -> u32 {
+fn poll(inner: &mut Inner, handle: &Handle) -> Option<u32> {
+    inner.is_not_in_group()?;
     if inner.refused.is_some() {
         inner.refused = None;
     }
     inner.bits = inner.connection.poll().bits();
     handle.publish(&inner.connection);
-    inner.bits
+    Some(inner.bits)
 }
 
 impl Inner {

@@ -152,8 +152,8 @@ fn outside() -> *const ConnError {
 
 /// What went wrong: the last call since the last conn_poll that was refused; else why the connection is over.
 ///
-/// conn: the connection; NULL asks for this thread's last refused call that had no connection (conn_result_export_arrow), a NULL
-///   one, or one that another call was inside.
+/// conn: the connection; NULL asks for this thread's last refused call that had no connection (conn_result_export_arrow, those of a
+///   group), a NULL one, or one that another call was inside.
 /// Returns the error, NULL when there is none. The error of an operation is not here: it is an item of conn_get_result.
 /// Borrowed until the next call with this connection (NULL: until this thread's next refused call); do not free it.
 #[unsafe(no_mangle)]

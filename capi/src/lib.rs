@@ -40,6 +40,8 @@ mod cancel;
 
 mod stream;
 
+mod group;
+
 mod facts;
 
 mod tls;
@@ -55,6 +57,7 @@ pub use drive::*;
 pub use error::*;
 pub use facts::*;
 pub use fields::*;
+pub use group::*;
 pub use item::*;
 pub use large_object::*;
 pub use notice::*;

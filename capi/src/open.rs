@@ -93,7 +93,7 @@ pub unsafe extern "C" fn conn_reset(conn: *mut Conn) {
 /// Closes the connection and frees the handle. Never waits: what is under way is dropped, and the server notices. Results,
 /// errors and notifications that were taken stay yours.
 ///
-/// conn: the connection, or NULL. Remove conn_socket(conn) from your event loop before.
+/// conn: the connection, or NULL. Remove conn_socket(conn) from your event loop before. A group that it is in it leaves.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_close(conn: *mut Conn) {
     if conn.is_null() {
@@ -102,7 +102,7 @@ pub unsafe extern "C" fn conn_close(conn: *mut Conn) {
     // SAFETY: the caller's promise. Whoever is inside would lose the ground under their feet: they are left alone, and
     // `conn_error(NULL)` tells this caller.
     unsafe {
-        if inside(conn, false, |_, _| Some(true)) {
+        if inside(conn, false, |inner, _| Some(inner.leave_group())) {
             border::free(conn);
         }
     }

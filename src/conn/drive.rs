@@ -19,7 +19,7 @@ impl Connection {
     }
 
     /// The same. `level`: whoever waits next is woken by what lies unread, not only by what comes.
-    fn turn(&mut self, level: bool) -> Readiness {
+    pub(super) fn turn(&mut self, level: bool) -> Readiness {
         self.net.release_retired();
         if self.rescue.is_some() {
             self.release_cancel();

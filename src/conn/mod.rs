@@ -4,6 +4,7 @@ mod cancel;
 mod copy;
 mod drive;
 mod given;
+pub mod group;
 mod large_object;
 mod place;
 mod readiness;

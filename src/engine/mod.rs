@@ -19,6 +19,7 @@ mod inspect;
 mod item;
 mod large_object;
 mod mail;
+mod outlook;
 mod output;
 mod query;
 mod random;

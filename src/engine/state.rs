@@ -112,6 +112,8 @@ pub(super) struct State {
     pub transfer: Option<Box<Transfer>>,
     /// Bytes received since the startup began that did not bring the connection up: bounded.
     pub chatter: Option<usize>,
+    /// The first operation that has failed since somebody asked.
+    pub failure: Option<u64>,
 }
 
 impl State {
@@ -166,6 +168,7 @@ impl State {
             trace: None,
             transfer: None,
             chatter: None,
+            failure: None,
         }
     }
 
@@ -191,6 +194,7 @@ impl State {
             }
         };
         let mut told = false;
+        let in_good_order = self.closing && self.queue.is_empty();
         while let Some(head) = self.queue.front() {
             let unsent = head.from >= sent;
             // Nobody wants the reason from one that was given up before.
@@ -199,6 +203,8 @@ impl State {
             if !told && head.standing == Standing::Wanted {
                 let error = error.clone();
                 let retry = unsent || error.is_safe_to_retry();
+                let operation = head.operation;
+                self.note_failure(operation);
                 self.push(Reply::Error(Box::new(error.with_retry(retry))));
             }
             // The first one has the reason; of the others, what was sent may have taken effect.
@@ -218,6 +224,9 @@ impl State {
                     }),
                 });
             }
+        }
+        if !in_good_order {
+            self.note_failure(0);
         }
         self.hang_up();
         self.over = Some(error);
@@ -391,6 +400,7 @@ impl State {
             return;
         }
         self.push(Reply::Error(Box::new(error)));
+        self.note_failure(self.queue.front().map_or(0, |head| head.operation));
         if let Some(head) = self.queue.front_mut() {
             head.standing = Standing::Failed;
         }

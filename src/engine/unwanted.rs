@@ -127,6 +127,7 @@ impl State {
         for expect in &mut self.queue {
             if expect.standing == Standing::Late {
                 expect.standing = Standing::Unwanted;
+                self.failure.get_or_insert(expect.operation);
                 self.items.push_back(Item {
                     operation: expect.operation,
                     reply: Reply::Error(Box::new(expect.timeout_error())),

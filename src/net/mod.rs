@@ -15,6 +15,7 @@ mod dial;
 pub mod file;
 pub mod fork;
 mod helper;
+mod many;
 mod pump;
 mod raw;
 mod resolve;
@@ -29,6 +30,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
+pub use many::{Many, Wants};
 pub use sink::Sink;
 #[cfg(fuzzing)]
 pub use tls::fuzz;

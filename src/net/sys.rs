@@ -7,6 +7,13 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "sys/epoll.rs"]
+pub(super) mod many;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "sys/kqueue.rs"]
+pub(super) mod many;
+
 /// The `errno` of a call that failed.
 pub(super) type Errno = c_int;
 
@@ -169,12 +176,17 @@ pub(super) fn socket(family: c_int) -> Result<OwnedFd, Errno> {
     Ok(fd)
 }
 
-/// Makes a descriptor close-on-exec and, where that is an option of the socket, free of SIGPIPE.
+/// Makes a socket close-on-exec and, where that is an option of it, free of SIGPIPE.
 pub(super) fn prepare(fd: &OwnedFd) -> Result<(), Errno> {
-    // SAFETY: takes integers alone; `fd` is open.
-    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    close_on_exec(fd)?;
     #[cfg(target_vendor = "apple")]
     set_option(fd, libc::SOL_SOCKET, libc::SO_NOSIGPIPE, 1)?;
+    Ok(())
+}
+
+fn close_on_exec(fd: &OwnedFd) -> Result<(), Errno> {
+    // SAFETY: takes integers alone; `fd` is open.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) })?;
     Ok(())
 }
 

@@ -47,6 +47,7 @@ const UNSAFE: &[&str] = &[
     "capi/",
     "libpq/",
     "src/net/sys.rs",
+    "src/net/sys/",
     "testkit/src/alloc.rs",
     "testkit/src/process.rs",
 ];
