@@ -602,6 +602,20 @@ int conn_flush_request(struct Conn *conn);
 void conn_set_send_queue(struct Conn *conn,
                          size_t bytes);
 
+// Whether a prepared statement is prepared again, and executed once more, when the server refuses its execution because it
+// has lost the statement (26000: a pooler, DISCARD in a function) or because its result has other columns than when it was
+// prepared (0A000: a migration). It is as if nothing had happened, but for the columns, which are those that it has now:
+// switch it off where cells are read by what CONN_ITEM_DESCRIBED said once.
+//
+// That is done where a failure undoes nothing: outside of a transaction block, for an operation without CONN_MORE and
+// max_rows, started when nothing else was under way, and with nothing started behind it. Everywhere else the error is given.
+// Statements prepared by conn_start_prepare under a name are remembered, up to 1 MiB of their text.
+//
+// conn: the connection. on: 1, as at the beginning, or 0. conn_reset keeps it. Switched on, it is so for what is prepared
+//   from then on.
+void conn_set_healing(struct Conn *conn,
+                      int on);
+
 // Starts the call of a function by its object ID. PostgreSQL keeps this for large objects (conn_start_lo_…): for other
 // functions a query is as good.
 //

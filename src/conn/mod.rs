@@ -199,6 +199,7 @@ impl Connection {
         std::mem::swap(&mut fresh.net, &mut self.net);
         fresh.told = self.told;
         fresh.send_queue = self.send_queue.anew();
+        fresh.engine.set_healing(self.engine.heals());
         fresh.take_over_rescue(self);
         *self = fresh;
     }

@@ -147,7 +147,7 @@ impl Connection {
     }
 
     /// Starts to prepare a statement. Its description is an item, and its columns are remembered, so that executing it
-    /// asks for none.
+    /// asks for none. So is its text: see [`set_healing`](Connection::set_healing).
     pub fn start_prepare(
         &mut self,
         name: impl AsRef<[u8]>,
@@ -185,6 +185,17 @@ impl Connection {
             },
             End::Sync,
         )
+    }
+
+    /// Whether a prepared statement is prepared again and executed once more when the server refuses its execution because it
+    /// has lost the statement (26000: a pooler, DISCARD in a function), or because its result has other columns than when it
+    /// was prepared (0A000: a migration). It is, unless this says otherwise; switched on, for what is prepared from then on.
+    ///
+    /// That happens only where nothing but the failure could be undone by it: outside of a transaction block, with its own
+    /// Sync, started when nothing else was under way, and with nothing started behind it. Then its result is given as if
+    /// nothing had happened, with the columns that it has now; else the error is given.
+    pub fn set_healing(&mut self, heals: bool) {
+        self.engine_mut().set_healing(heals);
     }
 
     /// Starts any command. With [`End::More`] it has no Sync of its own: [`sync`](Connection::sync) ends the group.

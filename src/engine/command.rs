@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use super::large_object::{Call, LargeObject};
 use super::state::State;
+use super::statements::Source;
 use super::transfer::Transfer;
 use super::unwanted::Standing;
 use crate::error::Error;
 use crate::rows::{Columns, Limits};
-use crate::wire::{self, Parameters};
+use crate::wire::{self, Parameters, TransactionStatus};
 
 /// What to do. Texts are bytes in the client's encoding, without a NUL.
 #[derive(Clone, Copy)]
@@ -216,7 +217,7 @@ pub(super) struct Expect {
     /// What is called.
     pub call: Call,
     /// The statement that is prepared, described or closed.
-    pub statement: Option<Box<[u8]>>,
+    pub subject: Option<Box<Subject>>,
     /// Whether its items are given.
     pub standing: Standing,
     /// The operation before it, if any, has ended its own group.
@@ -240,8 +241,24 @@ impl Expect {
     /// The statement that it makes anew or closes.
     pub(super) fn changes(&self) -> Option<&[u8]> {
         let changes = self.steps.has(Steps::PARSE | Steps::CLOSE);
-        let statement = self.statement.as_deref()?;
-        (changes && !statement.is_empty()).then_some(statement)
+        let name = &*self.subject.as_deref()?.name;
+        (changes && !name.is_empty()).then_some(name)
+    }
+}
+
+/// The statement that an operation is about.
+#[derive(Debug)]
+pub(super) struct Subject {
+    pub name: Box<[u8]>,
+    /// What it is prepared from.
+    pub source: Option<Box<Source>>,
+}
+
+impl Subject {
+    fn of(name: &[u8]) -> Option<Box<Self>> {
+        let source = None;
+        let name = name.into();
+        Some(Box::new(Self { name, source }))
     }
 }
 
@@ -274,7 +291,7 @@ impl State {
             format: None,
             columns: None,
             call: Call::Any,
-            statement: None,
+            subject: None,
             standing: Standing::Wanted,
             begins_group: !self.group_open,
             withdrawn: false,
@@ -387,6 +404,8 @@ impl State {
     fn encode(&mut self, command: Command<'_>, expect: &mut Expect) -> Result<(), wire::Error> {
         let steps = &mut expect.steps;
         let out = self.output.buffer();
+        let fresh = out.is_empty();
+        let mut repeatable = false;
         match command {
             Command::Query { sql } => {
                 *steps = Steps::QUERY | Steps::SYNC;
@@ -442,7 +461,14 @@ impl State {
                     *steps |= Steps::DESCRIBE_STATEMENT;
                     wire::encode_describe(out, b'S', name)?;
                 }
-                expect.statement = Some(name.into());
+                expect.subject = Subject::of(name);
+                if let Some(subject) = &mut expect.subject
+                    && describe
+                    && self.heals
+                {
+                    // Without the memory for it there is nothing to heal with.
+                    subject.source = Source::new(sql, types).ok();
+                }
             }
             Command::Prepared {
                 name,
@@ -453,7 +479,17 @@ impl State {
             } => {
                 *steps |= Steps::BIND | Steps::EXECUTE;
                 wire::encode_bind(out, b"", name, params, &[format])?;
-                match self.statements.find(name) {
+                let known = self.statements.find(name);
+                // Alone, and with nothing before it that its failure would undo: it may be tried a second time.
+                repeatable = self.heals
+                    && fresh
+                    && max_rows == 0
+                    && expect.begins_group
+                    && steps.has(Steps::SYNC)
+                    && self.queue.is_empty()
+                    && self.facts.transaction == Some(TransactionStatus::Idle)
+                    && known.is_some_and(|known| known.source.is_some());
+                match known.and_then(|known| known.columns.as_ref()) {
                     Some(columns) if !describe => {
                         expect.columns = columns.clone();
                         expect.format = Some(format);
@@ -467,7 +503,7 @@ impl State {
             }
             Command::DescribeStatement { name } => {
                 *steps |= Steps::DESCRIBE_STATEMENT;
-                expect.statement = Some(name.into());
+                expect.subject = Subject::of(name);
                 wire::encode_describe(out, b'S', name)?;
             }
             Command::DescribePortal { name } => {
@@ -476,7 +512,7 @@ impl State {
             }
             Command::CloseStatement { name } => {
                 *steps |= Steps::CLOSE;
-                expect.statement = Some(name.into());
+                expect.subject = Subject::of(name);
                 wire::encode_close(out, b'S', name)?;
             }
             Command::ClosePortal { name } => {
@@ -487,6 +523,9 @@ impl State {
         }
         if steps.has(Steps::SYNC) {
             wire::encode_sync(out)?;
+        }
+        if repeatable {
+            self.output.make_repeatable();
         }
         Ok(())
     }

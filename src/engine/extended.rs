@@ -4,11 +4,12 @@ use std::ops::ControlFlow::{Break, Continue};
 use std::sync::Arc;
 
 use super::command::Steps;
+use super::heal::heal;
 use super::item::{CommandTag, Reply};
 use super::serve::{Halt, failed, unexpected};
 use super::state::State;
 use super::wait::{Portal, Stop, portal, replies, with};
-use crate::error::Error;
+use crate::error::{Error, ServerError};
 use crate::rows::{Columns, ReadError};
 use crate::wire::{
     self, BindComplete, CloseComplete, CommandComplete, CopyBothResponse, CopyData, CopyDone,
@@ -22,8 +23,10 @@ pub(super) async fn extended(steps: Steps) -> Result<(), Halt> {
         acknowledged(ParseComplete::TAG, "the reply to Parse").await?;
         with(|state| state.forget_statement());
     }
-    if steps.has(Steps::BIND) {
-        bound().await?;
+    if steps.has(Steps::BIND)
+        && let Some(error) = bound().await?
+    {
+        Box::pin(heal(steps, error)).await?;
     }
     if steps.has(Steps::DESCRIBE_STATEMENT) {
         describe_statement().await?;
@@ -43,7 +46,7 @@ pub(super) async fn extended(steps: Steps) -> Result<(), Halt> {
 
 /// A reply that says no more than that a step is done.
 #[track_caller]
-fn acknowledged(
+pub(super) fn acknowledged(
     expected: u8,
     place: &'static str,
 ) -> impl Future<Output = Result<(), Halt>> + Send {
@@ -57,22 +60,39 @@ fn acknowledged(
     })
 }
 
-/// The reply to Bind. Where the columns of the portal are remembered, its result begins here.
+/// The reply to Bind. Where the columns of the portal are remembered, its result begins here. An error that can be healed is
+/// not the caller's yet.
 #[track_caller]
-fn bound() -> impl Future<Output = Result<(), Halt>> + Send {
+pub(super) fn bound() -> impl Future<Output = Result<Option<ServerError>, Halt>> + Send {
     const PLACE: &str = "the reply to Bind";
     replies(|state, tag| match tag {
         BindComplete::TAG => {
             state.acknowledge(PLACE)?;
             state.begin_remembered();
-            Ok(Break(()))
+            Ok(Break(None))
         }
-        ErrorResponse::TAG => failed(state),
+        ErrorResponse::TAG => match state.take_stale()? {
+            None => failed(state),
+            stale => Ok(Break(stale)),
+        },
         tag => Err(unexpected(tag, PLACE).into()),
     })
 }
 
 async fn describe_statement() -> Result<(), Halt> {
+    let (parameters, columns) = described().await?;
+    with(|state| {
+        state.remember_statement(columns.clone(), &parameters);
+        state.push(Reply::Described {
+            parameters,
+            columns,
+        });
+    });
+    Ok(())
+}
+
+/// The replies to Describe of a statement: its parameter types and its columns.
+pub(super) async fn described() -> Result<(Box<[u32]>, Option<Arc<Columns>>), Halt> {
     const PLACE: &str = "the reply to Describe of a statement";
     let parameters = replies(|state, tag| match tag {
         ParameterDescription::TAG => {
@@ -96,14 +116,7 @@ async fn describe_statement() -> Result<(), Halt> {
         tag => Err(unexpected(tag, PLACE).into()),
     })
     .await?;
-    with(|state| {
-        state.remember_statement(columns.clone());
-        state.push(Reply::Described {
-            parameters,
-            columns,
-        });
-    });
-    Ok(())
+    Ok((parameters, columns))
 }
 
 /// Describe of a portal: the columns of the Execute that follows, or (`!executes`) all that was asked for.
@@ -332,21 +345,23 @@ impl State {
         }
     }
 
-    fn remember_statement(&mut self, columns: Option<Arc<Columns>>) {
-        if let Some(name) = self
+    fn remember_statement(&mut self, columns: Option<Arc<Columns>>, parameters: &[u32]) {
+        if let Some(subject) = self
             .queue
-            .front()
-            .and_then(|head| head.statement.as_deref())
-            && !name.is_empty()
+            .front_mut()
+            .and_then(|head| head.subject.as_deref_mut())
+            && !subject.name.is_empty()
         {
-            self.statements.remember(name, columns);
+            let source = subject.source.take();
+            self.statements
+                .remember(&subject.name, columns, parameters, source);
         }
     }
 
     /// The statement at the head of the queue is made anew or closed: its old columns are of no use.
     fn forget_statement(&mut self) {
-        if let Some(name) = self.queue.front().and_then(|head| head.statement.as_ref()) {
-            self.statements.forget(name);
+        if let Some(subject) = self.queue.front().and_then(|head| head.subject.as_ref()) {
+            self.statements.forget(&subject.name);
         }
     }
 

@@ -14,6 +14,7 @@ mod encrypt;
 mod extended;
 mod facts;
 mod function;
+mod heal;
 mod input;
 mod inspect;
 mod item;
@@ -397,10 +398,22 @@ impl Engine {
         state.say_goodbye();
     }
 
-    /// Two things that callers of libpq rely on: a simple query may follow an open group, which it then ends, as the server
+    /// Three things that callers of libpq rely on: what the server has refused is not tried again; a simple query may follow an open group, which it then ends, as the server
     /// allows; and after a FATAL error the end of the transport is waited for, and told besides.
     pub fn behave_like_libpq(&mut self) {
         self.state_mut().like_libpq = true;
+        self.set_healing(false);
+    }
+
+    /// Whether prepared statements that the server has lost, or whose columns have changed, are prepared again; they are
+    /// unless this says otherwise.
+    pub fn set_healing(&mut self, heals: bool) {
+        self.state_mut().heals = heals;
+    }
+
+    /// The same.
+    pub fn heals(&self) -> bool {
+        self.state().heals
     }
 
     /// Asks the server to send what the open group has yielded.

@@ -22,6 +22,8 @@ pub(super) struct Output {
     committed: u64,
     /// A buffer is kept, though nothing is in it, if it is no larger.
     keep: usize,
+    /// All in the buffer is one operation's, and stays there when it is sent: it may have to be sent again.
+    repeatable: bool,
 }
 
 /// The last message of the output, as long as more may be appended to it: where it begins and where it ends, both counted from the
@@ -60,6 +62,7 @@ impl Default for Output {
             hold: u64::MAX,
             committed: 0,
             keep: 0,
+            repeatable: false,
         }
     }
 }
@@ -67,10 +70,52 @@ impl Default for Output {
 impl Output {
     /// Where the next message is encoded.
     pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
+        if self.repeatable {
+            self.let_go();
+        }
         if self.bytes.capacity() == 0 {
             self.bytes = take_empty();
         }
         &mut self.bytes
+    }
+
+    /// What was encoded behind the first `before` bytes of the buffer.
+    pub(super) fn encoded(&self, before: usize) -> &[u8] {
+        self.bytes.get(before..).unwrap_or_default()
+    }
+
+    /// What is in the buffer, of which nothing was sent, stays there until [`let_go`](Self::let_go) or the next message.
+    #[inline]
+    pub(super) fn make_repeatable(&mut self) {
+        self.repeatable = true;
+    }
+
+    #[inline]
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.repeatable
+    }
+
+    /// What has stayed there, once all of it is sent.
+    pub(super) fn repeatable(&self) -> Option<&[u8]> {
+        (self.repeatable && self.hold == u64::MAX && self.unsent() == 0).then_some(&self.bytes)
+    }
+
+    /// It need not stay any longer.
+    #[inline]
+    pub(super) fn let_go(&mut self) {
+        self.repeatable = false;
+        if self.unsent() == 0 {
+            self.clear();
+        }
+    }
+
+    /// Sends what has stayed there once more, behind `messages`.
+    pub(super) fn repeat_behind(&mut self, messages: &[u8]) -> Result<(), TryReserveError> {
+        self.bytes.try_reserve(messages.len())?;
+        self.bytes.splice(..0, messages.iter().copied());
+        self.sent = 0;
+        self.repeatable = false;
+        Ok(())
     }
 
     /// The same for a message with a secret in it.
@@ -193,6 +238,9 @@ impl Output {
     pub(super) fn sent(&mut self, count: usize) {
         self.total += count as u64;
         self.sent = (self.sent + count).min(self.bytes.len());
+        if self.repeatable {
+            return;
+        }
         if self.sent == self.bytes.len() {
             self.clear();
         } else if self.sent > self.bytes.len() / 2 && !self.secret {
@@ -206,6 +254,7 @@ impl Output {
     pub(super) fn clear(&mut self) {
         let mut bytes = mem::take(&mut self.bytes);
         self.sent = 0;
+        self.repeatable = false;
         if self.secret {
             bytes.as_mut_slice().zeroize();
             self.secret = false;

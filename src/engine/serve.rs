@@ -118,7 +118,7 @@ pub(super) fn error(state: &mut State) -> Result<(), Stop> {
     state.consume()?;
     // The server replans or forgets: what is remembered of its statements may be wrong.
     if matches!(error.sqlstate(), Some(b"26000" | b"0A000")) {
-        state.statements.clear();
+        state.statements.clear_columns();
     }
     let fatal = error.is_fatal().then(|| error.clone());
     state.fail(Error::server(error));
@@ -154,6 +154,9 @@ impl State {
         let Some(head) = self.queue.pop_front() else {
             return;
         };
+        if self.output.is_repeatable() {
+            self.output.let_go();
+        }
         if let Some(name) = head.changes() {
             self.statements.changed(name);
         }

@@ -46,6 +46,7 @@ impl State {
                 "out of memory: too many operations are queued",
             ));
         }
+        self.output.let_go();
         self.last_operation += 1;
         self.closing = true;
         self.portal_open = false;
@@ -59,7 +60,7 @@ impl State {
             format: None,
             columns: None,
             call: Call::Any,
-            statement: None,
+            subject: None,
             standing: Standing::Wanted,
             begins_group: true,
             withdrawn: false,

@@ -70,6 +70,8 @@ pub(super) struct State {
     pub portal_suspended: bool,
     /// See [`Engine::behave_like_libpq`](super::Engine::behave_like_libpq).
     pub like_libpq: bool,
+    /// Statements that the server has lost are prepared again.
+    pub heals: bool,
     /// An operation of the group at the head of the queue has failed: the server skips the others.
     pub aborted: bool,
     pub ask: Option<(AskId, Ask)>,
@@ -139,6 +141,7 @@ impl State {
             portal_open: false,
             portal_suspended: false,
             like_libpq: false,
+            heals: true,
             aborted: false,
             ask: None,
             last_ask: 0,

@@ -142,7 +142,7 @@ impl State {
     #[cold]
     fn trace_messages(&mut self, before: usize, response: &str) {
         let Some(trace) = &mut self.trace else { return };
-        let messages = self.output.buffer().get(before..).unwrap_or_default();
+        let messages = self.output.encoded(before);
         trace.messages(messages, response);
     }
 

@@ -13,6 +13,8 @@ pub(super) fn all() -> Vec<Session> {
         extended(),
         binary(),
         prepare_and_execute(),
+        healed(),
+        not_healed(),
         deferred_constraint(),
         portal(),
         portal_ended(),
@@ -100,6 +102,119 @@ fn prepare_and_execute() -> Session {
             again(),
             Act::Wait,
             Act::Start(What::CloseStatement(String::from("p"))),
+            Act::Wait,
+            again(),
+            Act::Wait,
+        ],
+    )
+}
+
+/// The server has lost the statement: it is prepared again, with the same text, and what was sent is sent once more.
+fn healed() -> Session {
+    let sql = "SELECT id, name FROM people WHERE id < $1";
+    let values: [Option<&[u8]>; 1] = [Some(b"9")];
+    let described = |script: Script| {
+        script
+            .send(parse_complete())
+            .send(parameters(&[oid::INT4]))
+            .send(people())
+    };
+    let execute = |script: Script| script.bind("p", &values, 0).execute(0).sync();
+    let prepare = |script: Script| script.parse("p", sql, &[]).describe(b'S', "p");
+    let script = described(prepare(Script::trusting()).sync()).send(ready(b'I'));
+    let refused = |script: Script, code, message| {
+        execute(script)
+            .send(error("ERROR", code, message))
+            .send(ready(b'I'))
+    };
+    let script = refused(script, "26000", "prepared statement \"p\" does not exist");
+    let script = execute(prepare(script.close_of(b'S', "p"))).send(close_complete());
+    let script = described(script)
+        .send(bind_complete())
+        .two_people()
+        .send(ready(b'I'));
+    // Lost again, and now its table is gone too: that is the error. The text is still remembered.
+    let script = refused(script, "26000", "prepared statement \"p\" does not exist");
+    let script = execute(prepare(script.close_of(b'S', "p")))
+        .send(close_complete())
+        .send(error(
+            "ERROR",
+            "42P01",
+            "relation \"people\" does not exist",
+        ))
+        .send(ready(b'I'));
+    let script = refused(script, "26000", "prepared statement \"p\" does not exist");
+    let script = execute(prepare(script.close_of(b'S', "p"))).send(close_complete());
+    let script = described(script)
+        .send(bind_complete())
+        .two_people()
+        .send(ready(b'I'));
+    let prepare = Act::Start(What::Prepare {
+        name: String::from("p"),
+        sql: sql.to_owned(),
+    });
+    let again = || Act::Start(prepared("p", &values));
+    Session::new(
+        "statements that heal",
+        script,
+        vec![
+            prepare,
+            Act::Wait,
+            again(),
+            Act::Wait,
+            again(),
+            Act::Wait,
+            again(),
+            Act::Wait,
+        ],
+    )
+}
+
+/// The server has lost the statement, but something was started behind it, or a transaction block is open.
+fn not_healed() -> Session {
+    let sql = "SELECT id, name FROM people";
+    let script = Script::trusting()
+        .parse("p", sql, &[])
+        .describe(b'S', "p")
+        .sync()
+        .send(parse_complete())
+        .send(parameters(&[]))
+        .send(people())
+        .send(ready(b'I'))
+        .bind("p", &[], 0)
+        .execute(0)
+        .sync()
+        .query("BEGIN")
+        .send(error(
+            "ERROR",
+            "26000",
+            "prepared statement \"p\" does not exist",
+        ))
+        .send(ready(b'I'))
+        .send(complete("BEGIN"))
+        .send(ready(b'T'))
+        .bind("p", &[], 0)
+        .describe(b'P', "")
+        .execute(0)
+        .sync()
+        .send(error(
+            "ERROR",
+            "26000",
+            "prepared statement \"p\" does not exist",
+        ))
+        .send(ready(b'E'));
+    let again = || Act::Start(prepared("p", &[]));
+    Session::new(
+        "statements that cannot heal",
+        script,
+        vec![
+            Act::Start(What::Prepare {
+                name: String::from("p"),
+                sql: sql.to_owned(),
+            }),
+            Act::Wait,
+            again(),
+            Act::Start(query("BEGIN")),
             Act::Wait,
             again(),
             Act::Wait,
