@@ -1499,6 +1499,26 @@ int conn_trace(struct Conn *conn,
 // Returns 1; 0 when the trace is not complete, or it is refused, and conn_error(conn) says why.
 int conn_untrace(struct Conn *conn);
 
+// How many of its last changes of state a connection remembers, for conn_trace_timeline: phases, operations and how they ended,
+// what was awaited, COPY, cancels, errors, bytes received and sent. It always remembers the last 24 of them.
+//
+// conn: the connection. entries: 40 bytes each; at most 1,048,576; 0 for the 24. conn_reset keeps it, and those there are.
+// Returns 1; 0 when there is no memory for so many, or it is refused, and conn_error(conn) says why.
+int conn_set_timeline(struct Conn *conn,
+                      size_t entries);
+
+// Writes what connections remember as a file that Perfetto (ui.perfetto.dev) and chrome://tracing show: trace events of
+// Chrome's format, a JSON array. Each connection is a thread of the process, with its phases, operations and awaits as slices,
+// cancels, errors, and counters of bytes; what is not over is begun and not ended. Times are microseconds of
+// CLOCK_MONOTONIC: arrays of several processes can be put together. No SQL, no values, no secrets.
+//
+// conns: count connections; those that are NULL or that another call is inside are left out. fd: a descriptor that is
+//   open for writing, and stays yours. It is not waited for: pass a file, or have the pipe emptied meanwhile.
+// Returns 1 when all of it is written; else 0, and conn_error(NULL) says why.
+int conn_trace_timeline(const struct Conn *const *conns,
+                        size_t count,
+                        int fd);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus

@@ -1,11 +1,14 @@
-//! Seeing inside: the trace of messages.
+//! Seeing inside: the trace of messages, and what has happened lately.
 
 use std::ffi::c_int;
 
+use pgpoll::conn::Timelines;
 use pgpoll::engine::Trace;
 
-use crate::border::inside;
+use crate::border::{guard, inside};
+use crate::error::{refuse_outside, refuse_without};
 use crate::open::Conn;
+use crate::text;
 
 /// Lines begin without the time.
 pub const CONN_TRACE_SUPPRESS_TIMESTAMPS: u32 = 1;
@@ -57,4 +60,69 @@ pub unsafe extern "C" fn conn_untrace(conn: *mut Conn) -> c_int {
             Err(error) => inner.refuse(error),
         })
     }
+}
+
+/// How many of its last changes of state a connection remembers, for conn_trace_timeline: phases, operations and how they ended,
+/// what was awaited, COPY, cancels, errors, bytes received and sent. It always remembers the last 24 of them.
+///
+/// conn: the connection. entries: 40 bytes each; at most 1,048,576; 0 for the 24. conn_reset keeps it, and those there are.
+/// Returns 1; 0 when there is no memory for so many, or it is refused, and conn_error(conn) says why.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_set_timeline(conn: *mut Conn, entries: usize) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, 0, |inner, _| {
+            match inner.connection.set_timeline(entries) {
+                Ok(()) => Some(1),
+                Err(error) => inner.refuse(error),
+            }
+        })
+    }
+}
+
+/// Writes what connections remember as a file that Perfetto (ui.perfetto.dev) and chrome://tracing show: trace events of
+/// Chrome's format, a JSON array. Each connection is a thread of the process, with its phases, operations and awaits as slices,
+/// cancels, errors, and counters of bytes; what is not over is begun and not ended. Times are microseconds of
+/// CLOCK_MONOTONIC: arrays of several processes can be put together. No SQL, no values, no secrets.
+///
+/// conns: count connections; those that are NULL or that another call is inside are left out. fd: a descriptor that is
+///   open for writing, and stays yours. It is not waited for: pass a file, or have the pipe emptied meanwhile.
+/// Returns 1 when all of it is written; else 0, and conn_error(NULL) says why.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_trace_timeline(
+    conns: *const *const Conn,
+    count: usize,
+    fd: c_int,
+) -> c_int {
+    guard(0, || {
+        // SAFETY: the caller's promise.
+        let conns = unsafe { text::array(conns, count) };
+        if conns.len() != count {
+            refuse_outside("conns is NULL: pass an array of connections");
+            return 0;
+        }
+        let mut all = 1;
+        let written = Timelines::new(fd).and_then(|mut file| {
+            for &conn in conns {
+                // SAFETY: the caller's promise.
+                let added = unsafe {
+                    inside(conn, None, |inner, _| {
+                        Some(Some(file.add(&inner.connection)))
+                    })
+                };
+                match added {
+                    Some(added) => added?,
+                    None => all = 0,
+                }
+            }
+            file.finish()
+        });
+        match written {
+            Ok(()) => all,
+            Err(error) => {
+                refuse_without(|| error);
+                0
+            }
+        }
+    })
 }

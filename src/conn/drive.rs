@@ -278,11 +278,13 @@ impl Connection {
         } else {
             self.add_unready(&mut ready);
         }
-        ready.set(
-            Readiness::SOCKET_CHANGED,
-            self.told != self.socket_generation() as u32,
-        );
-        self.told = self.socket_generation() as u32;
+        let generation = self.socket_generation() as u32;
+        if self.told != generation {
+            self.told = generation;
+            ready.set(Readiness::SOCKET_CHANGED, true);
+            let socket = self.socket();
+            self.engine.note_socket(socket);
+        }
         ready
     }
 

@@ -10,6 +10,7 @@ mod place;
 mod readiness;
 mod rescue;
 mod start;
+mod timeline;
 mod tls;
 mod trace;
 
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 pub use cancel::{Cancel, CancelPoll};
 pub use readiness::{Readiness, State};
+pub use timeline::Timelines;
 pub use tls::{TLS_ATTRIBUTES, TLS_LIBRARY};
 
 use self::large_object::Moving;
@@ -78,6 +80,8 @@ pub struct Connection {
     switches: u32,
     send_queue: SendQueue,
     tracing: Option<Box<Tracing>>,
+    /// Which connection of the process it is.
+    number: u32,
 }
 
 impl Connection {
@@ -174,6 +178,7 @@ impl Connection {
             switches: 0,
             send_queue: SendQueue::default(),
             tracing: None,
+            number: timeline::number(),
         }
     }
 
@@ -194,6 +199,8 @@ impl Connection {
         self.say_goodbye();
         self.trace_step();
         fresh.take_over_trace(self);
+        fresh.number = self.number;
+        fresh.engine.take_over_timeline(&mut self.engine);
         self.net.hangup();
         // The net lives on: its descriptors are closed only at the next poll, and its generation keeps counting.
         std::mem::swap(&mut fresh.net, &mut self.net);

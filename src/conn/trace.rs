@@ -102,7 +102,7 @@ impl Connection {
     }
 }
 
-fn not_written(fd: RawFd, error: &std::io::Error) -> Error {
+pub(super) fn not_written(fd: RawFd, error: &std::io::Error) -> Error {
     Error::misuse(format!(
         "cannot write to descriptor {fd}: {error}; pass one that is open for writing"
     ))

@@ -57,7 +57,7 @@ pub(super) async fn authenticate(
         let nonce = random.nonce();
         let state_of_scram = scram.as_deref();
         let asked = with(|state| {
-            state.facts.phase = Phase::Authenticating;
+            state.enter(Phase::Authenticating);
             state.asked(plan, host, nonce, passwords_sent, state_of_scram)
         })?;
         match asked {

@@ -50,7 +50,7 @@ async fn request(plan: &CancelPlan) -> Result<(), Miss> {
     let mut methods = Methods::only(plan.tls.is_some());
     encrypt(&mut methods, plan.tls.as_ref(), &plan.host).await?;
     with(|state| {
-        state.facts.phase = Phase::Startup;
+        state.enter(Phase::Startup);
         let before = state.output.buffer().len();
         let buffer = state.output.secret_buffer();
         buffer.extend_from_slice(plan.packet.expose());

@@ -116,7 +116,7 @@ async fn addresses(plan: &Plan, host: &Host, random: &mut Random) -> Result<Vec<
         Target::Invalid { error, .. } => Err(Error::transport(error.to_string())),
         Target::Name(name) => {
             with(|state| {
-                state.facts.phase = Phase::Resolving;
+                state.enter(Phase::Resolving);
                 state.set_timeout(plan);
                 state.ask(Ask::Resolve {
                     host: name.clone(),
@@ -199,7 +199,7 @@ async fn attempt(
     with(|state| {
         state.chatter = None;
         state.deadline = None;
-        state.facts.phase = Phase::Ready;
+        state.enter(Phase::Ready);
     });
     Ok(())
 }
@@ -346,7 +346,7 @@ impl State {
         self.facts.forget_server();
         self.mail.forget_notifications();
         self.facts.addr = Some(addr);
-        self.facts.phase = Phase::Dialling;
+        self.enter(Phase::Dialling);
         self.input.clear();
         self.input.set_startup(true);
         self.broken = None;

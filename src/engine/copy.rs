@@ -10,6 +10,7 @@ use super::item::{CopyWay, Copying, Reply};
 use super::output::Tail;
 use super::serve::{Halt, failed, unexpected};
 use super::state::State;
+use super::timeline::Change;
 use super::wait::{Stop, after_copy_data, replies, with};
 use crate::error::Error;
 use crate::wire::frame::Header;
@@ -158,6 +159,7 @@ impl State {
             columns: columns.iter().collect(),
         };
         self.consume()?;
+        self.record(Change::CopyBegan(way));
         self.copy = Copy {
             way: Some(way),
             takes: way != CopyWay::Out,
@@ -278,6 +280,7 @@ impl State {
     /// The COPY is over, if there is one.
     pub(super) fn copy_over(&mut self) {
         if self.copy.way.take().is_some() {
+            self.record(Change::CopyEnded);
             self.output.keep_up_to(0);
         }
         if self.copy.takes {

@@ -124,7 +124,7 @@ async fn secure(tls: &Arc<Tls>, host: &[u8]) -> Result<TlsFacts, Miss> {
         return Err(Miss::Refused(Error::transport(problem.clone())));
     }
     with(|state| {
-        state.facts.phase = Phase::Securing;
+        state.enter(Phase::Securing);
         // The transport is the handshake's until that is over.
         state.linked = false;
         state.ask(Ask::Secure {
@@ -161,7 +161,7 @@ fn check_protocol(facts: &TlsFacts) -> Result<(), Miss> {
 
 impl State {
     fn request_encryption(&mut self) -> Result<(), Stop> {
-        self.facts.phase = Phase::Negotiating;
+        self.enter(Phase::Negotiating);
         let before = self.output.buffer().len();
         SSLRequest.encode(self.output.buffer())?;
         self.trace_startup(before);

@@ -1,9 +1,9 @@
 //! What the engine is doing, as one line of JSON: for people, debuggers and logs. Shows no values and no secrets.
 
-use std::fmt::Write;
-
 use super::facts::Phase;
+use super::json::{close, fraction, number, text};
 use super::state::State;
+use super::timeline::{Change, Entry, Event, direction, word};
 use crate::link::Addr;
 use crate::wire::TransactionStatus;
 
@@ -75,33 +75,78 @@ impl State {
         if let Some(over) = &self.over {
             text(&mut line, "error", over.message());
         }
-        line.pop();
-        line.push('}');
+        self.recent(&mut line, now);
+        close(&mut line);
         line
     }
+
+    /// The last entries of the timeline, the newest last, each with its age.
+    fn recent(&self, line: &mut String, now: u64) {
+        line.push_str("\"recent\":[");
+        let entries = self.timeline.entries();
+        let newest: Vec<&Entry> = entries.rev().take(RECENT).collect();
+        for entry in newest.into_iter().rev() {
+            line.push('{');
+            fraction(line, "ms_ago", now.saturating_sub(entry.at) as f64 / 1e6);
+            entry.event.show(line, entry.at);
+            for (name, bytes) in [("received", entry.received), ("sent", entry.sent)] {
+                if bytes > 0 {
+                    number(line, name, bytes.into());
+                }
+            }
+            close(line);
+            line.push(',');
+        }
+        if line.ends_with(',') {
+            line.pop();
+        }
+        line.push_str("],");
+    }
 }
 
-fn text(line: &mut String, name: &str, value: &str) {
-    let _ = write!(line, "\"{name}\":\"");
-    for character in value.chars() {
-        match character {
-            '"' => line.push_str("\\\""),
-            '\\' => line.push_str("\\\\"),
-            '\n' => line.push_str("\\n"),
-            '\t' => line.push_str("\\t"),
-            control if (control as u32) < 0x20 => {
-                let _ = write!(line, "\\u{:04x}", control as u32);
+impl Event {
+    fn show(self, line: &mut String, now: u64) {
+        let milliseconds = |since: u64| now.saturating_sub(since) as f64 / 1e6;
+        let change = match self {
+            Self::Waits { what, at } => {
+                text(line, "event", "waits");
+                text(line, "for", what);
+                return text(line, "at", &format!("{}:{}", at.file(), at.line()));
             }
-            plain => line.push(plain),
+            Self::Changed(change) => change,
+        };
+        text(line, "event", change.name());
+        match change {
+            Change::Phase(phase) => text(line, "phase", phase.name()),
+            Change::Replied { operation }
+            | Change::Late { operation }
+            | Change::Unwanted { operation } => {
+                number(line, "operation", operation.into());
+            }
+            Change::Done {
+                operation,
+                since,
+                steps,
+                outcome,
+            } => {
+                number(line, "operation", operation.into());
+                text(line, "kind", steps.what());
+                text(line, "outcome", word(outcome));
+                fraction(line, "ms", milliseconds(since));
+            }
+            Change::Starved { since } => fraction(line, "ms", milliseconds(since)),
+            Change::CopyBegan(way) => text(line, "way", direction(way)),
+            Change::CancelEnded { told } => {
+                text(line, "outcome", if told { "told" } else { "not told" });
+            }
+            Change::Socket(socket) if socket >= 0 => number(line, "socket", socket as u64),
+            Change::Refused(sqlstate) => {
+                text(line, "sqlstate", &String::from_utf8_lossy(&sqlstate));
+            }
+            _ => {}
         }
     }
-    line.push_str("\",");
 }
 
-fn number(line: &mut String, name: &str, value: u64) {
-    let _ = write!(line, "\"{name}\":{value},");
-}
-
-fn fraction(line: &mut String, name: &str, value: f64) {
-    let _ = write!(line, "\"{name}\":{value:.3},");
-}
+/// So many entries of the timeline are shown, however many it has.
+const RECENT: usize = 16;

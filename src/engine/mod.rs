@@ -18,6 +18,7 @@ mod heal;
 mod input;
 mod inspect;
 mod item;
+mod json;
 mod large_object;
 mod mail;
 mod outlook;
@@ -31,6 +32,7 @@ mod startup;
 mod state;
 mod statements;
 mod target;
+mod timeline;
 mod trace;
 mod transfer;
 mod unwanted;
@@ -53,6 +55,7 @@ pub use large_object::{
 pub use mail::{Notice, Notification};
 pub use random::Random;
 pub use state::Room;
+pub use timeline::Track;
 pub use trace::{Clock, Trace};
 pub use transfer::{FileTurn, PIECE};
 pub use wait::Awaiting;
@@ -60,6 +63,7 @@ pub use wait::Awaiting;
 use self::mail::Mail;
 use self::rescue::Rescue;
 use self::state::State;
+use self::timeline::Change;
 use crate::conninfo::Plan;
 use crate::error::Error;
 use crate::link::{Answer, Ask, AskId, LinkError};
@@ -238,7 +242,9 @@ impl Engine {
     /// Says that `count` bytes of the output were sent.
     #[inline]
     pub fn sent(&mut self, count: usize) {
-        self.state_mut().output.sent(count);
+        let state = self.state_mut();
+        state.output.sent(count);
+        state.unstall();
     }
 
     /// What is to be done in the outside world, once for each ask.
@@ -265,6 +271,7 @@ impl Engine {
     pub fn lost(&mut self, why: LinkError) {
         let state = self.state_mut();
         if state.lost.is_none() {
+            state.record(Change::Lost);
             state.output.clear();
             state.lost = Some(why);
         }

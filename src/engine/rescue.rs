@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::state::State;
+use super::timeline::Change;
 use super::wait::{self, rescued, with};
 use super::{Engine, Need};
 use crate::conninfo::Secret;
@@ -88,7 +89,11 @@ async fn stop(head: u64, mut end: u64) -> Result<(), Box<Error>> {
         let asked = with(State::ask_to_cancel);
         if asked {
             let answered = rescued("cancelling", |state| match state.answer.take() {
-                Some(Answer::Cancelled | Answer::Failed(_)) => Some(true),
+                Some(answer @ (Answer::Cancelled | Answer::Failed(_))) => {
+                    let told = matches!(answer, Answer::Cancelled);
+                    state.record(Change::CancelEnded { told });
+                    Some(true)
+                }
                 _ if state.is_past(&mut end) => Some(false),
                 _ => {
                     state.wake_at(state.now.saturating_add(LOOK));
@@ -172,6 +177,7 @@ impl State {
         self.ask(Ask::Cancel {
             packet: Secret::new(packet),
         });
+        self.record(Change::CancelBegan);
         true
     }
 }
@@ -209,7 +215,9 @@ impl Engine {
     /// Says that `count` bytes of the output cannot be called back: the transport has them already, encrypted, though they
     /// are not sent yet.
     pub fn committed(&mut self, count: usize) {
-        self.state_mut().output.commit(count);
+        let state = self.state_mut();
+        state.output.commit(count);
+        state.stall();
     }
 
     /// Whether an unwanted operation is being got rid of, or a cancel of it is under way.
@@ -246,8 +254,12 @@ impl Engine {
                 return Need::default();
             }
         }
-        if self.rescue.is_none() && self.state().unwanted_head().is_some() {
+        if self.rescue.is_none()
+            && let Some(head) = self.state().unwanted_head()
+        {
             self.rescue = Some(Box::new(Box::pin(rescue())));
+            let operation = head as u32;
+            self.state_mut().record(Change::Unwanted { operation });
         }
         self.state_mut().wake = u64::MAX;
         match self.poll_rescue() {
@@ -256,6 +268,7 @@ impl Engine {
                 self.rescue = None;
                 let state = self.state_mut();
                 state.rescue = None;
+                state.record(Change::Rescued);
                 state.release();
             }
             Poll::Ready(Err(error)) => {

@@ -172,6 +172,7 @@ impl State {
             self.alarm = u64::MAX;
             self.transfer = None;
         }
+        self.record(head.ended(outcome, self.now));
         self.items.push_back(Item {
             operation: head.operation,
             reply: Reply::Done(Done {

@@ -17,12 +17,12 @@ use crate::wire::{
 /// Brings a fresh transport up to its first ReadyForQuery.
 pub(super) async fn start_up(plan: &Plan, host: &Host, random: &mut Random) -> Result<(), Miss> {
     with(|state| {
-        state.facts.phase = Phase::Startup;
+        state.enter(Phase::Startup);
         state.send_startup(plan)
     })?;
     authenticate::authenticate(plan, host, random).await?;
     with(|state| {
-        state.facts.phase = Phase::Settling;
+        state.enter(Phase::Settling);
         state.input.set_startup(false);
     });
     loop {

@@ -13,6 +13,7 @@ use super::mail::Mail;
 use super::output::Output;
 use super::rescue::{CANCEL_TIMEOUT, Rescuing};
 use super::statements::Statements;
+use super::timeline::{Change, Timeline};
 use super::trace::Trace;
 use super::transfer::Transfer;
 use super::unwanted::Standing;
@@ -112,6 +113,7 @@ pub(super) struct State {
     pub trace: Option<Box<Trace>>,
     /// An import or export of a large object is the last operation started.
     pub transfer: Option<Box<Transfer>>,
+    pub timeline: Timeline,
     /// Bytes received since the startup began that did not bring the connection up: bounded.
     pub chatter: Option<usize>,
     /// The first operation that has failed since somebody asked.
@@ -170,6 +172,7 @@ impl State {
             },
             trace: None,
             transfer: None,
+            timeline: Timeline::default(),
             chatter: None,
             failure: None,
         }
@@ -186,6 +189,7 @@ impl State {
             _ => error,
         };
         self.gather.abandon();
+        self.record(Change::failed(&error));
         let sent = self.output.total;
         // With nothing under way nothing can be done twice.
         let idle = self.facts.is_ready() && self.queue.iter().all(|head| head.from >= sent);
@@ -218,6 +222,7 @@ impl State {
             told |= !unwanted;
             let transaction = self.transaction();
             if let Some(head) = self.queue.pop_front() {
+                self.record(head.ended(outcome, self.now));
                 self.items.push_back(Item {
                     operation: head.operation,
                     reply: Reply::Done(Done {
@@ -240,7 +245,7 @@ impl State {
         self.output.clear();
         self.input.clear();
         self.copy_over();
-        self.facts.phase = Phase::Over;
+        self.enter(Phase::Over);
         self.group_open = false;
         self.portal_open = false;
         self.portal_suspended = false;
@@ -396,6 +401,7 @@ impl State {
     /// Says that the operation at the head has failed. The first error is the reason: no second one is given.
     pub(super) fn fail(&mut self, error: Error) {
         self.gather.abandon();
+        self.record(Change::failed(&error));
         if self.has_failed() {
             if let Some(head) = self.queue.front_mut().filter(|head| head.is_unwanted()) {
                 head.standing = Standing::Refused;

@@ -52,7 +52,7 @@ async fn in_recovery() -> Result<bool, Miss> {
 /// The one value of a simple query.
 async fn ask(sql: &[u8]) -> Result<Vec<u8>, Miss> {
     with(|state| {
-        state.facts.phase = Phase::CheckingTarget;
+        state.enter(Phase::CheckingTarget);
         let before = state.output.buffer().len();
         encode_query(state.output.buffer(), sql)?;
         state.trace_frontend(before);

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use super::command::{Expect, Steps};
 use super::item::{Item, Outcome, Reply, Verdict};
 use super::state::State;
+use super::timeline::Change;
 use super::wait::Stop;
 use crate::error::Error;
 use crate::wire::{self, TransactionStatus};
@@ -124,10 +125,12 @@ impl State {
             };
         }
         self.withdraw_unsent();
+        let mut late = 0;
         for expect in &mut self.queue {
             if expect.standing == Standing::Late {
                 expect.standing = Standing::Unwanted;
                 self.failure.get_or_insert(expect.operation);
+                late = expect.operation as u32;
                 self.items.push_back(Item {
                     operation: expect.operation,
                     reply: Reply::Error(Box::new(expect.timeout_error())),
@@ -136,6 +139,9 @@ impl State {
             if expect.withdrawn {
                 expect.steps = Steps::default();
             }
+        }
+        if late > 0 {
+            self.record(Change::Late { operation: late });
         }
         if self.queue.front().is_some_and(Expect::is_unwanted) {
             self.gather.abandon();

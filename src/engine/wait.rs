@@ -131,7 +131,8 @@ where
             if let Some(stop) = state.stopped(wait.minds_loss) {
                 return Poll::Ready(Err(stop.into()));
             }
-            if !wait.waited {
+            let began = !wait.waited;
+            if began {
                 wait.waited = true;
                 state.awaiting = Awaiting {
                     what: wait.what,
@@ -139,6 +140,7 @@ where
                     since: state.now,
                 };
             }
+            state.pending(began);
             Poll::Pending
         })
     }

@@ -1,0 +1,5 @@
+//! Seeing inside a connection: the trace of its messages, and the timeline of what has happened lately.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod events;
+mod live;
