@@ -76,7 +76,7 @@ impl Timelines {
 }
 
 impl Connection {
-    /// How many of its last changes of state a connection remembers: 24 (also for 0, and always so many), at most 1,048,576.
+    /// How many of its last changes of state a connection remembers: 16 (also for 0, and always so many), at most 1,048,576.
     /// Each takes 40 bytes. [`reset`](Connection::reset) keeps them.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use super::state::State;
 use crate::error::Error;
 
 /// So many entries are always kept.
-const USUAL: usize = 24;
+const USUAL: usize = 16;
 /// More than so many are never kept: 40 MB.
 const MOST: usize = 1024 * 1024;
 
@@ -335,7 +335,7 @@ impl State {
 }
 
 impl Engine {
-    /// How many changes of state are remembered: at least 24, at most 1,048,576 (40 bytes each); the newest of those that are there stay.
+    /// How many changes of state are remembered: at least 16, at most 1,048,576 (40 bytes each); the newest of those that are there stay.
     ///
     /// # Errors
     /// When there is no memory for so many; nothing has changed then.
