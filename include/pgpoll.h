@@ -1500,9 +1500,9 @@ int conn_trace(struct Conn *conn,
 int conn_untrace(struct Conn *conn);
 
 // How many of its last changes of state a connection remembers, for conn_trace_timeline: phases, operations and how they ended,
-// what was awaited, COPY, cancels, errors, bytes received and sent. It always remembers the last 24 of them.
+// what was awaited, COPY, cancels, errors, bytes received and sent. It always remembers the last 16 of them.
 //
-// conn: the connection. entries: 40 bytes each; at most 1,048,576; 0 for the 24. conn_reset keeps it, and those there are.
+// conn: the connection. entries: 40 bytes each; at most 1,048,576; 0 for the 16. conn_reset keeps it, and those there are.
 // Returns 1; 0 when there is no memory for so many, or it is refused, and conn_error(conn) says why.
 int conn_set_timeline(struct Conn *conn,
                       size_t entries);
