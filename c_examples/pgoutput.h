@@ -160,13 +160,13 @@ static void print_change(Reader *from, const Relations *relations, const char *v
     printf("%s ", verb);
     print_table(&table);
     printf(":");
-    while (from->left > 0 && !from->bad) {
+    do {
         int is_new = read_number(from, 1) == 'N';
 
         printf(is_new ? "" : " (");
         print_row(from, table, !is_new);
         printf(is_new ? "" : " )");
-    }
+    } while (from->left > 0 && !from->bad);
     printf("\n");
 }
 

@@ -1,7 +1,7 @@
 //! COPY (manual, "COPY Operations"): to the server, from it, and both ways at once. Its data goes past the coroutine and the
 //! items: what comes is taken where it lies in the input, what is put is written into the output. Knows no row of it.
 
-use std::ops::ControlFlow::Break;
+use std::ops::ControlFlow::{Break, Continue};
 use std::ops::Range;
 
 use super::Engine;
@@ -90,13 +90,17 @@ impl Copy {
 
 /// Goes through a COPY whose response is at the head of the input, up to the end of its data.
 pub(super) async fn copy() -> Result<(), Halt> {
-    let ended = match with(State::begin_copy)? {
+    let way = with(State::begin_copy)?;
+    let ended = match way {
         CopyWay::In => end_of_copy_in().await,
-        CopyWay::Out => end_of_data("COPY TO STDOUT").await,
-        CopyWay::Both => end_of_data("a COPY in both directions").await,
+        CopyWay::Out | CopyWay::Both => end_of_data(way == CopyWay::Both).await,
     };
     with(State::copy_over);
-    ended
+    ended?;
+    if way == CopyWay::Both {
+        pass_over_data().await?;
+    }
+    Ok(())
 }
 
 /// What comes while the data goes to the server: its error, at any moment; else, behind the end of the data, the command's end.
@@ -113,8 +117,8 @@ fn end_of_copy_in() -> impl Future<Output = Result<(), Halt>> + Send {
 }
 
 /// The end of the data that the server gives. It ends a COPY in both directions for the client as well: there is nothing to
-/// answer any more.
-async fn end_of_data(place: &'static str) -> Result<(), Halt> {
+/// answer any more. A walsender that shuts down, or that was told the end before, completes its command without a CopyDone.
+async fn end_of_data(both: bool) -> Result<(), Halt> {
     let tag = after_copy_data().await?;
     with(|state| match tag {
         CopyDone::TAG => {
@@ -126,11 +130,25 @@ async fn end_of_data(place: &'static str) -> Result<(), Halt> {
             }
             Ok(())
         }
+        CommandComplete::TAG if both => Ok(()),
         ErrorResponse::TAG => {
             state.copy.close(FAILED);
             failed(state)
         }
-        tag => Err(unexpected(tag, place).into()),
+        tag if both => Err(unexpected(tag, "a COPY in both directions").into()),
+        tag => Err(unexpected(tag, "COPY TO STDOUT").into()),
+    })
+}
+
+/// A walsender says a keepalive, or even data, behind the CopyDone with which it answers ours.
+#[track_caller]
+fn pass_over_data() -> impl Future<Output = Result<(), Stop>> + Send {
+    replies(|state, tag| match tag {
+        CopyData::TAG => {
+            state.consume()?;
+            Ok(Continue(()))
+        }
+        _ => Ok(Break(())),
     })
 }
 

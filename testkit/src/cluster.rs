@@ -154,6 +154,18 @@ impl Cluster {
         ));
     }
 
+    /// Waits until this SQL condition holds, at most a minute.
+    ///
+    /// # Panics
+    /// If it does not hold then.
+    pub fn until(&self, condition: &str) {
+        self.psql(&format!(
+            "do $$ begin for n in 1..6000 loop if ({condition}) then return; end if; \
+             perform pg_sleep(0.01), pg_stat_clear_snapshot(); end loop; \
+             raise exception 'not within a minute: %', $condition${condition}$condition$; end $$"
+        ));
+    }
+
     /// Runs SQL as a superuser through the Unix socket, each statement its own transaction; returns what psql prints
     /// with `-At`, without the last newline.
     ///
@@ -232,6 +244,9 @@ impl Cluster {
         initdb.arg("-D").arg(self.data_dir());
         initdb.args(["-U", ADMIN, "-A", "trust", "-E", "UTF8", "--no-locale"]);
         initdb.args(["--no-sync", "--no-instructions"]);
+        if self.options.small_wal {
+            initdb.arg("--wal-segsize=1");
+        }
         let said = initdb.output().unwrap();
         if !said.status.success() {
             panic!("initdb failed: {}", String::from_utf8_lossy(&said.stderr));

@@ -12,6 +12,7 @@ pub struct ClusterOptions {
     pub(crate) major: Option<u32>,
     pub(crate) ident: Vec<String>,
     pub(crate) tls: Option<ServerTls>,
+    pub(crate) small_wal: bool,
 }
 
 impl ClusterOptions {
@@ -55,6 +56,15 @@ impl ClusterOptions {
     pub fn setting(mut self, name: &str, value: &str) -> ClusterOptions {
         self.settings.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Writes what logical replication needs, in WAL segments of 1 MB, and gives its clients all the time they take.
+    #[must_use]
+    pub fn replicating(mut self) -> ClusterOptions {
+        self.small_wal = true;
+        self.setting("wal_level", "logical")
+            .setting("wal_sender_timeout", "0")
+            .setting("min_wal_size", "8MB")
     }
 
     /// Adds the settings of `more`; of two of one name the later one counts.

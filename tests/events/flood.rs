@@ -11,10 +11,8 @@ const MANY: usize = 100_000;
 /// Waits until the server cannot send any more to this session.
 fn until_held_back(server: &Cluster, session: &Session) {
     let pid = session.conn.facts().backend_pid();
-    server.psql(&format!(
-        "do $$ begin while not exists \
-         (select from pg_stat_activity where pid = {pid} and wait_event = 'ClientWrite') \
-         loop perform pg_sleep(0.01); perform pg_stat_clear_snapshot(); end loop; end $$"
+    server.until(&format!(
+        "exists (select from pg_stat_activity where pid = {pid} and wait_event = 'ClientWrite')"
     ));
 }
 

@@ -1,4 +1,4 @@
-//! Replication connections: the commands that answer with rows, and the copy in both directions that is refused for now.
+//! Replication connections: the commands that answer with rows, and a copy in both directions that was not asked for as one.
 
 use crate::servers;
 use crate::session::{FAILED, OK, Session};
@@ -74,7 +74,7 @@ fn a_connection_to_a_database_runs_sql_too() {
     }
 }
 
-/// Until copies in both directions can be had: the refusal says what it is, the connection is over, and a reset leads back.
+/// Started as a query: the refusal says what it is, the connection is over, and a reset leads back.
 #[test]
 fn streaming_is_refused_in_words_that_say_so() {
     let words = "the statement begins a COPY in both directions, which this call cannot run";
