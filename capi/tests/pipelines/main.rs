@@ -17,8 +17,10 @@ use testkit::shared;
 
 use traces::Traced;
 
+type Case = (&'static str, bool, fn(&Session));
+
 /// The cases: the name that PostgreSQL's program has for it, whether the trace is compared, and the twin.
-const CASES: [(&str, bool, fn(&Session)); 13] = [
+const CASES: [Case; 13] = [
     ("cancel", false, cancelling::cancel),
     ("disallowed_in_pipeline", true, groups::disallowed),
     ("multi_pipelines", true, groups::multi),
