@@ -1,5 +1,5 @@
-/* Prints the changes in messages of pgoutput, protocol version 1 (manual, "Logical Replication Message Formats"). Nothing of a
- * message is believed: what does not fit into it makes pgoutput_print return 0. */
+/* What goes through a stream of logical replication with pgoutput, protocol version 1 (manual, "Streaming Replication Protocol",
+ * "Logical Replication Message Formats"): prints the changes. Nothing of a message is believed: one that is damaged is refused. */
 #ifndef PGOUTPUT_H
 #define PGOUTPUT_H
 
@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* What is left of a message, and whether more was read than there was. */
 typedef struct {
@@ -27,6 +28,14 @@ typedef struct {
     size_t count;
     Table *tables;
 } Relations;
+
+/* One stream. All zero at its beginning. */
+typedef struct {
+    Relations relations;
+    uint64_t position; /* All before it has been printed. */
+    int commits;       /* Transactions printed. */
+    int asked;         /* The server wants a status update now. */
+} Stream;
 
 static const unsigned char *read_bytes(Reader *from, size_t count)
 {
@@ -218,6 +227,48 @@ static int pgoutput_print(Relations *relations, const unsigned char *message, si
         break;
     }
     return !from.bad;
+}
+
+/* Takes a message of the server: XLogData, or a keepalive. Returns 1; 0 if it is damaged, or without memory. */
+static inline int stream_take(Stream *stream, const void *bytes, size_t length)
+{
+    Reader message = {NULL, 0, 0};
+    uint64_t kind, start;
+    int commit;
+
+    message.at = (const unsigned char *)bytes;
+    message.left = length;
+    kind = read_number(&message, 1);
+    start = read_number(&message, 8);
+    read_bytes(&message, kind == 'w' ? 16 : 8); /* How far the server's log goes, and its time. */
+    commit = kind == 'w' && !message.bad && message.left > 0 && *message.at == 'C';
+    if (kind == 'k')
+        stream->asked |= read_number(&message, 1) == 1;
+    else if (kind != 'w' || !pgoutput_print(&stream->relations, message.at, message.left))
+        return 0;
+    if (!message.bad && (commit || kind == 'k') && start > stream->position)
+        stream->position = start;
+    stream->commits += commit;
+    return !message.bad;
+}
+
+enum { STATUS_UPDATE = 34 };
+
+/* Writes a standby status update: all before the position is written, flushed and applied here, at this time. */
+static inline void stream_status(const Stream *stream, unsigned char update[STATUS_UPDATE])
+{
+    uint64_t clock = ((uint64_t)time(NULL) - 946684800) * 1000000; /* Microseconds since 2000. */
+    int at;
+
+    update[0] = 'r';
+    for (at = 0; at < 32; at++)
+        update[1 + at] = (unsigned char)((at < 24 ? stream->position : clock) >> (56 - at % 8 * 8));
+    update[33] = 0; /* No answer is wanted. */
+}
+
+static inline void stream_free(Stream *stream)
+{
+    forget_relations(&stream->relations);
 }
 
 #endif

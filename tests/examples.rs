@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use testkit::built::{libraries, root, target};
 use testkit::c::{Checker, Face, Program};
-use testkit::{Cluster, ClusterOptions, PASSWORD, shared};
+use testkit::{Cluster, ClusterOptions, PASSWORD, each_version, shared};
 
 const HELLO: &str = "number  roman  square\n1  I  1\n2  II  4\n3  III  9\nSELECT 3\n";
 const POLL_LOOP: &str = "notice: careful\nrow: 3\nerror 22012: division by zero\n\
@@ -25,6 +25,9 @@ const COPY_IN: &str =
 const COPY_OUT: &str = "1|I\n2|II\n3|III\n3 rows\n";
 const LISTEN: &str = "listening\nheard: one\nheard: two\n\
     lost: FATAL:  terminating connection due to administrator command\nlistening\nheard: three\n";
+const LOGICAL: &str = "begin\ninsert into public.people: id='1' name='Ada'\n\
+    update of public.people: id='1' name=NULL\ncommit\nbegin\ndelete from public.people: ( id='1' )\ncommit\n\
+    COPY 0\nSTART_REPLICATION\n";
 const README: &str = "1 I\n2 II\n3 III\n";
 
 fn example(name: &str) -> PathBuf {
@@ -189,6 +192,32 @@ fn a_listener_outlives_its_connection() {
             let program = Program::compile(&example("18_listen"), Face::Pgpoll, checker, &[]);
             assert_eq!(program.prints(&[&conninfo()], &[]), LISTEN, "{checker:?}");
         }
+    }
+}
+
+/// From the oldest and the newest server; a checker looks on where there is one.
+#[test]
+fn changes_of_a_table_are_streamed_and_printed() {
+    let checkers = [(Checker::Valgrind, "valgrind"), (Checker::Address, "clang")];
+    let clusters = each_version(|| ClusterOptions::new().replicating());
+    for (server, (checker, tool)) in clusters.iter().zip(checkers) {
+        if !server.decodes() {
+            continue;
+        }
+        let checker = if is_there(tool) {
+            checker
+        } else {
+            Checker::None
+        };
+        let file = example("19_logical_replication");
+        let program = Program::compile(&file, Face::Pgpoll, checker, &[]);
+        let said = program.prints(&[&server.conninfo_tcp()], &[]);
+        assert_eq!(said, LOGICAL, "{}", server.server().version);
+        // A second time the table is there already: it says so, and leaves.
+        let said = program.run(&[&server.conninfo_tcp()], &[]);
+        assert_eq!(said.status.code(), Some(1));
+        let error = String::from_utf8_lossy(&said.stderr);
+        assert_eq!(error, "ERROR:  relation \"people\" already exists\n");
     }
 }
 
@@ -363,6 +392,7 @@ fn examples_say_why_they_fail() {
         "06_row_batches",
         "10_what_hangs",
         "18_listen",
+        "19_logical_replication",
     ] {
         let program = Program::compile(&example(name), Face::Pgpoll, Checker::None, &[]);
         let said = program.run(&["host=127.0.0.1 port=1"], &[]);

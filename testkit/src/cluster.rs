@@ -166,6 +166,22 @@ impl Cluster {
         ));
     }
 
+    /// Whether this server, started with [`replicating`](ClusterOptions::replicating), can decode changes. Some packages come
+    /// without the plugin, which is said loudly.
+    #[must_use]
+    pub fn decodes(&self) -> bool {
+        let sql = "select pg_create_logical_replication_slot('a_try', 'pgoutput', true)";
+        match self.try_psql(sql) {
+            Ok(_) => true,
+            Err(error) if error.contains("could not access file") => {
+                crate::say!("SKIPPED: this server came without pgoutput");
+                false
+            }
+            // Another test is trying at this moment.
+            Err(error) => error.contains("already exists") || panic!("{error}"),
+        }
+    }
+
     /// Runs SQL as a superuser through the Unix socket, each statement its own transaction; returns what psql prints
     /// with `-At`, without the last newline.
     ///

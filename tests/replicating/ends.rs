@@ -7,7 +7,7 @@ use testkit::{Cluster, each_version};
 use crate::logical::{drop_slot, published, start_sql, streaming};
 use crate::session::{OK, text};
 use crate::stream::{Event, Message, Stream, position, replicating};
-use crate::{decodes, options, servers};
+use crate::{options, servers};
 
 fn check_usable(stream: &mut Stream) {
     stream.session.conn.set_timeout(None);
@@ -26,7 +26,7 @@ fn write_much(server: &Cluster, table: &str) {
 
 #[test]
 fn a_deadline_ends_a_stream_and_keeps_the_connection() {
-    for server in servers().iter().filter(|server| decodes(server)) {
+    for server in servers().iter().filter(|server| server.decodes()) {
         let mut session = published(server, "late");
         session.conn.set_timeout(Some(Duration::from_millis(300)));
         let mut stream = Stream::start(session, &start_sql("late"));
@@ -42,7 +42,7 @@ fn a_deadline_ends_a_stream_and_keeps_the_connection() {
 
 #[test]
 fn a_stream_is_abandoned_while_it_is_idle_and_in_the_middle_of_a_transaction() {
-    for server in servers().iter().filter(|server| decodes(server)) {
+    for server in servers().iter().filter(|server| server.decodes()) {
         for (name, busy) in [("abandoned", false), ("abandoned_busy", true)] {
             let mut stream = streaming(server, name);
             if busy {
@@ -59,7 +59,7 @@ fn a_stream_is_abandoned_while_it_is_idle_and_in_the_middle_of_a_transaction() {
 
 #[test]
 fn a_walsender_that_is_terminated() {
-    for server in servers().iter().filter(|server| decodes(server)) {
+    for server in servers().iter().filter(|server| server.decodes()) {
         let mut stream = streaming(server, "terminated");
         let pid = stream.session.conn.facts().backend_pid();
         assert!(server.terminate_backend(pid));
@@ -75,7 +75,7 @@ fn a_walsender_that_is_terminated() {
 /// The server waits for a status update, is told nothing, and leaves without a word: so the protocol has it.
 #[test]
 fn a_client_that_says_nothing_is_left_by_the_server() {
-    for server in servers().iter().filter(|server| decodes(server)) {
+    for server in servers().iter().filter(|server| server.decodes()) {
         let mut session = published(server, "silent");
         session.query("set wal_sender_timeout = '300ms'");
         let mut stream = Stream::start(session, &start_sql("silent"));
@@ -97,7 +97,7 @@ fn a_client_that_says_nothing_is_left_by_the_server() {
 /// One that answers stays.
 #[test]
 fn a_client_that_answers_is_not() {
-    for server in servers().iter().filter(|server| decodes(server)) {
+    for server in servers().iter().filter(|server| server.decodes()) {
         let mut session = published(server, "answering");
         session.query("set wal_sender_timeout = '2s'");
         let mut stream = Stream::start(session, &start_sql("answering"));
@@ -117,7 +117,7 @@ fn a_client_that_answers_is_not() {
 fn a_shutdown_waits_for_us() {
     for server in each_version(options)
         .iter()
-        .filter(|server| decodes(server))
+        .filter(|server| server.decodes())
     {
         std::thread::scope(|scope| {
             let mut stream = streaming(server, "shutdown");
@@ -143,7 +143,7 @@ fn a_shutdown_waits_for_us() {
 /// The slot is dropped under a stream that is not there any more: its next start is an error in words.
 #[test]
 fn a_slot_that_is_dropped() {
-    for server in servers().iter().filter(|server| decodes(server)) {
+    for server in servers().iter().filter(|server| server.decodes()) {
         server.psql("create table dropped (id int); create publication dropped for table dropped");
         server.psql("select pg_create_logical_replication_slot('dropped', 'pgoutput')");
         let stream = Stream::start(replicating(server), &start_sql("dropped"));

@@ -2,9 +2,9 @@
 
 use testkit::Cluster;
 
+use crate::servers;
 use crate::session::{FAILED, OK, Session};
 use crate::stream::{Message, Stream, lsn, replicating};
-use crate::{decodes, servers};
 
 /// A table `name` with a publication, and a connection with a temporary slot, all of that name.
 pub(crate) fn published(server: &Cluster, name: &str) -> Session {
@@ -46,7 +46,7 @@ fn transactions(stream: &mut Stream, count: usize) -> (String, u64) {
 
 #[test]
 fn changes_are_streamed_confirmed_and_ended() {
-    for server in servers().iter().filter(|server| decodes(server)) {
+    for server in servers().iter().filter(|server| server.decodes()) {
         let mut stream = streaming(server, "streamed");
         let changes = [
             "insert into streamed select n, 'name' from generate_series(1, 3) n",
@@ -70,7 +70,7 @@ fn changes_are_streamed_confirmed_and_ended() {
 /// What is not confirmed is streamed again, from the slot's position on.
 #[test]
 fn a_slot_goes_on_where_it_was() {
-    for server in servers().iter().filter(|server| decodes(server)) {
+    for server in servers().iter().filter(|server| server.decodes()) {
         server.psql(
             "create table kept (id int primary key); create publication kept for table kept; \
              select pg_create_logical_replication_slot('kept', 'pgoutput')",
@@ -113,7 +113,7 @@ pub(crate) fn drop_slot(server: &Cluster, name: &str) {
 
 #[test]
 fn while_it_streams_nothing_else_can_be_started() {
-    for server in servers().iter().filter(|server| decodes(server)) {
+    for server in servers().iter().filter(|server| server.decodes()) {
         let mut stream = streaming(server, "alone");
         let refused = stream.session.conn.start_query("select 1").unwrap_err();
         assert!(refused.message().contains("COPY"), "{refused}");
@@ -128,7 +128,7 @@ fn while_it_streams_nothing_else_can_be_started() {
 
 #[test]
 fn what_cannot_be_streamed_is_an_error_and_the_connection_is_kept() {
-    for server in servers().iter().filter(|server| decodes(server)) {
+    for server in servers().iter().filter(|server| server.decodes()) {
         let session = published(server, "wrong");
         let mut stream = Stream::begin(session, &start_sql("missing"));
         assert_eq!(
@@ -162,7 +162,7 @@ fn what_cannot_be_streamed_is_an_error_and_the_connection_is_kept() {
 /// An error in the middle of the stream: the publication that it was started with is not there when the first change is decoded.
 #[test]
 fn an_error_of_the_server_ends_the_stream_alone() {
-    for server in servers().iter().filter(|server| decodes(server)) {
+    for server in servers().iter().filter(|server| server.decodes()) {
         let session = published(server, "broken");
         let sql = start_sql("broken").replace("'broken'", "'nowhere'");
         let mut stream = Stream::start(session, &sql);

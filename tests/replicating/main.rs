@@ -26,18 +26,3 @@ fn servers() -> &'static [Cluster] {
 fn options() -> ClusterOptions {
     ClusterOptions::new().replicating()
 }
-
-/// Whether this server can decode for logical replication. Some packages come without their plugins.
-fn decodes(server: &Cluster) -> bool {
-    let sql = "select count(pg_create_logical_replication_slot('a_try', 'pgoutput', true))";
-    let can = server.try_psql(sql);
-    match can {
-        Ok(_) => true,
-        Err(error) if error.contains("could not access file") => {
-            testkit::say!("SKIPPED: this server came without pgoutput");
-            false
-        }
-        // Another test is trying at this moment.
-        Err(error) => error.contains("already exists") || panic!("{error}"),
-    }
-}

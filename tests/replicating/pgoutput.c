@@ -30,6 +30,36 @@ static int print(Relations *relations, const char *bytes, size_t length, size_t 
     return good;
 }
 
+/* What is around them: a keepalive, and XLogData with a commit; whole and cut off. */
+static int messages_of_the_stream(void)
+{
+    static const char keepalive[] = "k\0\0\0\0\0\0\0\11" "12345678\1";
+    static const char data[] = "w\0\0\0\0\0\0\0\12" "12345678" "12345678" "C\0" "12345678" "12345678" "12345678";
+    unsigned char update[STATUS_UPDATE];
+    Stream stream = {{0, NULL}, 0, 0, 0};
+    size_t at;
+
+    for (at = 0; at < sizeof data - 1; at++) {
+        unsigned char *copy = malloc(at + 1);
+        int good;
+
+        memcpy(copy, at < sizeof keepalive - 1 ? keepalive : data, at);
+        good = at < sizeof keepalive - 1 && stream_take(&stream, copy, at);
+        memcpy(copy, data, at);
+        good |= stream_take(&stream, copy, at);
+        free(copy);
+        if (good || stream.position != 0 || stream.asked)
+            return 3;
+    }
+    if (!stream_take(&stream, keepalive, sizeof keepalive - 1) || stream.position != 9 || !stream.asked)
+        return 4;
+    if (!stream_take(&stream, data, sizeof data - 1) || stream.position != 10 || stream.commits != 1)
+        return 5;
+    stream_status(&stream, update);
+    stream_free(&stream);
+    return update[0] == 'r' && update[8] == 10 && update[16] == 10 && update[24] == 10 ? 0 : 6;
+}
+
 int main(void)
 {
     static const int values[] = {0, 1, 127, 128, 255, 'N', 't', 'n', 'R', 'T'};
@@ -54,5 +84,5 @@ int main(void)
         }
     forget_relations(&relations);
     forget_relations(&damaged);
-    return 0;
+    return messages_of_the_stream();
 }

@@ -4,8 +4,8 @@ use testkit::Cluster;
 use testkit::process::resident;
 
 use crate::logical::streaming;
+use crate::servers;
 use crate::session::OK;
-use crate::{decodes, servers};
 
 /// Megabytes of changes: enough to fill every buffer on the way; `PGPOLL_WAL_MB=200` is a real load.
 fn megabytes() -> usize {
@@ -22,7 +22,7 @@ fn until_held_back(server: &Cluster, pid: u32) {
 
 #[test]
 fn a_client_that_stops_reading_holds_the_server_back() {
-    for server in servers().iter().filter(|server| decodes(server)) {
+    for server in servers().iter().filter(|server| server.decodes()) {
         let mut stream = streaming(server, "volume");
         let rows = megabytes() * 100;
         // One transaction for every megabyte.
