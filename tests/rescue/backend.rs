@@ -6,8 +6,8 @@
 use pgpoll::wire::Frontend;
 use pgpoll::wire::frame::{Header, frontend_header};
 use testkit::script::{
-    bind_complete, close_complete, columns, complete, copy_data, copy_done, copy_in, copy_out,
-    error, no_data, oid, parse_complete, ready, row, suspended,
+    bind_complete, close_complete, columns, complete, copy_both, copy_data, copy_done, copy_in,
+    copy_out, error, no_data, oid, parse_complete, ready, row, suspended,
 };
 
 pub(crate) const MS: u64 = 1_000_000;
@@ -59,6 +59,10 @@ pub(crate) struct Backend {
     running: Option<Running>,
     /// Reads data; from a simple query or not.
     copying: Option<bool>,
+    /// Reads the data of a COPY that was asked for as one, which goes both ways or not.
+    taking: Option<bool>,
+    /// Such a COPY has failed: what still comes of it is not heeded.
+    after_copy: bool,
     skipping: bool,
     status: u8,
 }
@@ -87,6 +91,8 @@ impl Default for Backend {
             portal: Work::default(),
             running: None,
             copying: None,
+            taking: None,
+            after_copy: false,
             skipping: false,
             status: b'I',
         }
@@ -186,6 +192,17 @@ impl Backend {
             }
             return true;
         }
+        if let Some(both) = self.taking {
+            self.take(both, &message);
+            return true;
+        }
+        let stale = matches!(
+            message,
+            Frontend::CopyData(_) | Frontend::CopyDone(_) | Frontend::CopyFail(_)
+        );
+        if self.after_copy && stale {
+            return true;
+        }
         if self.skipping && !matches!(message, Frontend::Sync(_) | Frontend::Terminate(_)) {
             return true;
         }
@@ -218,6 +235,31 @@ impl Backend {
             other => panic!("{other:?}"),
         }
         true
+    }
+
+    /// Heeds a message in a COPY that takes data, which fails with a piece that says so.
+    fn take(&mut self, both: bool, message: &Frontend<'_>) {
+        match message {
+            Frontend::CopyData(piece) if piece.data.windows(3).any(|word| word == b"bad") => {
+                self.taking = None;
+                self.after_copy = true;
+                self.fail("22P02", true);
+            }
+            Frontend::CopyData(_) => {}
+            Frontend::CopyDone(_) => {
+                self.taking = None;
+                if both {
+                    self.say(&copy_done());
+                }
+                self.say(&complete("COPY 0"));
+                self.ready();
+            }
+            Frontend::CopyFail(_) if !both => {
+                self.taking = None;
+                self.fail("57014", true);
+            }
+            other => panic!("in a COPY: {other:?}"),
+        }
     }
 
     fn execute(&mut self, work: Work, simple: bool, limit: u64, now: u64) {
@@ -275,6 +317,16 @@ impl Backend {
                 self.say(&copy_in(1));
                 self.flush();
                 self.copying = Some(simple);
+                return;
+            }
+            "copyfrom" | "copyboth" => {
+                let both = work.verb == "copyboth";
+                self.say(&if both { copy_both() } else { copy_in(1) });
+                for _ in 0..work.rows {
+                    self.say(&copy_data(&[b'x'; 100]));
+                }
+                self.flush();
+                self.taking = Some(both);
                 return;
             }
             "copyout" => {

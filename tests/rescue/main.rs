@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod backend;
+mod copies;
 mod endings;
 mod given;
 mod groups;

@@ -59,6 +59,8 @@ pub(crate) struct World {
     pub asked: usize,
     pub hits: Vec<u64>,
     pub suspended: usize,
+    /// Messages of data that were taken.
+    pub copied: usize,
     /// What could be stopped when the last request to cancel was made.
     pub doomed: Vec<u64>,
     timeout: Option<u64>,
@@ -88,6 +90,7 @@ impl World {
             asked: 0,
             hits: Vec::new(),
             suspended: 0,
+            copied: 0,
             doomed: Vec::new(),
             timeout: None,
             group: 0,
@@ -114,6 +117,18 @@ impl World {
         let sql = format!("#{}. {what}", self.next());
         self.start(
             Command::Query {
+                sql: sql.as_bytes(),
+            },
+            End::Sync,
+        )
+        .unwrap()
+    }
+
+    /// A COPY, or what is none.
+    pub(crate) fn copy(&mut self, what: &str) -> u64 {
+        let sql = format!("#{}. {what}", self.next());
+        self.start(
+            Command::Copy {
                 sql: sql.as_bytes(),
             },
             End::Sync,
@@ -270,6 +285,10 @@ impl World {
 
     pub(crate) fn take(&mut self) -> bool {
         let mut some = false;
+        while self.engine.has_copy_data() {
+            some = true;
+            self.copied += self.engine.copy_get(3).count();
+        }
         while let Some(Item { operation, reply }) = self.engine.take() {
             some = true;
             let op = self.ops.get_mut(&operation).unwrap();
