@@ -8,7 +8,8 @@ use std::cell::Cell;
 use pgpoll::engine::{Command, End, Reply};
 use pgpoll::error::Family;
 use testkit::script::{
-    Script, columns, complete, copy_data, copy_done, copy_out, error, framed, oid, ready, row,
+    Script, columns, complete, copy_both, copy_data, copy_done, copy_out, error, framed, oid,
+    ready, row,
 };
 use testkit::sim::Bench;
 
@@ -56,6 +57,10 @@ fn replies(most: usize, bytes: &[u8]) -> (Vec<String>, Option<String>) {
         let query = Command::Query { sql };
         bench.engine.start(query, End::Sync).unwrap();
     }
+    replies_to(bench, bytes)
+}
+
+fn replies_to(mut bench: Bench, bytes: &[u8]) -> (Vec<String>, Option<String>) {
     let mut rest = bytes;
     while !rest.is_empty() {
         let count = bench.engine.feed(&rest[..rest.len().min(10_000)]);
@@ -134,6 +139,31 @@ fn copy_data_that_does_not_fit_costs_its_operation() {
     let bytes = [copy_out(1), copy_data(&huge), copy_data(b"2"), copy_done()].concat();
     let why = "the statement is a COPY, which this call cannot run";
     costs_its_operation(&bytes, why);
+}
+
+/// A message of a COPY that was asked for: the COPY fails, and what follows in it goes past.
+#[test]
+fn a_message_of_a_copy_that_does_not_fit_costs_its_operation() {
+    let huge = vec![b'x'; 3 * MOST];
+    let why = "out of memory: a message of the COPY";
+    for both in [false, true] {
+        let mut bench = Bench::connected(&Script::trusting());
+        let sql = b"COPY t TO STDOUT";
+        bench
+            .engine
+            .start(Command::Copy { sql }, End::Sync)
+            .unwrap();
+        let length = bench.engine.output().len();
+        bench.engine.sent(length);
+        let begun = if both { copy_both() } else { copy_out(1) };
+        let data = [copy_data(&huge), copy_data(b"2\n"), copy_done()].concat();
+        let all = [begun, data, complete("COPY 2"), ready(b'I')].concat();
+        LARGEST.set(MOST);
+        let (seen, over) = replies_to(bench, &all);
+        assert_eq!(over, None);
+        assert!(seen[0].starts_with("Copy("), "{seen:?}");
+        assert_eq!(seen[1..], [why, "Failed Clean"], "{both}");
+    }
 }
 
 /// Other messages that do not fit end the connection.

@@ -80,11 +80,16 @@ impl Copy {
         self.way.is_some()
     }
 
+    /// The last message of data is not appended to any more.
+    pub(super) fn seal(&mut self) {
+        self.tail = Tail::default();
+    }
+
     /// No data can be put from now on.
     fn close(&mut self, why: &'static str) {
         self.takes = false;
         self.refusal = why;
-        self.tail = Tail::default();
+        self.seal();
     }
 }
 

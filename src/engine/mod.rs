@@ -571,7 +571,9 @@ impl Engine {
 
     /// Begins (`Some`) or ends the trace of messages.
     pub fn set_trace(&mut self, trace: Option<Trace>) {
-        self.state_mut().trace = trace.map(Box::new);
+        let state = self.state_mut();
+        state.copy.seal();
+        state.trace = trace.map(Box::new);
     }
 
     /// The same; gives the trace there was, to be gone on with after a reset.
