@@ -1283,8 +1283,8 @@ int conn_group_socket(const struct ConnGroup *group);
 // How long to wait at most before the next conn_group_poll.
 //
 // group: the group. Other threads and signal handlers may ask while a call is inside it.
-// Returns milliseconds from now, rounded up; 0 when the time has come, or you have used a member since the last poll; -1
-//   when there is no limit, and for NULL.
+// Returns milliseconds from now, rounded up; 0 when the time has come, or since the last poll you were given a member or have
+//   done something with one that has to be sent; -1 when there is no limit, and for NULL.
 int64_t conn_group_deadline_ms(const struct ConnGroup *group);
 
 // Polls those members that have something to do, within bounds. Never waits. A call too many is harmless.

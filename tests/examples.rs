@@ -23,6 +23,8 @@ const OWN_TRANSPORT: &str = "1 squared is 1\n2 squared is 4\n";
 const COPY_IN: &str =
     "COPY 100000\ninvalid input syntax for type integer: \"three\"\n100000 rows are there\n";
 const COPY_OUT: &str = "1|I\n2|II\n3|III\n3 rows\n";
+const GROUP: &str = "50 connections, one descriptor, 50 answers; their sum is 1275\n\
+    connection 7 failed first: division by zero\nthe others were given up: 0 are under way\n";
 const LISTEN: &str = "listening\nheard: one\nheard: two\n\
     lost: FATAL:  terminating connection due to administrator command\nlistening\nheard: three\n";
 const LOGICAL: &str = "begin\ninsert into public.people: id='1' name='Ada'\n\
@@ -136,6 +138,7 @@ fn examples_print_what_they_say() {
         ("09_own_transport", OWN_TRANSPORT),
         ("11_copy_in", COPY_IN),
         ("12_copy_out", COPY_OUT),
+        ("15_group", GROUP),
     ] {
         let said = c99(&example(name), &["pgpoll"]).unwrap();
         assert_eq!(said, expected, "{name}");
@@ -365,6 +368,7 @@ fn examples_pass_under_checkers() {
             (example("08_deadline"), DEADLINE),
             (example("11_copy_in"), COPY_IN),
             (example("12_copy_out"), COPY_OUT),
+            (example("15_group"), GROUP),
         ] {
             let program = Program::compile(&source, Face::Pgpoll, checker, &[]);
             assert_eq!(program.prints(&[&conninfo], &[]), expected, "{checker:?}");
@@ -391,6 +395,7 @@ fn examples_say_why_they_fail() {
         "04_many_epoll",
         "06_row_batches",
         "10_what_hangs",
+        "15_group",
         "18_listen",
         "19_logical_replication",
     ] {

@@ -171,10 +171,7 @@ pub(crate) unsafe fn inside<T>(
         return fallback;
     };
     let inner = entered.inner();
-    if let Some(joining) = &inner.joining {
-        handle.ring(joining);
-    }
-    match catch_unwind(AssertUnwindSafe(|| work(inner, handle))) {
+    let result = match catch_unwind(AssertUnwindSafe(|| work(inner, handle))) {
         Ok(Some(result)) => result,
         Ok(None) => fallback,
         Err(_) => {
@@ -185,7 +182,12 @@ pub(crate) unsafe fn inside<T>(
             }));
             fallback
         }
+    };
+    let inner = entered.inner();
+    if inner.joining.is_some() {
+        handle.ring(inner);
     }
+    result
 }
 
 /// The handle behind a pointer from C.

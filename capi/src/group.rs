@@ -196,8 +196,8 @@ pub unsafe extern "C" fn conn_group_socket(group: *const ConnGroup) -> c_int {
 /// How long to wait at most before the next conn_group_poll.
 ///
 /// group: the group. Other threads and signal handlers may ask while a call is inside it.
-/// Returns milliseconds from now, rounded up; 0 when the time has come, or you have used a member since the last poll; -1
-///   when there is no limit, and for NULL.
+/// Returns milliseconds from now, rounded up; 0 when the time has come, or since the last poll you were given a member or have
+///   done something with one that has to be sent; -1 when there is no limit, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_group_deadline_ms(group: *const ConnGroup) -> i64 {
     // SAFETY: as above.

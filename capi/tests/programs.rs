@@ -26,6 +26,23 @@ fn any_order_of_calls_under_the_sanitizers_and_valgrind() {
     println!("{}", program.prints(&[&conninfo, &seed, "4000"], &[]));
 }
 
+/// Groups, their members and their owners in any order, from two threads too; a seed that fails is printed, to be tried again.
+#[test]
+fn any_order_of_calls_of_groups_under_the_sanitizers_and_valgrind() {
+    let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let seed = seed.as_nanos().to_string();
+    let sanitizers = [
+        "-pthread",
+        "-fsanitize=undefined",
+        "-fno-sanitize-recover=all",
+    ];
+    let conninfo = shared().conninfo();
+    let program = compile("group.c", Checker::Address, &sanitizers);
+    println!("{}", program.prints(&[&conninfo, &seed, "2000"], &[]));
+    let program = compile("group.c", Checker::Valgrind, &["-pthread"]);
+    println!("{}", program.prints(&[&conninfo, &seed, "3000"], &[]));
+}
+
 /// A row, a result and a parameter that do not fit, in a process with so many megabytes left.
 #[test]
 fn what_does_not_fit_into_memory_fails_alone() {

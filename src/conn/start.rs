@@ -20,7 +20,7 @@ pub(super) struct SendQueue {
     /// Unsent bytes from which on nothing more is accepted.
     bytes: usize,
     /// Something was refused, and nobody has been told that there is room again.
-    refused: bool,
+    pub(super) refused: bool,
 }
 
 impl Default for SendQueue {

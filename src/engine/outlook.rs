@@ -1,4 +1,4 @@
-//! What a group asks of an engine: whether it has to be advanced, whether it waits for its caller, and what has failed. Changes nothing
+//! What a group asks of an engine: whether it has to be advanced, what it waits for, and what has failed. Changes nothing
 //! that the protocol sees.
 
 use super::Engine;
@@ -18,9 +18,9 @@ impl Engine {
         state.group_open && !state.group_flushed && !state.portal_open
     }
 
-    /// Whether the head of the queue goes on only when the caller says how: a portal is suspended.
+    /// Whether the head of the queue is a portal that has given as many rows as were asked for.
     #[inline]
-    pub fn awaits_caller(&self) -> bool {
+    pub fn is_portal_suspended(&self) -> bool {
         self.state().portal_suspended
     }
 

@@ -10,6 +10,7 @@ use pgpoll::conn::Connection;
 use pgpoll::conn::group::{Group, Key, Member, Turn};
 
 use super::{Handle, Inner, NO_DEADLINE};
+use crate::drive::CONN_WANT_READ;
 use crate::error;
 use crate::group::ConnGroup;
 use crate::open::Conn;
@@ -38,6 +39,8 @@ struct Bell {
     rung: AtomicBool,
     /// Who rang; there is room for every member, each once.
     keys: Mutex<Vec<Key>>,
+    /// Somebody of them must not be kept waiting: who was only asked may be.
+    pressing: AtomicBool,
     /// Somebody could not be noted down because the list was being read: it may have been anyone.
     missed: AtomicBool,
 }
@@ -144,10 +147,20 @@ impl Inner {
 impl Handle {
     /// Tells the group that the connection was used. Called by whoever is inside.
     #[cold]
-    pub(super) fn ring(&self, joining: &Joining) {
+    pub(super) fn ring(&self, inner: &Inner) {
+        let Some(joining) = &inner.joining else {
+            return;
+        };
+        // SAFETY: the group is alive while it has members, and its bell is only ever shared.
+        let bell = unsafe { &(*joining.group).hall.bell };
         if !self.rung.swap(true, Ordering::AcqRel) {
-            // SAFETY: the group is alive while it has members, and its bell is only ever shared.
-            unsafe { &(*joining.group).hall.bell }.ring(joining.key);
+            bell.ring(joining.key);
+        }
+        if inner
+            .connection
+            .wants_poll(inner.bits & CONN_WANT_READ != 0)
+        {
+            bell.press();
         }
     }
 
@@ -166,11 +179,19 @@ impl Bell {
         self.rung.store(true, Ordering::Release);
     }
 
+    fn press(&self) {
+        self.pressing.store(true, Ordering::Release);
+    }
+
     /// Tells the group who rang.
     #[inline]
     fn answer(&self, members: &mut Group<Joined>) {
         if self.rung.swap(false, Ordering::AcqRel) {
             self.tell(members);
+        }
+        if self.pressing.load(Ordering::Acquire) {
+            self.pressing.store(false, Ordering::Release);
+            members.press();
         }
     }
 
@@ -213,9 +234,9 @@ impl Hall {
         self.socket.load(Ordering::Relaxed)
     }
 
-    /// Nanoseconds of CLOCK_MONOTONIC: 0 when a member was used.
+    /// Nanoseconds of CLOCK_MONOTONIC: 0 when a member has to be polled because it was used.
     pub(crate) fn deadline(&self) -> u64 {
-        if self.bell.rung.load(Ordering::Acquire) {
+        if self.bell.pressing.load(Ordering::Acquire) {
             return 0;
         }
         self.deadline.load(Ordering::Relaxed)

@@ -8,6 +8,7 @@ mod groups;
 mod inspect;
 mod life;
 mod mail;
+mod members;
 mod misuse;
 mod queries;
 mod session;

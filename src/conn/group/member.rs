@@ -87,7 +87,7 @@ impl Standing {
             Standing::Running
         } else if engine.queued() == 0 && !engine.is_rescuing() {
             Standing::Idle
-        } else if engine.awaits_caller() || ready.has(Readiness::COPY) || !goes_on {
+        } else if connection.awaits_owner() || ready.has(Readiness::COPY) || !goes_on {
             Standing::Waiting
         } else {
             Standing::Running
@@ -144,13 +144,10 @@ impl Watch {
 
     /// Looks at a connection that its owner has used. `last`: what the last poll said.
     pub(super) fn look(connection: &mut Connection, last: Readiness, now: u64) -> Turn {
-        let need = connection.engine().need();
         let has_work = last.is_runnable()
-            || connection.is_unsettled()
-            || need.read && !last.wants_read()
-            || need.write
-            || connection.engine().owes_flush()
+            || connection.wants_poll(last.wants_read())
             || connection.engine_mut().has_news(now);
+        let need = connection.engine().need();
         // Polled soon, whatever it wants now.
         let need = if has_work {
             Need {
@@ -225,12 +222,24 @@ impl Watch {
 }
 
 impl Connection {
-    /// Whether there is something to be done that neither the engine nor what is received tells of.
-    fn is_unsettled(&self) -> bool {
-        self.heard
+    /// Whether its owner has done something since the last poll that makes another one necessary: started an operation, taken what
+    /// was in the way of reading. `reading`: the last poll has named [`WANT_READ`](Readiness::WANT_READ).
+    pub fn wants_poll(&self, reading: bool) -> bool {
+        let need = self.engine.need();
+        need.write
+            || need.read && !reading
+            || self.heard
             || self.rescue.is_some()
             || self.engine.asks()
+            || self.engine.owes_flush()
+            || self.engine.deadline() == Some(0)
             || self.told != self.socket_generation() as u32
+    }
+
+    /// Whether what is under way goes on when the owner says how: continues a portal, puts data of a COPY that there is room for.
+    fn awaits_owner(&self) -> bool {
+        self.engine.is_portal_suspended()
+            || self.engine.takes_copy_data() && !self.send_queue.refused
     }
 
     /// Forgets which descriptor the caller knows: the next poll says that it is another one.
