@@ -71,10 +71,13 @@ fn messages_out_of_turn() {
             broken_by(CopyWay::Out, &behind_data),
             unexpected(tag, from_the_server)
         );
-        assert_eq!(
-            broken_by(CopyWay::Both, &behind_data),
-            unexpected(tag, "a COPY in both directions")
-        );
+        // A walsender ends its command without a CopyDone.
+        if tag != 'C' {
+            assert_eq!(
+                broken_by(CopyWay::Both, &behind_data),
+                unexpected(tag, "a COPY in both directions")
+            );
+        }
     }
     for (way, bytes) in [
         (CopyWay::Out, [copy_done(), copy_done()].concat()),
