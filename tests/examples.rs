@@ -14,6 +14,9 @@ const POLL_LOOP: &str = "notice: careful\nrow: 3\nerror 22012: division by zero\
     notification on greetings: hello\n";
 const PARAMS: &str = "O'Reilly has 8 letters; its NULL is NULL\n5! = 120\n10! = 3628800\n\
     20! = 2432902008176640000\n21! is error 22003: bigint out of range\n";
+const PIPELINE: &str = "bob has 70\nalice has 80\nthe transfer is committed\n\
+    error 23514: new row for relation \"accounts\" violates check constraint \"solvent\"\n(skipped)\n\
+    the transfer is undone\n5000 operations are done; the queue was full, and had room again\n";
 const EPOLL: &str = "200 connections, 200 answers, 0 failures; the sum of the answers is 20100\n";
 const LIBUV: &str = "answered in a libuv loop\n";
 const DEADLINE: &str = "1: timeout expired: query not done within 300 ms; it is being cancelled\n\
@@ -138,6 +141,7 @@ fn examples_print_what_they_say() {
         ("09_own_transport", OWN_TRANSPORT),
         ("11_copy_in", COPY_IN),
         ("12_copy_out", COPY_OUT),
+        ("13_pipeline", PIPELINE),
         ("15_group", GROUP),
     ] {
         let said = c99(&example(name), &["pgpoll"]).unwrap();
@@ -368,6 +372,7 @@ fn examples_pass_under_checkers() {
             (example("08_deadline"), DEADLINE),
             (example("11_copy_in"), COPY_IN),
             (example("12_copy_out"), COPY_OUT),
+            (example("13_pipeline"), PIPELINE),
             (example("15_group"), GROUP),
         ] {
             let program = Program::compile(&source, Face::Pgpoll, checker, &[]);
@@ -395,6 +400,7 @@ fn examples_say_why_they_fail() {
         "04_many_epoll",
         "06_row_batches",
         "10_what_hangs",
+        "13_pipeline",
         "15_group",
         "18_listen",
         "19_logical_replication",

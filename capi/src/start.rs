@@ -253,9 +253,6 @@ pub unsafe extern "C" fn conn_flush_request(conn: *mut Conn) -> c_int {
     // SAFETY: the caller's promise.
     unsafe {
         inside(conn, 0, |inner, _| {
-            if !inner.connection.facts().is_ready() {
-                return inner.misuse("the connection is not up: poll until it is idle first");
-            }
             let room = inner.connection.check_room();
             match room.and_then(|()| inner.connection.engine_mut().flush_request()) {
                 Ok(()) => Some(1),

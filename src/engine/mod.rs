@@ -425,7 +425,9 @@ impl Engine {
 
     /// Asks the server to send what the open group has yielded.
     pub fn flush_request(&mut self) -> Result<(), Error> {
-        self.state_mut().flush_request()
+        let state = self.state_mut();
+        state.check_may_start(&Command::Sync)?;
+        state.flush_request()
     }
 
     /// The same, when the last operation started is inside an open group and the server has not been asked yet.

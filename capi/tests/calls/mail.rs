@@ -115,7 +115,12 @@ fn heard(session: &Session) -> String {
                 return payload;
             }
             let bits = conn_wait(session.0, 60_000);
-            assert_ne!(bits & CONN_NOTIFY, 0, "{bits}: {:?}", session.error());
+            assert_ne!(
+                bits & (CONN_NOTIFY | CONN_IDLE),
+                0,
+                "{bits}: {:?}",
+                session.error()
+            );
         }
     }
 }

@@ -5,6 +5,7 @@
 mod cancelling;
 mod groups;
 mod inserting;
+mod out_of_turn;
 #[path = "../calls/session.rs"]
 #[allow(dead_code)] // what only the other program needs
 mod session;
