@@ -104,6 +104,20 @@ static void see_at_once(const ConnResult *result)
     }
 }
 
+/* The same as Arrow arrays, which are made and released. */
+static uint32_t arrow_flags;
+static void see_arrow(const ConnResult *result)
+{
+    struct ArrowSchema schema;
+    struct ArrowArray array;
+
+    if (!conn_result_export_arrow(result, arrow_flags, &schema, &array))
+        fail(conn_error_message(conn_error(NULL)));
+    seen += (unsigned long)array.length;
+    schema.release(&schema);
+    array.release(&array);
+}
+
 static void see_value(const ConnResult *result)
 {
     see(conn_result_value(result, 0, 0), conn_result_length(result, 0, 0));
@@ -158,6 +172,42 @@ static void batches_at_once(long n)
     start();
     conn_set_batch(connection, BATCH, 0);
     finish(conn_start_query(connection, row_query(n)), see_at_once);
+}
+
+static void arrow_in(long n, int format, uint32_t flags)
+{
+    start();
+    arrow_flags = flags;
+    conn_set_batch(connection, ARROW_BATCH, 0);
+    finish(conn_start_query_params(connection, row_query(n), 0, NULL, NULL, NULL, NULL, format, 0, 0), see_arrow);
+}
+
+static void arrow(long n)
+{
+    arrow_in(n, CONN_TEXT, 0);
+}
+
+static void arrow_views(long n)
+{
+    arrow_in(n, CONN_TEXT, CONN_ARROW_VIEWS);
+}
+
+static void arrow_binary(long n)
+{
+    arrow_in(n, CONN_BINARY, 0);
+}
+
+static void arrow_binary_views(long n)
+{
+    arrow_in(n, CONN_BINARY, CONN_ARROW_VIEWS);
+}
+
+/* The same without exporting anything, for the difference. */
+static void arrow_none(long n)
+{
+    start();
+    conn_set_batch(connection, ARROW_BATCH, 0);
+    finish(conn_start_query_params(connection, row_query(n), 0, NULL, NULL, NULL, NULL, CONN_BINARY, 0, 0), count_rows);
 }
 
 static void point(long n)
@@ -320,6 +370,11 @@ const struct work works[] = {
     { "single", single },
     { "batches", batches },
     { "batches-at-once", batches_at_once },
+    { "arrow", arrow },
+    { "arrow-views", arrow_views },
+    { "arrow-binary", arrow_binary },
+    { "arrow-binary-views", arrow_binary_views },
+    { "arrow-none", arrow_none },
     { "point", point },
     { "pipelined", pipelined },
     { "copy-out", copy_out },

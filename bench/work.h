@@ -6,6 +6,7 @@
 
 #define COLUMNS 5
 #define BATCH 1000
+#define ARROW_BATCH 10000
 /* Queries of one pipeline. */
 #define ROUND 100
 #define ROW_QUERY                                                                                       \

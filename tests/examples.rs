@@ -33,6 +33,8 @@ const LISTEN: &str = "listening\nheard: one\nheard: two\n\
 const LOGICAL: &str = "begin\ninsert into public.people: id='1' name='Ada'\n\
     update of public.people: id='1' name=NULL\ncommit\nbegin\ndelete from public.people: ( id='1' )\ncommit\n\
     COPY 0\nSTART_REPLICATION\n";
+const ARROW: &str = "day: tdD, 5 rows, 0 NULLs\nprice: d:6,2, 5 rows, 1 NULLs\nnote: u, 5 rows, 2 NULLs\n\
+    prices in cents: 150 300 NULL 600 750\nnotes: NULL \"2 is even\" NULL \"4 is even\" \"\"\n";
 const README: &str = "1 I\n2 II\n3 III\n";
 
 fn example(name: &str) -> PathBuf {
@@ -143,6 +145,7 @@ fn examples_print_what_they_say() {
         ("12_copy_out", COPY_OUT),
         ("13_pipeline", PIPELINE),
         ("15_group", GROUP),
+        ("17_arrow", ARROW),
     ] {
         let said = c99(&example(name), &["pgpoll"]).unwrap();
         assert_eq!(said, expected, "{name}");
@@ -374,6 +377,7 @@ fn examples_pass_under_checkers() {
             (example("12_copy_out"), COPY_OUT),
             (example("13_pipeline"), PIPELINE),
             (example("15_group"), GROUP),
+            (example("17_arrow"), ARROW),
         ] {
             let program = Program::compile(&source, Face::Pgpoll, checker, &[]);
             assert_eq!(program.prints(&[&conninfo], &[]), expected, "{checker:?}");
@@ -402,6 +406,7 @@ fn examples_say_why_they_fail() {
         "10_what_hangs",
         "13_pipeline",
         "15_group",
+        "17_arrow",
         "18_listen",
         "19_logical_replication",
     ] {

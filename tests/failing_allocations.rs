@@ -1,5 +1,5 @@
 //! Each large allocation while a result is received fails once, alone or with all after it: the operation fails, with one error,
-//! and the connection goes on. Exact where `out_of_memory.rs` is real.
+//! and the connection goes on. The same while it is exported to Arrow. Exact where `out_of_memory.rs` is real.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod memory;
@@ -7,8 +7,12 @@ mod memory;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use std::sync::Arc;
+
 use memory::{VAST, complete, describe, ready, row, sent, take_all, up};
+use pgpoll::arrow::{self, Options};
 use pgpoll::engine::{Command, End, Engine, Outcome, Reply};
+use pgpoll::rows::{Batch, Columns, Gather, OutOfMemory};
 
 /// Larger than what a connection needs to live: a chunk.
 const LARGE: usize = 16 * 1024;
@@ -160,5 +164,69 @@ fn fail_each(reply: &[u8]) {
             which += 1;
         }
         assert!(which > 5, "nothing large was allocated: {which}");
+    }
+}
+
+/// Rows of every kind of column, the last of them NULL, in text.
+fn kinds(rows: usize) -> Batch {
+    let columns: [(u32, &[u8]); 7] = [
+        (16, b"t"),
+        (23, b"-123"),
+        (1114, b"2026-01-02 03:04:05.6"),
+        (2950, b"00112233-4455-6677-8899-aabbccddeeff"),
+        (25, b"longer than a view holds"),
+        (17, b"\\x00112233445566778899aabbccddeeff"),
+        (25, b"short"),
+    ];
+    let mut description = (columns.len() as u16).to_be_bytes().to_vec();
+    for (oid, _) in columns {
+        description.extend(*b"name\0\0\0\0\0\0\0");
+        description.extend(oid.to_be_bytes());
+        description.extend([0xFF; 6]);
+        description.extend([0; 2]);
+    }
+    let mut gather = Gather::new();
+    gather.begin(Arc::new(Columns::read(&description).unwrap()), None);
+    for row in 0..rows {
+        let mut chunk = vec![0; 5];
+        chunk.extend((columns.len() as u16).to_be_bytes());
+        for (_, value) in columns {
+            let value = (row + 1 < rows).then_some(value);
+            chunk.extend(value.map_or(-1, |value| value.len() as i32).to_be_bytes());
+            chunk.extend(value.unwrap_or_default());
+        }
+        let len = chunk.len() - 5;
+        gather.row(&mut chunk, 5, len).unwrap();
+        gather.copy(&chunk).unwrap();
+    }
+    gather.batch(&[]).unwrap().unwrap()
+}
+
+#[test]
+fn every_large_allocation_of_an_export_fails_once() {
+    let batch = kinds(10_000);
+    for views in [false, true] {
+        let options = Options {
+            views,
+            ..Options::default()
+        };
+        let mut which = 0;
+        loop {
+            LEFT.set(which);
+            let exported = arrow::export(&batch, options);
+            LEFT.set(-1);
+            if !FAILED.replace(false) {
+                assert_eq!(exported.unwrap().columns.len(), 7);
+                break;
+            }
+            let error = exported.unwrap_err();
+            assert_eq!(
+                error,
+                arrow::Error::Memory(OutOfMemory),
+                "allocation {which}"
+            );
+            which += 1;
+        }
+        assert!(which > 10, "nothing large was allocated: {which}");
     }
 }

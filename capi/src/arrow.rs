@@ -130,7 +130,7 @@ unsafe fn export(
     }
     if flags & !(CONN_ARROW_VIEWS | CONN_ARROW_NUMERIC_TEXT) != 0 {
         return Err(Error::misuse(
-            "flags has bits that are none of CONN_ARROW_…",
+            "flags has bits that are none of CONN_ARROW_VIEWS and CONN_ARROW_NUMERIC_TEXT",
         ));
     }
     let options = Options {

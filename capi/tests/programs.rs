@@ -53,6 +53,16 @@ fn what_does_not_fit_into_memory_fails_alone() {
     }
 }
 
+/// Arrays outlive results, children their parents, and nothing is left or freed twice.
+#[test]
+fn arrow_arrays_are_released_in_every_order() {
+    for checker in [Checker::Address, Checker::Valgrind] {
+        let program = compile("arrow.c", checker, &[]);
+        let said = program.prints(&[&shared().conninfo()], &[]);
+        assert_eq!(said, "released in every order\n", "{checker:?}");
+    }
+}
+
 /// Trap 22, the DNS helper thread and fork, exit, unload: the threads own what they touch, and the library stays mapped.
 #[test]
 fn trap_22_the_helper_thread_and_fork_exit_and_unload() {

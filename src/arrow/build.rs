@@ -3,9 +3,9 @@
 use std::ffi::CStr;
 
 use super::bytes::{self, Content, Strings, Views};
-use super::cells::{Cells, Fault};
+use super::cells::{Cell, Cells, Fault};
 use super::error::Problem;
-use super::scalar::{self, exactly};
+use super::scalar;
 use super::{Buffer, Column, Error, Kind, Options, Own, decimal, time};
 use crate::rows::{Batch, OutOfMemory};
 
@@ -77,61 +77,67 @@ impl<'a> Builder<'a> {
         match (&mut self.store, self.kind, self.binary) {
             (Store::Bits(bits), _, false) => fill_bits(bits, place, cells, scalar::bool_text),
             (Store::Bits(bits), _, true) => fill_bits(bits, place, cells, scalar::bool_binary),
-            (Store::Short(out), _, false) => fill(out, place, cells, scalar::integer),
-            (Store::Short(out), _, true) => fill(out, place, cells, |value| {
-                exactly(value).map(i16::from_be_bytes)
+            (Store::Short(out), _, false) => fill(out, place, cells, |cell| {
+                scalar::integer(cell, 32_767, 32_768).map(|number| number as i16)
+            }),
+            (Store::Short(out), _, true) => fill(out, place, cells, |cell| {
+                cell.exactly().map(i16::from_be_bytes)
             }),
             (Store::Int(out), Kind::Date, false) => fill(out, place, cells, time::date_text),
             (Store::Int(out), Kind::Date, true) => fill(out, place, cells, time::date_binary),
-            (Store::Int(out), Kind::Oid, false) => fill(out, place, cells, |text| {
-                scalar::integer::<u32>(text).map(u32::cast_signed)
+            (Store::Int(out), Kind::Oid, false) => fill(out, place, cells, |cell| {
+                scalar::integer(cell, u32::MAX.into(), 0).map(|number| number as i32)
             }),
-            (Store::Int(out), Kind::Float4, false) => fill(out, place, cells, |text| {
-                scalar::float(text).map(|float: f32| float.to_bits().cast_signed())
+            (Store::Int(out), Kind::Float4, false) => fill(out, place, cells, |cell| {
+                scalar::float(cell.value()).map(|float: f32| float.to_bits().cast_signed())
             }),
-            (Store::Int(out), _, false) => fill(out, place, cells, scalar::integer),
-            (Store::Int(out), _, true) => fill(out, place, cells, |value| {
-                exactly(value).map(i32::from_be_bytes)
+            (Store::Int(out), _, false) => fill(out, place, cells, |cell| {
+                scalar::integer(cell, 0x7FFF_FFFF, 0x8000_0000).map(|number| number as i32)
+            }),
+            (Store::Int(out), _, true) => fill(out, place, cells, |cell| {
+                cell.exactly().map(i32::from_be_bytes)
             }),
             (Store::Long(out), Kind::Time, false) => fill(out, place, cells, time::time_text),
             (Store::Long(out), Kind::Time, true) => fill(out, place, cells, time::time_binary),
             (Store::Long(out), Kind::Timestamp, false) => {
-                fill(out, place, cells, |text| time::timestamp_text(text, false))
+                fill(out, place, cells, |cell| time::timestamp_text(cell, false))
             }
             (Store::Long(out), Kind::Timestamptz, false) => {
-                fill(out, place, cells, |text| time::timestamp_text(text, true))
+                fill(out, place, cells, |cell| time::timestamp_text(cell, true))
             }
             (Store::Long(out), Kind::Timestamp | Kind::Timestamptz, true) => {
                 fill(out, place, cells, time::timestamp_binary)
             }
-            (Store::Long(out), Kind::Xid8, false) => fill(out, place, cells, |text| {
-                scalar::integer::<u64>(text).map(u64::cast_signed)
+            (Store::Long(out), Kind::Xid8, false) => fill(out, place, cells, |cell| {
+                scalar::integer(cell, u64::MAX, 0).map(u64::cast_signed)
             }),
-            (Store::Long(out), Kind::Float8, false) => fill(out, place, cells, |text| {
-                scalar::float(text).map(|float: f64| float.to_bits().cast_signed())
+            (Store::Long(out), Kind::Float8, false) => fill(out, place, cells, |cell| {
+                scalar::float8(cell.value()).map(|float| float.to_bits().cast_signed())
             }),
-            (Store::Long(out), _, false) => fill(out, place, cells, scalar::integer),
-            (Store::Long(out), _, true) => fill(out, place, cells, |value| {
-                exactly(value).map(i64::from_be_bytes)
+            (Store::Long(out), _, false) => fill(out, place, cells, |cell| {
+                scalar::integer(cell, i64::MAX as u64, 1 << 63).map(u64::cast_signed)
+            }),
+            (Store::Long(out), _, true) => fill(out, place, cells, |cell| {
+                cell.exactly().map(i64::from_be_bytes)
             }),
             (Store::Decimal(out), kind, binary) => {
                 let Kind::Decimal { precision, scale } = kind else {
                     return Ok(());
                 };
                 match binary {
-                    false => fill(out, place, cells, |text| {
-                        decimal::decimal_text(text, precision, scale)
+                    false => fill(out, place, cells, |cell| {
+                        decimal::decimal_text(cell.value(), precision, scale)
                     }),
-                    true => fill(out, place, cells, |value| {
-                        decimal::decimal_binary(value, precision, scale)
+                    true => fill(out, place, cells, |cell| {
+                        decimal::decimal_binary(cell.value(), precision, scale)
                     }),
                 }
             }
             (Store::Uuid(out), _, binary) => {
                 let (out, _) = out.as_chunks_mut::<16>();
                 match binary {
-                    false => fill(out, place, cells, scalar::uuid_text),
-                    true => fill(out, place, cells, exactly),
+                    false => fill(out, place, cells, |cell| scalar::uuid_text(cell.value())),
+                    true => fill(out, place, cells, |cell| cell.exactly()),
                 }
             }
             (Store::Strings(strings), kind, binary) => {
@@ -208,7 +214,7 @@ fn fill<T>(
     out: &mut [T],
     (first, nulls): (usize, &mut Nulls),
     cells: &Cells<'_>,
-    decode: impl Fn(&[u8]) -> Result<T, Problem>,
+    decode: impl Fn(Cell<'_>) -> Result<T, Problem>,
 ) -> Result<(), Fault> {
     let mut places = out.get_mut(first..).unwrap_or_default().iter_mut();
     cells.visit(|row, cell| {
@@ -216,7 +222,7 @@ fn fill<T>(
             return Ok(());
         };
         match cell {
-            Some(cell) => *place = decode(cell.value())?,
+            Some(cell) => *place = decode(cell)?,
             None => nulls.set(first + row)?,
         }
         Ok(())

@@ -14,6 +14,8 @@ const BYTEA: Problem = Problem::Value("is not a bytea");
 const AT_ONCE: usize = 32;
 /// Bytes of a view's value that lie in the view itself.
 const INLINE: usize = 12;
+/// The most that is asked for at once on a guess.
+const STEP: usize = 1 << 20;
 /// Where a buffer of decoded values for views ends.
 const FULL: usize = 1 << 30;
 
@@ -49,6 +51,8 @@ pub(super) struct Strings {
     /// Initialised bytes; only those up to `end` mean something.
     data: Vec<u8>,
     end: usize,
+    /// How many rows there will be.
+    rows: usize,
 }
 
 /// Where the values end: 32 bits while that is enough.
@@ -66,7 +70,16 @@ impl Strings {
             offsets: Offsets::Short(offsets),
             data: Vec::new(),
             end: 0,
+            rows,
         })
+    }
+
+    /// Rows taken so far.
+    fn rows(&self) -> usize {
+        match &self.offsets {
+            Offsets::Short(offsets) => offsets.len() - 1,
+            Offsets::Large(offsets) => offsets.len() - 1,
+        }
     }
 
     /// Whether the offsets have 64 bits.
@@ -87,34 +100,30 @@ impl Strings {
         }
     }
 
-    #[inline(always)]
     fn copy(
         &mut self,
         cells: &Cells<'_>,
         versioned: bool,
-        mut null: impl FnMut(usize) -> Result<(), OutOfMemory>,
+        null: impl FnMut(usize) -> Result<(), OutOfMemory>,
     ) -> Result<(), Fault> {
         // A column is not longer than its block.
         if self.end + cells.data().len() > i32::MAX as usize {
             self.widen().map_err(|memory| (0, memory.into()))?;
         }
-        let Self { offsets, data, end } = self;
-        let mut take = |row, cell: Option<Cell<'_>>| -> Result<usize, Problem> {
-            match cell {
-                Some(cell) => append(data, end, self::content(cell, versioned)?)?,
-                None => null(row)?,
+        let rows = (self.rows(), self.rows);
+        let place = (&mut self.data, &mut self.end);
+        match (&mut self.offsets, versioned) {
+            (Offsets::Short(offsets), false) => copy(cells, place, rows, false, null, |end| {
+                offsets.push(end as i32)
+            }),
+            (Offsets::Short(offsets), true) => copy(cells, place, rows, true, null, |end| {
+                offsets.push(end as i32)
+            }),
+            (Offsets::Large(offsets), versioned) => {
+                copy(cells, place, rows, versioned, null, |end| {
+                    offsets.push(end as i64)
+                })
             }
-            Ok(*end)
-        };
-        match offsets {
-            Offsets::Short(offsets) => cells.visit(|row, cell| {
-                offsets.push(take(row, cell)? as i32);
-                Ok(())
-            }),
-            Offsets::Large(offsets) => cells.visit(|row, cell| {
-                offsets.push(take(row, cell)? as i64);
-                Ok(())
-            }),
         }
     }
 
@@ -159,10 +168,7 @@ impl Strings {
             Offsets::Short(offsets) => offsets.get(row).map_or(0, |&offset| offset as usize),
             Offsets::Large(offsets) => offsets.get(row).map_or(0, |&offset| offset as usize),
         };
-        let rows = match &self.offsets {
-            Offsets::Short(offsets) => offsets.len() - 1,
-            Offsets::Large(offsets) => offsets.len() - 1,
-        };
+        let rows = self.rows();
         if data.is_ascii() {
             return Ok(());
         }
@@ -195,25 +201,58 @@ impl Strings {
     }
 }
 
-/// Copies a value behind the others.
+/// Copies the values of a block behind the others, and tells where each ends. `rows` are those of earlier blocks, and all.
 #[inline(always)]
-fn append(data: &mut Vec<u8>, end: &mut usize, cell: Cell<'_>) -> Result<(), OutOfMemory> {
+fn copy(
+    cells: &Cells<'_>,
+    (data, end): (&mut Vec<u8>, &mut usize),
+    rows: (usize, usize),
+    versioned: bool,
+    mut null: impl FnMut(usize) -> Result<(), OutOfMemory>,
+    mut ends: impl FnMut(usize),
+) -> Result<(), Fault> {
+    cells.visit(|row, cell| {
+        match cell {
+            Some(cell) => {
+                let cell = content(cell, versioned)?;
+                if !append(data, end, cell) {
+                    append_long(data, end, cell.value(), (rows.0 + row, rows.1))?;
+                }
+            }
+            None => null(row)?,
+        }
+        ends(*end);
+        Ok(())
+    })
+}
+
+/// Copies a short value behind the others if there is room.
+#[inline(always)]
+fn append(data: &mut [u8], end: &mut usize, cell: Cell<'_>) -> bool {
     if cell.len <= AT_ONCE
         && let Some(from) = cell.chunk::<AT_ONCE>()
         && let Some(to) = data.get_mut(*end..*end + AT_ONCE)
     {
         to.copy_from_slice(from);
         *end += cell.len;
-        return Ok(());
+        return true;
     }
-    append_long(data, end, cell.value())
+    false
 }
 
+/// Copies any value behind the others, and makes room for as many more as so many rows of all still bring, at this rate.
 #[inline(never)]
-fn append_long(data: &mut Vec<u8>, end: &mut usize, value: &[u8]) -> Result<(), OutOfMemory> {
+fn append_long(
+    data: &mut Vec<u8>,
+    end: &mut usize,
+    value: &[u8],
+    (row, rows): (usize, usize),
+) -> Result<(), OutOfMemory> {
     let wanted = *end + value.len() + AT_ONCE;
     if wanted > data.len() {
-        let size = wanted.max(2 * data.len());
+        let rate = wanted / (row + 1) + 1;
+        let all = rate.saturating_mul(rows).min(2 * data.len() + STEP);
+        let size = wanted.max(2 * data.len()).max(all);
         data.try_reserve_exact(size - data.len())?;
         data.resize(size, 0);
     }
@@ -291,7 +330,7 @@ impl<'a> Views<'a> {
                         } else {
                             cell.at
                         };
-                        self.lent.push(cell.data.get(base..).unwrap_or_default());
+                        self.lent.push(cells.data().get(base..).unwrap_or_default());
                         *from.insert(base)
                     }
                 };
@@ -324,7 +363,7 @@ impl<'a> Views<'a> {
             let at = own.len();
             decode(cell.value(), own)?;
             let value = Cell {
-                data: own,
+                rest: own.get(at..).unwrap_or_default(),
                 at,
                 len: own.len() - at,
             };

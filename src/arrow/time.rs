@@ -2,8 +2,8 @@
 //!
 //! The calendar is computed here: PostgreSQL's years end in 5874897, those of date libraries long before.
 
+use super::cells::Cell;
 use super::error::Problem;
-use super::scalar::exactly;
 
 /// Days from 1970-01-01 to 2000-01-01.
 const DAYS: i32 = 10_957;
@@ -30,15 +30,16 @@ const DATE_RANGE: Problem =
     Problem::Value("is not a date: too far from 1970 for Arrow's 32 bits of days");
 
 #[inline(always)]
-pub(super) fn date_binary(value: &[u8]) -> Result<i32, Problem> {
-    match i32::from_be_bytes(exactly(value)?) {
+pub(super) fn date_binary(cell: Cell<'_>) -> Result<i32, Problem> {
+    match i32::from_be_bytes(cell.exactly()?) {
         i32::MAX => Ok(NEVER),
         i32::MIN => Ok(-NEVER),
         days => days.checked_add(DAYS).ok_or(DATE_RANGE),
     }
 }
 
-pub(super) fn date_text(text: &[u8]) -> Result<i32, Problem> {
+pub(super) fn date_text(cell: Cell<'_>) -> Result<i32, Problem> {
+    let text = cell.value();
     match text {
         b"infinity" => return Ok(NEVER),
         b"-infinity" => return Ok(-NEVER),
@@ -50,12 +51,12 @@ pub(super) fn date_text(text: &[u8]) -> Result<i32, Problem> {
 }
 
 #[inline(always)]
-pub(super) fn time_binary(value: &[u8]) -> Result<i64, Problem> {
-    within_day(i64::from_be_bytes(exactly(value)?))
+pub(super) fn time_binary(cell: Cell<'_>) -> Result<i64, Problem> {
+    within_day(i64::from_be_bytes(cell.exactly()?))
 }
 
-pub(super) fn time_text(text: &[u8]) -> Result<i64, Problem> {
-    match clock(text) {
+pub(super) fn time_text(cell: Cell<'_>) -> Result<i64, Problem> {
+    match clock(cell.value()) {
         Some((time, [])) => within_day(time),
         _ => Err(TIME),
     }
@@ -72,8 +73,8 @@ fn within_day(time: i64) -> Result<i64, Problem> {
 
 /// Of both kinds: their binary values are the same.
 #[inline(always)]
-pub(super) fn timestamp_binary(value: &[u8]) -> Result<i64, Problem> {
-    match i64::from_be_bytes(exactly(value)?) {
+pub(super) fn timestamp_binary(cell: Cell<'_>) -> Result<i64, Problem> {
+    match i64::from_be_bytes(cell.exactly()?) {
         i64::MAX => Ok(NEVER_MICROSECONDS),
         i64::MIN => Ok(-NEVER_MICROSECONDS),
         time => time.checked_add(i64::from(DAYS) * DAY).ok_or(RANGE),
@@ -82,7 +83,8 @@ pub(super) fn timestamp_binary(value: &[u8]) -> Result<i64, Problem> {
 
 /// With a zone, which must then be there, or without.
 #[inline(always)]
-pub(super) fn timestamp_text(text: &[u8], zone: bool) -> Result<i64, Problem> {
+pub(super) fn timestamp_text(cell: Cell<'_>, zone: bool) -> Result<i64, Problem> {
+    let text = cell.value();
     match text {
         b"infinity" => return Ok(NEVER_MICROSECONDS),
         b"-infinity" => return Ok(-NEVER_MICROSECONDS),
@@ -151,27 +153,33 @@ fn days_of(year: i64, month: u32) -> u32 {
 /// `YYYY-MM-DD` with four to seven digits of the year, and what is behind it.
 #[inline(always)]
 fn calendar(text: &[u8]) -> Option<(Date, &[u8])> {
-    let mut year = 0;
-    let mut digits = 0;
-    while let Some(digit) = text.get(digits).map(|digit| digit.wrapping_sub(b'0'))
-        && digit <= 9
-    {
-        year = year * 10 + i64::from(digit);
-        digits += 1;
-        if digits > 7 {
-            return None;
+    let (year, behind) = match text {
+        [y1, y2, y3, y4, behind @ ..] if behind.first() == Some(&b'-') => {
+            (two(*y1, *y2)? * 100 + two(*y3, *y4)?, behind)
         }
-    }
-    let (&[b'-', m1, m2, b'-', d1, d2], rest) = text.get(digits..)?.split_first_chunk::<6>()?
-    else {
+        _ => long_year(text)?,
+    };
+    let (&[b'-', m1, m2, b'-', d1, d2], rest) = behind.split_first_chunk::<6>()? else {
         return None;
     };
     let date = Date {
-        year,
+        year: year.into(),
         month: two(m1, m2)?,
         day: two(d1, d2)?,
     };
-    (digits >= 4).then_some((date, rest))
+    Some((date, rest))
+}
+
+/// A year of five to seven digits.
+#[cold]
+fn long_year(text: &[u8]) -> Option<(u32, &[u8])> {
+    let end = text.iter().position(|byte| !byte.is_ascii_digit())?;
+    let (year, behind) = text.split_at_checked(end)?;
+    if !(5..=7).contains(&end) {
+        return None;
+    }
+    let year = str::from_utf8(year).ok()?.parse().ok()?;
+    Some((year, behind))
 }
 
 /// `HH:MM:SS` with up to six digits behind a point, in microseconds up to the end of the day, and what is behind it.
