@@ -29,6 +29,9 @@ pub(super) fn all() -> Vec<Session> {
         replication(),
         replication_ended_by_the_server(),
         replication_that_fails(),
+        replication_with_a_late_keepalive(),
+        replication_without_an_end(),
+        replication_until_a_shutdown(),
     ]
 }
 
@@ -313,6 +316,50 @@ fn replication_that_fails() -> Session {
         .send(ready(b'I'));
     let acts = [copy(REPLICATION), put(b"r1"), put(b"r2"), Act::Wait];
     session("COPY both ways that fails", script, acts)
+}
+
+/// A walsender may say something behind its CopyDone.
+fn replication_with_a_late_keepalive() -> Session {
+    let script = Script::trusting()
+        .query(REPLICATION)
+        .send(copy_both())
+        .copy_done()
+        .send(copy_data(b"w1"))
+        .send(copy_done())
+        .send(copy_data(b"k1"))
+        .send(notice("late"))
+        .send(copy_data(b"k2"))
+        .send(complete("COPY 0"))
+        .send(complete("START_REPLICATION"))
+        .send(ready(b'I'));
+    let acts = [copy(REPLICATION), Act::Got(0), Act::End(None), Act::Wait];
+    session("COPY both ways with a late keepalive", script, acts)
+}
+
+/// One that was told the end in an earlier stream says no CopyDone in the next.
+fn replication_without_an_end() -> Session {
+    let script = Script::trusting()
+        .query(REPLICATION)
+        .send(copy_both())
+        .send(copy_data(b"k1"))
+        .send(complete("COPY 0"))
+        .send(complete("START_REPLICATION"))
+        .send(ready(b'I'));
+    let acts = [copy(REPLICATION), Act::Wait];
+    session("COPY both ways without an end", script, acts)
+}
+
+/// A walsender that has sent all it has before the server shuts down completes its command, and is gone.
+fn replication_until_a_shutdown() -> Session {
+    let script = Script::trusting()
+        .query(REPLICATION)
+        .send(copy_both())
+        .send(copy_data(b"k1"))
+        .copy_data(b"r1")
+        .send(complete("COPY 0"))
+        .close();
+    let acts = vec![copy(REPLICATION), Act::Got(1), put(b"r1"), Act::Wait];
+    Session::new("COPY both ways until a shutdown", script, acts)
 }
 
 fn copy_in_simple() -> Session {
