@@ -183,7 +183,7 @@ impl Connection {
     }
 
     /// Receives what has arrived, without parsing it and even while finished items wait to be taken: how many bytes came.
-    /// That the transport is gone is seen in [`Engine::loss`].
+    /// That the transport is gone is seen in [`Engine::loss`](crate::engine::Engine::loss).
     pub fn consume_input(&mut self) -> usize {
         let mut count = 0;
         self.heard = true;

@@ -352,6 +352,23 @@ fn a_member_may_be_reset() {
     }
 }
 
+#[test]
+fn a_member_costs_its_group_few_bytes() {
+    const MEMBERS: usize = 200;
+    let sessions: Vec<_> = (0..MEMBERS)
+        .map(|_| Session::begin("host=/nowhere"))
+        .collect();
+    let before = testkit::alloc::thread().held;
+    let group = Members::open();
+    for (number, session) in sessions.iter().enumerate() {
+        assert_eq!(group.add(session, number), 1);
+    }
+    let each = (testkit::alloc::thread().held - before) as usize / MEMBERS;
+    assert!(each <= 400, "{each} bytes");
+    drop(group);
+    assert_eq!(testkit::alloc::thread().held, before);
+}
+
 /// A COPY waits for its owner: `CONN_WAIT_ALL` does not wait for itself.
 #[test]
 fn a_copy_goes_on_when_its_owner_does() {
