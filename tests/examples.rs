@@ -35,6 +35,8 @@ const LOGICAL: &str = "begin\ninsert into public.people: id='1' name='Ada'\n\
     COPY 0\nSTART_REPLICATION\n";
 const ARROW: &str = "day: tdD, 5 rows, 0 NULLs\nprice: d:6,2, 5 rows, 1 NULLs\nnote: u, 5 rows, 2 NULLs\n\
     prices in cents: 150 300 NULL 600 750\nnotes: NULL \"2 is even\" NULL \"4 is even\" \"\"\n";
+const LARGE_OBJECTS: &str = "imported 300000 bytes\nbytes 1000 to 1009: ABC_______\n\
+    exported 300000 bytes, of which 3 are not _\nremoved; again: error 42704\n";
 const README: &str = "1 I\n2 II\n3 III\n";
 
 fn example(name: &str) -> PathBuf {
@@ -146,6 +148,7 @@ fn examples_print_what_they_say() {
         ("13_pipeline", PIPELINE),
         ("15_group", GROUP),
         ("17_arrow", ARROW),
+        ("14_large_objects", LARGE_OBJECTS),
     ] {
         let said = c99(&example(name), &["pgpoll"]).unwrap();
         assert_eq!(said, expected, "{name}");
@@ -378,6 +381,7 @@ fn examples_pass_under_checkers() {
             (example("13_pipeline"), PIPELINE),
             (example("15_group"), GROUP),
             (example("17_arrow"), ARROW),
+            (example("14_large_objects"), LARGE_OBJECTS),
         ] {
             let program = Program::compile(&source, Face::Pgpoll, checker, &[]);
             assert_eq!(program.prints(&[&conninfo], &[]), expected, "{checker:?}");
