@@ -17,7 +17,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use pgpoll::conninfo::{Options, Plan, Surroundings, Tls};
-use pgpoll::engine::{Engine, Need, Random, Room};
+use pgpoll::engine::{Engine, FileTurn, Need, Random, Room};
 use pgpoll::link::{Answer, Ask, AskId, LinkError, LinkErrorKind, Peer};
 
 use crate::script::{Ending, Player, Script};
@@ -41,6 +41,11 @@ pub const ROOM: Room = Room {
 
 /// What a client can send to a server that does not read.
 const BUFFERS: usize = 64 * 1024;
+
+/// The file that is imported, …
+pub const FILE: &[u8] = b"what is in the file";
+/// … so many bytes at a time.
+pub const FILE_PIECE: usize = 7;
 
 /// What comes of dialling an address.
 #[derive(Debug, Clone)]
@@ -132,6 +137,10 @@ pub struct Bench {
     player: Option<Player>,
     /// Something has come since the last advance.
     heard: bool,
+    /// So much of [`FILE`] was read by the import under way.
+    read: usize,
+    /// What was exported.
+    pub written: Vec<u8>,
     random: u64,
 }
 
@@ -218,6 +227,8 @@ impl Bench {
             servers: servers.into(),
             player: None,
             heard: true,
+            read: 0,
+            written: Vec::new(),
             random,
         }
     }
@@ -276,6 +287,7 @@ impl Bench {
         }
         progress |= need.write && self.send();
         self.heard = need.read && self.receive();
+        self.heard |= self.move_file();
         (need, progress || self.heard)
     }
 
@@ -333,6 +345,27 @@ impl Bench {
             !need.write || !self.engine.output().is_empty(),
             "WRITE without output"
         );
+    }
+
+    /// Reads or writes a piece of the file that is imported or exported.
+    fn move_file(&mut self) -> bool {
+        match self.engine.file_turn() {
+            FileTurn::Over => self.read = 0,
+            FileTurn::Wait => {}
+            FileTurn::Read => {
+                let rest = &FILE[self.read..];
+                let piece = &rest[..rest.len().min(FILE_PIECE)];
+                self.read += piece.len();
+                self.engine.file_read(Ok(piece));
+                return true;
+            }
+            FileTurn::Write(piece) => {
+                self.written.extend_from_slice(piece);
+                self.engine.file_written(Ok(()));
+                return true;
+            }
+        }
+        false
     }
 
     fn answer(&mut self, id: AskId, ask: Ask) {

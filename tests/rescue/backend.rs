@@ -7,7 +7,7 @@ use pgpoll::wire::Frontend;
 use pgpoll::wire::frame::{Header, frontend_header};
 use testkit::script::{
     bind_complete, close_complete, columns, complete, copy_both, copy_data, copy_done, copy_in,
-    copy_out, error, no_data, oid, parse_complete, ready, row, suspended,
+    copy_out, error, no_data, oid, parse_complete, ready, returned, row, suspended,
 };
 
 pub(crate) const MS: u64 = 1_000_000;
@@ -24,6 +24,9 @@ pub(crate) struct Work {
 impl Work {
     fn read(sql: &[u8]) -> Self {
         let sql = std::str::from_utf8(sql).unwrap();
+        if let "BEGIN" | "COMMIT" | "ROLLBACK" = sql {
+            return Self::of_transfer(sql);
+        }
         let mut words = sql.split_whitespace();
         let tag = words.next().unwrap().trim_matches(['#', '.']);
         let verb = words.next().unwrap().to_owned();
@@ -33,6 +36,18 @@ impl Work {
             verb,
             time: number() * MS,
             rows: number(),
+        }
+    }
+}
+
+impl Work {
+    /// A step of an import or export, which is the only operation where there is one: the first.
+    fn of_transfer(verb: &str) -> Self {
+        Self {
+            tag: 1,
+            verb: verb.to_owned(),
+            time: 3 * MS,
+            rows: 0,
         }
     }
 }
@@ -64,7 +79,11 @@ pub(crate) struct Backend {
     /// Such a COPY has failed: what still comes of it is not heeded.
     after_copy: bool,
     skipping: bool,
-    status: u8,
+    pub status: u8,
+    /// The functions called.
+    pub calls: Vec<u32>,
+    /// A transaction of an import or export was.
+    pub committed: bool,
 }
 
 impl std::fmt::Debug for Backend {
@@ -95,6 +114,8 @@ impl Default for Backend {
             after_copy: false,
             skipping: false,
             status: b'I',
+            calls: Vec::new(),
+            committed: false,
         }
     }
 }
@@ -232,6 +253,12 @@ impl Backend {
                 self.ready();
             }
             Frontend::Terminate(_) => self.closed = true,
+            Frontend::FunctionCall(_) if self.status == b'E' => self.fail("25P02", true),
+            Frontend::FunctionCall(call) => {
+                let function = call.function_oid.to_string();
+                self.calls.push(call.function_oid);
+                self.execute(Work::of_transfer(&function), true, 0, now);
+            }
             other => panic!("{other:?}"),
         }
         true
@@ -336,6 +363,24 @@ impl Backend {
                 }
                 self.say(&copy_done());
                 self.say(&complete("COPY 1"));
+            }
+            "BEGIN" => {
+                self.status = b'T';
+                self.say(&complete("BEGIN"));
+            }
+            "COMMIT" | "ROLLBACK" => {
+                self.committed = work.verb == "COMMIT" && self.status == b'T';
+                self.status = b'I';
+                self.say(&complete(&work.verb));
+            }
+            // What is read of a large object, a piece and the end; else a number: that of bytes written, or any.
+            "954" => {
+                let reads = self.calls.iter().filter(|call| **call == 954).count();
+                let piece: &[u8] = if reads == 1 { b"a piece" } else { b"" };
+                self.say(&returned(Some(piece)));
+            }
+            function if function.parse::<u32>().is_ok() => {
+                self.say(&returned(Some(&[0, 0, 0, 7])));
             }
             _ => self.say(&complete("SELECT 0")),
         }

@@ -10,6 +10,7 @@ mod groups;
 mod proxied;
 mod seeds;
 mod sessions;
+mod transfers;
 mod units;
 mod way;
 mod world;

@@ -157,9 +157,11 @@ impl Run {
 /// The sessions with operations, and where each is made to stand still: everywhere at first, later at every 17th byte.
 fn recorded() -> impl Iterator<Item = (Session, Vec<usize>)> {
     let copies = |act: &Act| matches!(act, Act::Start(What::Copy(_)));
-    // A server that is told that a COPY is given up leaves its script: `copies` has one that knows what to say then.
+    // A server that is told that a COPY or an import is given up leaves its script: `copies` and `transfers` have one that
+    // knows what to say then.
     let sessions = sessions::all().into_iter();
     let sessions = sessions.filter(move |session| !session.acts.iter().any(copies));
+    let sessions = sessions.filter(|session| !session.acts.iter().any(Act::moves_file));
     sessions.filter_map(|session| {
         let whole = session.replay(Pace::default());
         let from = whole.received_until_ready?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use pgpoll::engine::{Command, Done, End, Engine, Item, Outcome, Reply};
+use pgpoll::engine::{Command, Done, End, Engine, FileTurn, Item, Outcome, Reply};
 use pgpoll::error::Error;
 use pgpoll::link::{Answer, AskId};
 use testkit::script::Script;
@@ -69,6 +69,9 @@ pub(crate) struct World {
     pub to_client: VecDeque<(u64, Vec<u8>)>,
     pub cancel: Option<Request>,
     pub end_at: Option<u64>,
+    /// So much of a file was read.
+    pieces: usize,
+    moved: bool,
 }
 
 impl World {
@@ -98,6 +101,8 @@ impl World {
             to_client: VecDeque::new(),
             cancel: None,
             end_at: None,
+            pieces: 0,
+            moved: false,
         }
     }
 
@@ -249,7 +254,8 @@ impl World {
     pub(crate) fn poll(&mut self) {
         self.engine.flush_open_group().unwrap_or_default();
         loop {
-            let news = self.engine.has_news(self.now) || self.engine.loss().is_some();
+            let moved = std::mem::take(&mut self.moved);
+            let news = moved || self.engine.has_news(self.now) || self.engine.loss().is_some();
             let mut progress = self.engine.need().write && self.send();
             let before = self.standing();
             self.engine.advance(self.now, usize::MAX);
@@ -263,7 +269,7 @@ impl World {
                 progress = true;
                 self.ask(id, ask);
             }
-            progress |= self.take();
+            progress |= self.take() | self.move_file();
             if !progress && !changed {
                 break;
             }
@@ -271,6 +277,21 @@ impl World {
         let need = self.engine.need();
         let waits = need.read || need.write || self.engine.deadline().is_some();
         assert!(waits || self.engine.error().is_some(), "{}", self.place());
+    }
+
+    /// Of a file that is imported there are three pieces.
+    fn move_file(&mut self) -> bool {
+        match self.engine.file_turn() {
+            FileTurn::Over | FileTurn::Wait => return false,
+            FileTurn::Read => {
+                self.pieces += 1;
+                let piece: &[u8] = if self.pieces > 3 { b"" } else { b"a piece" };
+                self.engine.file_read(Ok(piece));
+            }
+            FileTurn::Write(_) => self.engine.file_written(Ok(())),
+        }
+        self.moved = true;
+        true
     }
 
     /// What an advance without news must not change. What a rescue holds back it may hold back a little later.

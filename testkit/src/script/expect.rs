@@ -1,8 +1,8 @@
 //! Short forms of what scripts wait for in the extended query protocol.
 
 use pgpoll::wire::{
-    Bind, Close, CopyData, CopyDone, CopyFail, Describe, Execute, Flush, Frontend, List, Parse,
-    Sync,
+    Bind, Close, CopyData, CopyDone, CopyFail, Describe, Execute, Flush, Frontend, FunctionCall,
+    List, Parse, Sync,
 };
 
 use super::Script;
@@ -54,6 +54,16 @@ impl Script {
             .bind("", values, format)
             .describe(b'P', "")
             .execute(rows)
+    }
+
+    /// Waits for the call of a function: arguments and result in binary.
+    pub fn call(self, function: u32, arguments: &[Option<&[u8]>]) -> Self {
+        self.expect(&Frontend::FunctionCall(FunctionCall {
+            function_oid: function,
+            formats: List::from(&[1]),
+            arguments: List::from(arguments),
+            result_format: 1,
+        }))
     }
 
     /// Waits for a Sync.

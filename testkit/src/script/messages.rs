@@ -3,9 +3,9 @@
 use pgpoll::wire::{
     Authentication, Backend, BackendKeyData, BindComplete, CloseComplete, CommandComplete,
     CopyBothResponse, CopyData, CopyDone, CopyInResponse, CopyOutResponse, DataRow,
-    EmptyQueryResponse, ErrorResponse, Field, List, NegotiateProtocolVersion, NoData,
-    NoticeResponse, NotificationResponse, ParameterDescription, ParameterStatus, ParseComplete,
-    PortalSuspended, ReadyForQuery, RowDescription, TransactionStatus,
+    EmptyQueryResponse, ErrorResponse, Field, FunctionCallResponse, List, NegotiateProtocolVersion,
+    NoData, NoticeResponse, NotificationResponse, ParameterDescription, ParameterStatus,
+    ParseComplete, PortalSuspended, ReadyForQuery, RowDescription, TransactionStatus,
 };
 
 /// Object IDs of the types that the scripts use.
@@ -240,6 +240,13 @@ pub fn copy_out(columns: usize) -> Vec<u8> {
     encoded(&Backend::CopyOutResponse(CopyOutResponse {
         format: 0,
         column_formats: List::from(&vec![0; columns]),
+    }))
+}
+
+/// FunctionCallResponse.
+pub fn returned(value: Option<&[u8]>) -> Vec<u8> {
+    encoded(&Backend::FunctionCallResponse(FunctionCallResponse {
+        value,
     }))
 }
 

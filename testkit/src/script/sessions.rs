@@ -3,6 +3,7 @@
 mod connecting;
 mod copies;
 mod extended;
+mod function;
 mod rows;
 mod simple;
 
@@ -16,12 +17,13 @@ use crate::sim::{Server, Session, What};
 /// two messages.
 pub fn all() -> Vec<Session> {
     let queries = [simple::all(), extended::all()].concat();
-    let interrupted = [queries.clone(), copies::each_way()].concat();
+    let interrupted = [queries.clone(), copies::each_way(), function::all()].concat();
     let interrupted = interrupted.iter().map(with_interludes).collect();
     [
         connecting::all(),
         queries,
         copies::all(),
+        function::all(),
         rows::all(),
         interrupted,
     ]

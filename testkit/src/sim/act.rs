@@ -1,6 +1,6 @@
 //! What a client does: operations with values of their own, in the order of its program.
 
-use pgpoll::engine::{Command, End, Engine};
+use pgpoll::engine::{Command, End, Engine, LargeObject};
 use pgpoll::error::Error;
 use pgpoll::rows::Limits;
 
@@ -30,6 +30,13 @@ pub enum What {
     CloseStatement(String),
     ClosePortal(String),
     Copy(String),
+    Call {
+        function: u32,
+        arguments: Vec<Option<Vec<u8>>>,
+    },
+    LargeObject(LargeObject<'static>),
+    Import(u32),
+    Export(u32),
     Sync,
 }
 
@@ -52,6 +59,13 @@ pub enum Act {
     Got(usize),
     /// Cuts the rows of the operations that follow.
     Limits(Limits),
+}
+
+impl Act {
+    /// Whether it imports or exports a file.
+    pub fn moves_file(&self) -> bool {
+        matches!(self, Self::Start(What::Import(_) | What::Export(_)))
+    }
 }
 
 impl What {
@@ -123,6 +137,20 @@ impl What {
                 let sql = sql.as_bytes();
                 engine.start(Command::Copy { sql }, end)
             }
+            Self::Call {
+                function,
+                arguments,
+            } => {
+                let arguments = borrowed(arguments);
+                let command = Command::Call {
+                    function: *function,
+                    arguments: &&arguments[..],
+                };
+                engine.start(command, end)
+            }
+            Self::LargeObject(what) => engine.start(Command::LargeObject(*what), end),
+            Self::Import(oid) => engine.start(Command::Import { oid: *oid }, end),
+            Self::Export(oid) => engine.start(Command::Export { oid: *oid }, end),
             Self::Sync => engine.start(Command::Sync, end),
         }
     }

@@ -154,6 +154,7 @@ impl Run {
         transcript.items = self.items.iter().map(shown).collect();
         transcript.error = bench.engine.error().cloned();
         transcript.place = bench.place();
+        transcript.written = bench.written.clone();
         transcript.received = bench.received;
         transcript.dialled = bench.dialled;
         transcript.stream = bench.stream.clone();
@@ -180,9 +181,11 @@ impl Run {
             let place = || format!("operation {operation}: {own:?} {}", self.bench.place());
             let done: Vec<&Done> = own.iter().filter_map(|item| done(item)).collect();
             let errors: Vec<&Error> = own.iter().filter_map(|item| error(item)).collect();
+            // A reply that cannot be true costs its operation alone.
+            let ends_it = done.iter().all(|done| done.verdict == Verdict::Lost);
             lost += errors
                 .iter()
-                .filter(|error| error.family() == Family::Transport)
+                .filter(|error| ends_it && error.family() == Family::Transport)
                 .count();
             if !over && done.is_empty() {
                 continue; // it is under way

@@ -30,6 +30,8 @@ pub struct Transcript {
     pub items: Vec<String>,
     /// The data of COPYs, message by message.
     pub copied: Vec<Vec<u8>>,
+    /// What was exported to a file.
+    pub written: Vec<u8>,
     /// The notices' messages.
     pub notices: Vec<String>,
     /// The notifications, in words.

@@ -13,6 +13,7 @@ pub fn shown(item: &Item) -> String {
         Reply::Complete(tag) => format!("complete {tag:?}"),
         Reply::EmptyQuery => String::from("empty query"),
         Reply::Suspended => String::from("suspended"),
+        Reply::Called(batch) => format!("called {:?} {}", item.reply.number(), rows(batch)),
         Reply::Error(error) => shown_error(error),
         Reply::Skipped => String::from("skipped"),
         Reply::Described {
