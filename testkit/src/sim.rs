@@ -333,7 +333,9 @@ impl Bench {
     /// Holds after every advance: there is always something to wait for, to do or to take.
     fn check(&self, need: Need) {
         let (notice, notification) = self.engine.has_mail();
-        let waits = need.read || need.write || need.runnable || need.answer;
+        let file = self.engine.file_turn();
+        let moves = matches!(file, FileTurn::Read | FileTurn::Write(_));
+        let waits = need.read || need.write || need.runnable || need.answer || moves;
         let has =
             self.engine.peek().is_some() || notice || notification || self.engine.has_copy_data();
         assert!(

@@ -17,7 +17,7 @@ use crate::sim::{Server, Session, What};
 /// two messages.
 pub fn all() -> Vec<Session> {
     let queries = [simple::all(), extended::all()].concat();
-    let interrupted = [queries.clone(), copies::each_way(), function::all()].concat();
+    let interrupted = [queries.clone(), copies::each_way(), function::each_kind()].concat();
     let interrupted = interrupted.iter().map(with_interludes).collect();
     [
         connecting::all(),

@@ -24,6 +24,11 @@ pub(super) fn all() -> Vec<Session> {
     ]
 }
 
+/// A call that returns something, and an import.
+pub(super) fn each_kind() -> Vec<Session> {
+    vec![calls(), import()]
+}
+
 fn start(what: LargeObject<'static>) -> Act {
     Act::Start(What::LargeObject(what))
 }
