@@ -6,6 +6,7 @@ mod cancel;
 mod errors;
 mod groups;
 mod inspect;
+mod large_objects;
 mod life;
 mod mail;
 mod members;
