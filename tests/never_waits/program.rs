@@ -164,6 +164,7 @@ fn use_in_every_way(caller: &Caller, conn: &mut Connection, tls: &str) {
     }
 
     phase("pipeline of 20 MB each way");
+    conn.set_send_queue(32 * 1024 * 1024);
     let large = vec![b'x'; 20_000];
     let value: [Option<&[u8]>; 1] = [Some(&large)];
     for _ in 0..1000 {
