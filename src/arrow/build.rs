@@ -20,14 +20,14 @@ pub(super) struct Builder<'a> {
     store: Store<'a>,
 }
 
-/// Decoded values of all rows; of fixed width there are zeros where none was decoded.
+/// Decoded values of the rows so far, zero for NULL; bits are there for all rows.
 enum Store<'a> {
     Bits(Vec<u8>),
     Short(Vec<i16>),
     Int(Vec<i32>),
     Long(Vec<i64>),
     Decimal(Vec<i128>),
-    Uuid(Vec<u8>),
+    Uuid(Vec<[u8; 16]>),
     Strings(Strings),
     Views(Views<'a>),
 }
@@ -40,17 +40,17 @@ impl<'a> Builder<'a> {
             .get(column)
             .map_or(Kind::Other, |column| Kind::of(column, options));
         let store = match kind {
-            Kind::Bool => Store::Bits(zeros(rows.div_ceil(8))?),
-            Kind::Int2 => Store::Short(zeros(rows)?),
-            Kind::Int4 | Kind::Oid | Kind::Float4 | Kind::Date => Store::Int(zeros(rows)?),
+            Kind::Bool => Store::Bits(filled(rows.div_ceil(8), 0)?),
+            Kind::Int2 => Store::Short(room(rows)?),
+            Kind::Int4 | Kind::Oid | Kind::Float4 | Kind::Date => Store::Int(room(rows)?),
             Kind::Int8
             | Kind::Xid8
             | Kind::Float8
             | Kind::Time
             | Kind::Timestamp
-            | Kind::Timestamptz => Store::Long(zeros(rows)?),
-            Kind::Decimal { .. } => Store::Decimal(zeros(rows)?),
-            Kind::Uuid => Store::Uuid(zeros(rows.checked_mul(16).ok_or(OutOfMemory)?)?),
+            | Kind::Timestamptz => Store::Long(room(rows)?),
+            Kind::Decimal { .. } => Store::Decimal(room(rows)?),
+            Kind::Uuid => Store::Uuid(room(rows)?),
             _ if options.views => Store::Views(Views::new(rows)?),
             _ => Store::Strings(Strings::new(rows)?),
         };
@@ -133,13 +133,10 @@ impl<'a> Builder<'a> {
                     }),
                 }
             }
-            (Store::Uuid(out), _, binary) => {
-                let (out, _) = out.as_chunks_mut::<16>();
-                match binary {
-                    false => fill(out, place, cells, |cell| scalar::uuid_text(cell.value())),
-                    true => fill(out, place, cells, |cell| cell.exactly()),
-                }
-            }
+            (Store::Uuid(out), _, binary) => match binary {
+                false => fill(out, place, cells, |cell| scalar::uuid_text(cell.value())),
+                true => fill(out, place, cells, |cell| cell.exactly()),
+            },
             (Store::Strings(strings), kind, binary) => {
                 let content = content(kind, binary);
                 let (first, nulls) = place;
@@ -171,7 +168,10 @@ impl<'a> Builder<'a> {
         buffers.try_reserve(2).map_err(OutOfMemory::from)?;
         let mut large = false;
         match self.store {
-            Store::Bits(bytes) | Store::Uuid(bytes) => buffers.push(Buffer::Own(Own::Bytes(bytes))),
+            Store::Bits(bits) => buffers.push(Buffer::Own(Own::Bytes(bits))),
+            Store::Uuid(uuids) => {
+                buffers.push(Buffer::Own(Own::Bytes(uuids.into_flattened())));
+            }
             Store::Short(elements) => buffers.push(Buffer::Own(Own::Short(elements))),
             Store::Int(elements) => buffers.push(Buffer::Own(Own::Int(elements))),
             Store::Long(elements) => buffers.push(Buffer::Own(Own::Long(elements))),
@@ -208,23 +208,22 @@ fn content(kind: Kind, binary: bool) -> Content {
     }
 }
 
-/// Decodes the cells of a block into their places.
+/// Decodes the cells of a block; there is room for them.
 #[inline(always)]
-fn fill<T>(
-    out: &mut [T],
+fn fill<T: Default>(
+    out: &mut Vec<T>,
     (first, nulls): (usize, &mut Nulls),
     cells: &Cells<'_>,
     decode: impl Fn(Cell<'_>) -> Result<T, Problem>,
 ) -> Result<(), Fault> {
-    let mut places = out.get_mut(first..).unwrap_or_default().iter_mut();
     cells.visit(|row, cell| {
-        let Some(place) = places.next() else {
-            return Ok(());
-        };
-        match cell {
-            Some(cell) => *place = decode(cell)?,
-            None => nulls.set(first + row)?,
-        }
+        out.push(match cell {
+            Some(cell) => decode(cell)?,
+            None => {
+                nulls.set(first + row)?;
+                T::default()
+            }
+        });
         Ok(())
     })
 }
@@ -270,9 +269,7 @@ impl Nulls {
     #[inline]
     fn set(&mut self, row: usize) -> Result<(), OutOfMemory> {
         if self.bits.is_empty() {
-            let bytes = self.rows.div_ceil(8);
-            self.bits.try_reserve_exact(bytes)?;
-            self.bits.resize(bytes, 0xFF);
+            self.bits = filled(self.rows.div_ceil(8), 0xFF)?;
         }
         if let Some(byte) = self.bits.get_mut(row / 8) {
             *byte &= !(1 << (row % 8));
@@ -282,10 +279,16 @@ impl Nulls {
     }
 }
 
-/// So many zeros.
-fn zeros<T: Copy + Default>(count: usize) -> Result<Vec<T>, OutOfMemory> {
+/// Room for so many elements.
+fn room<T>(count: usize) -> Result<Vec<T>, OutOfMemory> {
     let mut elements = Vec::new();
     elements.try_reserve_exact(count)?;
-    elements.resize(count, T::default());
     Ok(elements)
+}
+
+/// So many bytes of this value.
+fn filled(count: usize, byte: u8) -> Result<Vec<u8>, OutOfMemory> {
+    let mut bytes = room(count)?;
+    bytes.resize(count, byte);
+    Ok(bytes)
 }
