@@ -113,7 +113,7 @@ impl<'d> Run<'d> {
     }
 
     fn step(&mut self) {
-        match self.bytes.next() % 24 {
+        match self.bytes.next() % 26 {
             0 => {
                 let raw = self.bytes.short();
                 self.receive(raw);
@@ -130,6 +130,7 @@ impl<'d> Run<'d> {
             20 => self.output(),
             21 => self.settings(),
             22 => self.answer(),
+            23 | 24 => self.copy(),
             _ => self.rare(),
         }
     }
@@ -239,7 +240,7 @@ impl<'d> Run<'d> {
         let format = i16::from(flags & 4 != 0);
         let describe = flags & 8 != 0;
         let (sql, types) = (value, &[23, 25][..]);
-        let command = match self.bytes.next() % 10 {
+        let command = match self.bytes.next() % 12 {
             0 | 1 => Command::Query { sql },
             2 => Command::Params {
                 sql,
@@ -265,6 +266,7 @@ impl<'d> Run<'d> {
             7 => Command::DescribePortal { name },
             8 if flags & 16 == 0 => Command::CloseStatement { name },
             8 => Command::ClosePortal { name },
+            9 | 10 => Command::Copy { sql },
             _ => Command::Sync,
         };
         let before = self.engine.output().len();
@@ -275,6 +277,28 @@ impl<'d> Run<'d> {
             }
             Err(_) => assert_eq!(self.engine.output().len(), before, "nothing has changed"),
         }
+    }
+
+    /// Data of a COPY, or what would be if there were one.
+    fn copy(&mut self) {
+        let how = self.bytes.next();
+        let piece = self.bytes.short().repeat(1 << (how >> 4));
+        let before = (self.engine.unsent(), self.engine.takes_copy_data());
+        let refused = match how & 3 {
+            0 => self.engine.copy_end(None).is_err(),
+            1 => self.engine.copy_end(Some(&piece)).is_err(),
+            2 => self.engine.copy_put(&piece).is_err(),
+            _ => {
+                let most = usize::from(how >> 2);
+                let there = self.engine.has_copy_data();
+                let taken = self.engine.copy_get(most).map(<[u8]>::len);
+                assert!(taken.count() <= if there { most } else { 0 });
+                false
+            }
+        };
+        let after = (self.engine.unsent(), self.engine.takes_copy_data());
+        assert!(!refused || before == after, "nothing has changed");
+        assert!(before.1 || refused || how & 3 == 3);
     }
 
     fn advance(&mut self) {
@@ -475,6 +499,7 @@ impl<'d> Run<'d> {
             }
             self.mail();
             while self.take() {}
+            while self.engine.copy_get(9).next().is_some() {}
             if self.engine.error().is_some() || self.engine.is_done() {
                 break;
             }

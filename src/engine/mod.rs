@@ -166,7 +166,7 @@ impl Engine {
     /// Where received bytes go; say how many with [`Engine::received`]. `None` without memory: the connection is over then.
     #[inline(always)]
     pub fn room(&mut self) -> Option<Spare<'_>> {
-        if self.state().copy.gives() {
+        if self.state().copy.gives() && self.state().gather.in_chunk() == 0 {
             self.state_mut().input.make_room_for_copy();
         }
         if !self.state().input.has_room() && self.make_room().is_err() {
@@ -198,7 +198,7 @@ impl Engine {
     pub fn release(&mut self) {
         let state = self.state_mut();
         let rows = state.gather.in_chunk() > 0;
-        if state.copy.is_under_way() {
+        if state.copy.is_under_way() && !rows {
             return state.input.release_in_copy();
         }
         state.input.release(rows);

@@ -19,7 +19,12 @@ pub(super) async fn simple(steps: Steps) -> Result<(), Halt> {
         let ended = replies(|state: &mut State, tag| {
             match tag {
                 // A result ends with CommandComplete: its rows do not get lost without a word.
-                RowDescription::TAG | EmptyQueryResponse::TAG | ReadyForQuery::TAG
+                RowDescription::TAG
+                | EmptyQueryResponse::TAG
+                | ReadyForQuery::TAG
+                | CopyInResponse::TAG
+                | CopyOutResponse::TAG
+                | CopyBothResponse::TAG
                     if state.gather.is_open() =>
                 {
                     return Err(unexpected(tag, "the rows of a result").into());

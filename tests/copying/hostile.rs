@@ -126,6 +126,21 @@ fn messages_that_lie() {
     assert!(broken_by(CopyWay::Out, &framed(b'c', b"x")).starts_with("malformed"));
 }
 
+/// The rows of a result that has no end do not get lost without a word.
+#[test]
+fn a_copy_in_the_middle_of_a_result() {
+    for (begins, tag) in [(copy_in(1), 'G'), (copy_out(1), 'H'), (copy_both(), 'W')] {
+        let mut engine = up(VAST);
+        start(&mut engine);
+        let rows = [columns(&[("a", oid::TEXT)]), row(&[Some("1")])].concat();
+        says(&mut engine, &[rows, begins].concat());
+        assert_eq!(
+            engine.error().unwrap().message(),
+            unexpected(tag, "the rows of a result")
+        );
+    }
+}
+
 /// What is no COPY for one operation is not for the next one either.
 #[test]
 fn data_while_nothing_is_copied() {

@@ -58,7 +58,7 @@ impl Server {
             return out;
         }
         let how = bytes.next();
-        if how < 12 && !matches!(asked.tag, b'H' | b'S' | b'X') {
+        if how < 12 && !matches!(asked.tag, b'H' | b'S' | b'X' | b'd') {
             error(&mut out, how);
             match asked.tag {
                 b'Q' => message(&mut out, b'Z', b"E"),
@@ -88,6 +88,14 @@ impl Server {
                 if how % 4 == 0 {
                     message(&mut out, b'I', b"");
                 }
+                message(&mut out, b'Z', b"I");
+            }
+            b'c' => {
+                message(&mut out, b'C', b"COPY 3\0");
+                message(&mut out, b'Z', b"I");
+            }
+            b'f' => {
+                error(&mut out, how);
                 message(&mut out, b'Z', b"I");
             }
             b'S' => {
