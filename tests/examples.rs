@@ -234,6 +234,26 @@ fn changes_of_a_table_are_streamed_and_printed() {
     }
 }
 
+/// A segment of the log is in the file as it is on the server's disk.
+#[test]
+fn a_segment_of_the_log_is_received_byte_for_byte() {
+    let program = Program::compile(
+        &example("20_physical_replication"),
+        Face::Pgpoll,
+        Checker::None,
+        &[],
+    );
+    let file = target().join("segment");
+    for server in each_version(|| ClusterOptions::new().replicating()) {
+        let arguments = [&server.conninfo_tcp(), file.to_str().unwrap()];
+        let said = program.prints(&arguments, &[]);
+        let (name, size) = said.split_once(": ").unwrap();
+        assert_eq!(size, "1048576 bytes\n");
+        let own = std::fs::read(server.data_dir().join("pg_wal").join(name)).unwrap();
+        assert!(std::fs::read(&file).unwrap() == own, "{name}");
+    }
+}
+
 #[test]
 fn libuv_drives_a_connection() {
     if let Some(said) = c99(&example("05_libuv"), &["pgpoll", "libuv"]) {
