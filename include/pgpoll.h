@@ -1502,7 +1502,7 @@ int conn_untrace(struct Conn *conn);
 // How many of its last changes of state a connection remembers, for conn_trace_timeline: phases, operations and how they ended,
 // what was awaited, COPY, cancels, errors, bytes received and sent. It always remembers the last 16 of them.
 //
-// conn: the connection. entries: 40 bytes each; at most 1,048,576; 0 for the 16. conn_reset keeps it, and those there are.
+// conn: the connection. entries: 48 bytes each; at most 1,048,576; 0 for the 16. conn_reset keeps it, and those there are.
 // Returns 1; 0 when there is no memory for so many, or it is refused, and conn_error(conn) says why.
 int conn_set_timeline(struct Conn *conn,
                       size_t entries);
@@ -1515,7 +1515,7 @@ int conn_set_timeline(struct Conn *conn,
 // conns: count connections; those that are NULL or that another call is inside are left out. fd: a descriptor that is
 //   open for writing, and stays yours. It is not waited for: pass a file, or have the pipe emptied meanwhile.
 // Returns 1 when all of it is written; else 0, and conn_error(NULL) says why.
-int conn_trace_timeline(const struct Conn *const *conns,
+int conn_trace_timeline(struct Conn *const *conns,
                         size_t count,
                         int fd);
 

@@ -1,6 +1,7 @@
 //! The C examples and the program in README.md: they compile strictly, print what they say, and leak nothing.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -37,6 +38,15 @@ const ARROW: &str = "day: tdD, 5 rows, 0 NULLs\nprice: d:6,2, 5 rows, 1 NULLs\nn
     prices in cents: 150 300 NULL 600 750\nnotes: NULL \"2 is even\" NULL \"4 is even\" \"\"\n";
 const LARGE_OBJECTS: &str = "imported 300000 bytes\nbytes 1000 to 1009: ABC_______\n\
     exported 300000 bytes, of which 3 are not _\nremoved; again: error 42704\n";
+const MESSAGES: &str = "F 25 Query \"select pg_sleep(0.2)\"\n\
+    B 33 RowDescription 1 \"pg_sleep\" NNNN 0 NNNN 4 -1 0\n\
+    B 10 DataRow 1 0 ''\nB 13 CommandComplete \"SELECT 1\"\nB 5 ReadyForQuery I\n\
+    F 24 Query \"select pg_sleep(60)\"\nB 33 RowDescription 1 \"pg_sleep\" NNNN 0 NNNN 4 -1 0\n\
+    B NN ErrorResponse S \"ERROR\" V \"ERROR\" C \"57014\" M \"canceling statement due to user request\" \
+    F \"SSSS\" L \"SSSS\" R \"SSSS\" \\x00\nB 5 ReadyForQuery I\n\
+    F 15 Query \"select 1/0\"\n\
+    B NN ErrorResponse S \"ERROR\" V \"ERROR\" C \"22012\" M \"division by zero\" \
+    F \"SSSS\" L \"SSSS\" R \"SSSS\" \\x00\nB 5 ReadyForQuery I\n";
 const README: &str = "1 I\n2 II\n3 III\n";
 
 fn example(name: &str) -> PathBuf {
@@ -317,6 +327,33 @@ fn what_hangs_says_what_it_waits_for_and_since_when() {
     check_what_hangs(&c99(&example("10_what_hangs"), &["pgpoll"]).unwrap());
 }
 
+/// The messages as they are; of the timeline the order of what goes on at once is not known, and a cancel may be repeated.
+fn check_trace(said: &str) {
+    let begins = said.find("query 1").unwrap();
+    let (messages, timeline) = said.split_at(begins);
+    assert_eq!(messages, MESSAGES);
+    let timeline: BTreeSet<&str> = timeline.lines().collect();
+    let expected = [
+        "cancel begun",
+        "cancel ended",
+        "query 1 ok",
+        "query 2 failed",
+        "query 3 failed",
+    ];
+    assert_eq!(timeline, BTreeSet::from(expected));
+}
+
+#[test]
+fn a_trace_shows_messages_and_operations() {
+    check_trace(&c99(&example("16_trace"), &["pgpoll"]).unwrap());
+    for (checker, tool) in [(Checker::Address, "clang"), (Checker::Valgrind, "valgrind")] {
+        if is_there(tool) {
+            let program = Program::compile(&example("16_trace"), Face::Pgpoll, checker, &[]);
+            check_trace(&program.prints(&[&conninfo()], &[]));
+        }
+    }
+}
+
 #[test]
 fn the_program_of_the_readme_runs_word_for_word() {
     assert_eq!(c99(&readme_program(), &["pgpoll"]).unwrap(), README);
@@ -431,6 +468,7 @@ fn examples_say_why_they_fail() {
         "13_pipeline",
         "15_group",
         "17_arrow",
+        "16_trace",
         "18_listen",
         "19_logical_replication",
     ] {

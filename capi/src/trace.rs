@@ -65,7 +65,7 @@ pub unsafe extern "C" fn conn_untrace(conn: *mut Conn) -> c_int {
 /// How many of its last changes of state a connection remembers, for conn_trace_timeline: phases, operations and how they ended,
 /// what was awaited, COPY, cancels, errors, bytes received and sent. It always remembers the last 16 of them.
 ///
-/// conn: the connection. entries: 40 bytes each; at most 1,048,576; 0 for the 16. conn_reset keeps it, and those there are.
+/// conn: the connection. entries: 48 bytes each; at most 1,048,576; 0 for the 16. conn_reset keeps it, and those there are.
 /// Returns 1; 0 when there is no memory for so many, or it is refused, and conn_error(conn) says why.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_set_timeline(conn: *mut Conn, entries: usize) -> c_int {
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn conn_set_timeline(conn: *mut Conn, entries: usize) -> c
 /// Returns 1 when all of it is written; else 0, and conn_error(NULL) says why.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_trace_timeline(
-    conns: *const *const Conn,
+    conns: *const *mut Conn,
     count: usize,
     fd: c_int,
 ) -> c_int {

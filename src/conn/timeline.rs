@@ -77,7 +77,7 @@ impl Timelines {
 
 impl Connection {
     /// How many of its last changes of state a connection remembers: 16 (also for 0, and always so many), at most 1,048,576.
-    /// Each takes 40 bytes. [`reset`](Connection::reset) keeps them.
+    /// Each takes 48 bytes. [`reset`](Connection::reset) keeps them.
     ///
     /// # Errors
     /// When there is no memory for so many.

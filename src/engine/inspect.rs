@@ -83,15 +83,23 @@ impl State {
     /// The last entries of the timeline, the newest last, each with its age.
     fn recent(&self, line: &mut String, now: u64) {
         line.push_str("\"recent\":[");
-        let entries = self.timeline.entries();
-        let newest: Vec<&Entry> = entries.rev().take(RECENT).collect();
+        let entries = self.timeline.entries().rev();
+        let mut newest: Vec<&Entry> = entries.take(RECENT + 1).collect();
+        // Of the oldest one that is there it is not known how many bytes came with it.
+        let mut before = newest.last().map(|oldest| (oldest.received, oldest.sent));
+        newest.truncate(RECENT);
         for entry in newest.into_iter().rev() {
             line.push('{');
             fraction(line, "ms_ago", now.saturating_sub(entry.at) as f64 / 1e6);
             entry.event.show(line, entry.at);
-            for (name, bytes) in [("received", entry.received), ("sent", entry.sent)] {
+            let (received, sent) = before
+                .replace((entry.received, entry.sent))
+                .unwrap_or_default();
+            let received = entry.received.wrapping_sub(received);
+            let sent = entry.sent.wrapping_sub(sent);
+            for (name, bytes) in [("received", received), ("sent", sent)] {
                 if bytes > 0 {
-                    number(line, name, bytes.into());
+                    number(line, name, bytes);
                 }
             }
             close(line);

@@ -78,15 +78,19 @@ struct Events<'a> {
 impl Events<'_> {
     /// An event up to its arguments. Times are microseconds.
     fn event(&mut self, phase: &str, name: &str, category: &str, at: u64) -> fmt::Result {
+        self.nameless(phase, at)?;
+        let name = Escaped(name);
+        write!(self.out, ",\"name\":\"{name}\",\"cat\":\"{category}\"")
+    }
+
+    fn nameless(&mut self, phase: &str, at: u64) -> fmt::Result {
         self.out.write_str(if *self.first { "[" } else { "\n," })?;
         *self.first = false;
         let (pid, tid) = (self.track.pid, self.track.number);
+        let (us, ns) = (at / 1000, at % 1000);
         write!(
             self.out,
-            "{{\"ph\":\"{phase}\",\"name\":\"{}\",\"cat\":\"{category}\",\"pid\":{pid},\"tid\":{tid},\"ts\":{}.{:03}",
-            Escaped(name),
-            at / 1000,
-            at % 1000
+            "{{\"ph\":\"{phase}\",\"pid\":{pid},\"tid\":{tid},\"ts\":{us}.{ns:03}"
         )
     }
 
@@ -111,7 +115,7 @@ impl Events<'_> {
         for deeper in (depth as usize..=Depth::Wait as usize).rev() {
             let open = self.open.get_mut(deeper);
             if open.is_some_and(std::mem::take) {
-                self.event("E", "", "", at)?;
+                self.nameless("E", at)?;
                 self.end_event()?;
             }
         }
@@ -165,7 +169,8 @@ impl Events<'_> {
     /// The beginning ("b") or the end ("e") of what goes on beside the slices.
     fn beside(&mut self, phase: &str, name: &str, at: u64) -> fmt::Result {
         self.event(phase, name, "beside", at)?;
-        write!(self.out, ",\"id\":{}", self.track.number)?;
+        let number = self.track.number;
+        write!(self.out, ",\"id\":\"{number}: {name}\"")?;
         self.end_event()
     }
 
@@ -204,7 +209,7 @@ impl State {
         };
         events.name("process_name", "pgpoll")?;
         events.name("thread_name", track.name)?;
-        let (mut received, mut sent) = self.before_the_first();
+        let mut bytes = (0, 0);
         let mut operations = self.operations().into_iter().peekable();
         // What was begun before the first entry there is was begun at some time before.
         let mut beside: Vec<&str> = Vec::new();
@@ -214,10 +219,10 @@ impl State {
                 events.operation(&operation)?;
                 busy = true;
             }
-            if entry.received > 0 || entry.sent > 0 {
-                received += u64::from(entry.received);
-                sent += u64::from(entry.sent);
-                events.bytes(entry.at, received, sent)?;
+            let totals = self.timeline.totals(entry);
+            if totals != bytes {
+                bytes = totals;
+                events.bytes(entry.at, totals.0, totals.1)?;
             }
             events.entry(entry, &mut beside)?;
             busy &= !matches!(
@@ -235,20 +240,6 @@ impl State {
             now,
             self.timeline.earlier.0 + self.input.received,
             self.timeline.earlier.1 + self.output.total,
-        )
-    }
-
-    /// All bytes received and sent before the first entry.
-    fn before_the_first(&self) -> (u64, u64) {
-        let timeline = &self.timeline;
-        let total = |sum: u64, of: fn(&Entry) -> u32| {
-            let entries = timeline.entries().map(|entry| u64::from(of(entry)));
-            sum.saturating_sub(entries.sum())
-        };
-        let (received, sent) = timeline.earlier;
-        (
-            total(received + timeline.received, |entry| entry.received),
-            total(sent + timeline.sent, |entry| entry.sent),
         )
     }
 
@@ -280,7 +271,7 @@ impl State {
         }
         let open = |head: &Expect| Operation {
             id: head.operation,
-            name: head.steps.what(),
+            name: head.what(),
             begin: head.since.max(before),
             queued: before.saturating_sub(head.since),
             end: None,

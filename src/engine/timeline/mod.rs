@@ -16,7 +16,7 @@ use crate::error::Error;
 
 /// So many entries are always kept.
 const USUAL: usize = 16;
-/// More than so many are never kept: 40 MB.
+/// More than so many are never kept: 48 MB.
 const MOST: usize = 1024 * 1024;
 
 /// What has happened, and when.
@@ -24,10 +24,10 @@ const MOST: usize = 1024 * 1024;
 pub(super) struct Entry {
     /// Monotonic nanoseconds.
     pub at: u64,
-    /// Bytes received since the entry before.
-    pub received: u32,
-    /// Bytes sent since the entry before.
-    pub sent: u32,
+    /// Bytes received until then, less those of the engines before a reset, modulo 2⁶⁴.
+    pub received: u64,
+    /// The same of bytes sent.
+    pub sent: u64,
     pub event: Event,
 }
 
@@ -161,17 +161,14 @@ pub(super) fn direction(way: CopyWay) -> &'static str {
 /// How long finished items have to lie there until it is worth an entry.
 const STARVING: u64 = 1_000_000;
 
-/// The last entries, and what the next one is compared with.
+/// The last entries.
 #[derive(Debug)]
 pub(super) struct Timeline {
     ring: Vec<Entry>,
     /// Where the next one goes.
     next: usize,
     most: usize,
-    /// All bytes up to the last entry.
-    received: u64,
-    sent: u64,
-    /// The same of the engines before a reset.
+    /// Bytes received and sent by the engines before a reset.
     earlier: (u64, u64),
     /// The operation whose first reply was seen last.
     replied: u32,
@@ -186,8 +183,6 @@ impl Default for Timeline {
             ring: Vec::new(),
             next: 0,
             most: USUAL,
-            received: 0,
-            sent: 0,
             earlier: (0, 0),
             replied: 0,
             starved: 0,
@@ -201,8 +196,8 @@ impl Timeline {
     fn push(&mut self, at: u64, received: u64, sent: u64, event: Event) {
         let entry = Entry {
             at,
-            received: step(&mut self.received, received),
-            sent: step(&mut self.sent, sent),
+            received,
+            sent,
             event,
         };
         match self.ring.get_mut(self.next) {
@@ -237,6 +232,19 @@ impl Timeline {
         older.iter().chain(newer).filter(|entry| entry.at > 0)
     }
 
+    fn last_received(&self) -> Option<u64> {
+        self.entries().next_back().map(|entry| entry.received)
+    }
+
+    /// All bytes received and sent until an entry.
+    pub(super) fn totals(&self, entry: &Entry) -> (u64, u64) {
+        let (received, sent) = self.earlier;
+        (
+            received.wrapping_add(entry.received),
+            sent.wrapping_add(entry.sent),
+        )
+    }
+
     /// Keeps up to `most` entries; those there are stay, the newest first.
     fn resize(&mut self, most: usize) -> Result<(), std::collections::TryReserveError> {
         let mut ring = Vec::new();
@@ -248,14 +256,6 @@ impl Timeline {
         self.next = kept % most;
         Ok(())
     }
-}
-
-/// How much more it is than before; what does not fit into the number is left to the next time.
-#[inline]
-fn step(before: &mut u64, now: u64) -> u32 {
-    let more = u32::try_from(now.saturating_sub(*before)).unwrap_or(u32::MAX);
-    *before += u64::from(more);
-    more
 }
 
 impl State {
@@ -282,10 +282,7 @@ impl State {
     /// The coroutine waits; `began`: it did not before. That an idle connection waits for an operation goes without saying.
     #[inline]
     pub(super) fn pending(&mut self, began: bool) {
-        if !self.queue.is_empty()
-            || self.facts.phase != Phase::Ready
-            || self.starved
-            || self.timeline.starved != 0
+        if !self.queue.is_empty() || self.facts.phase != Phase::Ready || self.timeline.starved != 0
         {
             self.pending_at_work(began);
         }
@@ -296,7 +293,7 @@ impl State {
         let head = self.queue.front().map(|head| head.operation as u32);
         if let Some(operation) = head
             && operation != self.timeline.replied
-            && self.input.received != self.timeline.received
+            && self.timeline.last_received() != Some(self.input.received)
         {
             self.timeline.replied = operation;
             self.record(Change::Replied { operation });
@@ -335,7 +332,7 @@ impl State {
 }
 
 impl Engine {
-    /// How many changes of state are remembered: at least 16, at most 1,048,576 (40 bytes each); the newest of those that are there stay.
+    /// How many changes of state are remembered: at least 16, at most 1,048,576 (48 bytes each); the newest of those that are there stay.
     ///
     /// # Errors
     /// When there is no memory for so many; nothing has changed then.
@@ -358,8 +355,11 @@ impl Engine {
         old.record(Change::Reset);
         let (received, sent) = old.timeline.earlier;
         new.timeline = std::mem::take(&mut old.timeline);
+        for entry in &mut new.timeline.ring {
+            entry.received = entry.received.wrapping_sub(old.input.received);
+            entry.sent = entry.sent.wrapping_sub(old.output.total);
+        }
         new.timeline.earlier = (received + old.input.received, sent + old.output.total);
-        (new.timeline.received, new.timeline.sent) = (0, 0);
         new.timeline.starved = 0;
         new.timeline.stalled = false;
         new.timeline.replied = 0;
