@@ -7,6 +7,7 @@ use std::sync::Arc;
 use pgpoll::conninfo::SslMode;
 use pgpoll::engine::{Engine, Random};
 use pgpoll::link::TlsFacts;
+use serde_json::Value;
 use testkit::script::{
     Scram, Script, auth_cleartext, auth_ok, auth_sasl, backend_key, parameter, ready,
 };
@@ -150,14 +151,10 @@ fn settle(bench: &mut Bench) {
     }
 }
 
-/// A member of the one line of JSON, as it stands there.
-fn member<'a>(line: &'a str, name: &str) -> Option<&'a str> {
-    let (_, rest) = line.split_once(&format!("\"{name}\":"))?;
-    let end = match rest.strip_prefix('"') {
-        Some(text) => text.find('"')? + 2,
-        None => rest.find([',', '}'])?,
-    };
-    rest.get(..end)
+/// The one line of JSON, read strictly.
+fn read(line: &str) -> Value {
+    assert_eq!(line.lines().count(), 1);
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
 #[test]
@@ -179,49 +176,54 @@ fn every_phase_of_connecting_says_what_it_waits_for() {
             settle(&mut bench);
         }
         let line = bench.engine.inspect(bench.now);
-        let quoted = |text: &str| format!("\"{text}\"");
+        let shown = read(&line);
         let place = format!("{}: {line}", view.phase);
-        assert_eq!(
-            member(&line, "phase"),
-            Some(&quoted(view.phase)[..]),
-            "{place}"
-        );
-        assert_eq!(
-            member(&line, "awaiting"),
-            Some(&quoted(view.awaiting)[..]),
-            "{place}"
-        );
-        let server = view.server.then_some("\"127.0.0.1:5432\"");
-        assert_eq!(member(&line, "server"), server, "{place}");
-        let tls = view.tls.then_some("\"TLSv1.3\"");
-        assert_eq!(member(&line, "tls"), tls, "{place}");
-        let at = member(&line, "at").unwrap();
+        assert_eq!(shown["phase"], view.phase, "{place}");
+        assert_eq!(shown["awaiting"], view.awaiting, "{place}");
+        let server = view.server.then_some("127.0.0.1:5432");
+        assert_eq!(shown["server"].as_str(), server, "{place}");
+        let tls = view.tls.then_some("TLSv1.3");
+        assert_eq!(shown["tls"].as_str(), tls, "{place}");
+        let at = shown["at"].as_str().unwrap();
         assert!(
-            at.starts_with("\"src/engine/") && at.contains(".rs:"),
+            at.starts_with("src/engine/") && at.contains(".rs:"),
             "{place}"
         );
-        let since = if computes { "0.000" } else { "1500.000" };
-        assert_eq!(member(&line, "awaiting_ms"), Some(since), "{place}");
-        assert_eq!(
-            member(&line, "deadline_in_ms"),
-            Some("28500.000"),
-            "{place}"
-        );
+        let since = if computes { 0.0 } else { 1500.0 };
+        assert_eq!(shown["awaiting_ms"], since, "{place}");
+        assert_eq!(shown["deadline_in_ms"], 28500.0, "{place}");
         assert_eq!(bench.engine.deadline(), Some(begun + 30_000_000_000));
         assert!(
             !line.contains("secret") && !line.contains("KEY!"),
             "{place}"
         );
-        assert_eq!(line.lines().count(), 1);
+        // The last changes, oldest first, with their ages: the phase it is in, and what it waits for.
+        let recent = shown["recent"].as_array().unwrap();
+        let ages: Vec<f64> = recent
+            .iter()
+            .map(|entry| entry["ms_ago"].as_f64().unwrap())
+            .collect();
+        assert!(
+            ages.is_sorted_by(|a, b| a >= b) && *ages.last().unwrap() <= 1500.0,
+            "{place}"
+        );
+        let last = |name: &str, of: &str| {
+            let entries = recent.iter().filter(|entry| entry["event"] == name);
+            entries.last().map(|entry| entry[of].clone())
+        };
+        assert_eq!(last("phase", "phase").unwrap(), view.phase, "{place}");
+        assert_eq!(last("waits", "for").unwrap(), view.awaiting, "{place}");
+        assert_eq!(last("waits", "at").unwrap(), at, "{place}");
 
         // At the deadline there is nothing to wait for any more, and the reason is told.
         bench.now = begun + 30_000_000_000;
         settle(&mut bench);
-        let line = bench.engine.inspect(bench.now);
-        assert_eq!(member(&line, "phase"), Some("\"over\""), "{line}");
-        assert!(line.contains("timeout expired"), "{line}");
+        let shown = read(&bench.engine.inspect(bench.now));
+        assert_eq!(shown["phase"], "over", "{shown}");
+        let error = shown["error"].as_str().unwrap();
+        assert!(error.contains("timeout expired"), "{error}");
         for gone in ["awaiting", "awaiting_ms", "deadline_in_ms"] {
-            assert_eq!(member(&line, gone), None, "{line}");
+            assert!(shown.get(gone).is_none(), "{shown}");
         }
     }
 }

@@ -12,6 +12,7 @@ use super::command::Steps;
 use super::extended::{acknowledged, bound, described};
 use super::serve::{Halt, failed, unexpected};
 use super::state::State;
+use super::timeline::Change;
 use super::wait::{Stop, replies, with};
 use crate::error::{Error, ServerError};
 use crate::wire::frame::{Header, frontend_header};
@@ -56,6 +57,7 @@ fn ready_again(error: ServerError) -> impl Future<Output = Result<Box<[u8]>, Hal
                 return give_up(state, &error);
             };
             state.facts.transaction = Some(status);
+            state.record(Change::Heals);
             state.consume()?;
             Ok(Break(name))
         }

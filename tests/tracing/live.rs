@@ -17,7 +17,7 @@ pub(crate) fn open() -> Connection {
     connection
 }
 
-fn come_up(connection: &mut Connection) {
+pub(crate) fn come_up(connection: &mut Connection) {
     while !connection.wait(PATIENCE).is_idle() {
         assert!(connection.error().is_none(), "{:?}", connection.error());
     }

@@ -3,3 +3,7 @@
 
 mod events;
 mod live;
+#[path = "../memory/mod.rs"]
+mod memory;
+mod messages;
+mod scripted;

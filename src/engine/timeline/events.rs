@@ -332,6 +332,7 @@ impl Events<'_> {
                 self.end_event()
             }
             Change::CopyEnded => self.close(Depth::Copy, at),
+            Change::Heals => self.instant("statement prepared again", "reply", at),
             Change::Late { operation } => {
                 self.instant(&format!("deadline of operation {operation}"), "error", at)
             }

@@ -65,6 +65,8 @@ pub(super) enum Change {
     Sent,
     CopyBegan(CopyWay),
     CopyEnded,
+    /// A statement that the server has lost is prepared again.
+    Heals,
     /// The deadline of the operation, and perhaps of some before it, has passed.
     Late {
         operation: u32,
@@ -112,6 +114,7 @@ impl Change {
             Self::Sent => "all sent",
             Self::CopyBegan(_) => "COPY began",
             Self::CopyEnded => "COPY ended",
+            Self::Heals => "statement prepared again",
             Self::Late { .. } => "deadline",
             Self::Unwanted { .. } => "unwanted",
             Self::Rescued => "rid of what was unwanted",
@@ -309,7 +312,11 @@ impl State {
         }
         if began && (head.is_some() || self.facts.phase != Phase::Ready) {
             let (what, at) = (self.awaiting.what, self.awaiting.at);
-            self.remember(Event::Waits { what, at });
+            // A long computation waits at the same place again and again for its next turn.
+            let last = self.timeline.entries().next_back().map(|entry| entry.event);
+            if !matches!(last, Some(Event::Waits { at: before, .. }) if std::ptr::eq(before, at)) {
+                self.remember(Event::Waits { what, at });
+            }
         }
     }
 
