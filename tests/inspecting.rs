@@ -208,8 +208,8 @@ fn every_phase_of_connecting_says_what_it_waits_for() {
             "{place}"
         );
         let last = |name: &str, of: &str| {
-            let entries = recent.iter().filter(|entry| entry["event"] == name);
-            entries.last().map(|entry| entry[of].clone())
+            let mut entries = recent.iter().filter(|entry| entry["event"] == name);
+            entries.next_back().map(|entry| entry[of].clone())
         };
         assert_eq!(last("phase", "phase").unwrap(), view.phase, "{place}");
         assert_eq!(last("waits", "for").unwrap(), view.awaiting, "{place}");
