@@ -250,7 +250,7 @@ fn append_long(
 ) -> Result<(), OutOfMemory> {
     let wanted = *end + value.len() + AT_ONCE;
     if wanted > data.len() {
-        let rate = wanted / (row + 1) + 1;
+        let rate = (*end + value.len()) / (row + 1) + 1;
         let all = rate.saturating_mul(rows).min(2 * data.len() + STEP);
         let size = wanted.max(2 * data.len()).max(all);
         data.try_reserve_exact(size - data.len())?;
