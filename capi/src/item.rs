@@ -1,7 +1,7 @@
 //! Taking what is finished: one struct of the caller's, filled; no allocation but for rows and errors.
 
 use std::ffi::{c_char, c_int};
-use std::ptr;
+use std::{mem, ptr};
 
 use pgpoll::engine::{CommandTag, CopyWay, Done, Item, Outcome, Reply, Verdict, number_returned};
 use pgpoll::error::Error;
@@ -119,11 +119,8 @@ pub unsafe extern "C" fn conn_get_result(conn: *mut Conn, item: *mut ConnItem) -
             if item.is_null() {
                 return inner.misuse("item is NULL: pass the address of a ConnItem");
             }
-            let Some(taken) = inner.connection.take() else {
-                return Some(0);
-            };
-            fill(item, taken);
-            Some(1)
+            let taken = inner.connection.take_with(|taken| fill(item, taken));
+            Some(taken.is_some().into())
         })
     }
 }
@@ -145,7 +142,7 @@ pub unsafe extern "C" fn conn_set_batch(conn: *mut Conn, rows: usize, bytes: usi
 /// # Safety
 /// `item` points to room for one.
 #[inline]
-unsafe fn fill(item: *mut ConnItem, taken: Item) {
+unsafe fn fill(item: *mut ConnItem, taken: &mut Item) {
     // SAFETY: the caller's promise. The tag is written as far as it is long: the rest of it need not be anything.
     unsafe {
         (&raw mut (*item).operation).write(taken.operation);
@@ -160,29 +157,21 @@ unsafe fn fill(item: *mut ConnItem, taken: Item) {
         (&raw mut (*item).error).write(ptr::null_mut());
         let tag = (&raw mut (*item).tag).cast::<u8>();
         tag.write(0);
-        let kind = match taken.reply {
-            Reply::Rows(batch) => {
-                (&raw mut (*item).rows).write(batch.rows() as u64);
-                hand_over(item, Content::Rows(batch), CONN_ITEM_ROWS)
-            }
+        let kind = match &mut taken.reply {
             Reply::Done(done) => {
-                let (outcome, transaction, verdict) = numbers(done);
+                let (outcome, transaction, verdict) = numbers(*done);
                 (&raw mut (*item).outcome).write(outcome);
                 (&raw mut (*item).transaction).write(transaction);
                 (&raw mut (*item).verdict).write(verdict);
                 CONN_ITEM_DONE
             }
             Reply::Complete(done) => {
-                write_tag(tag, &done);
+                write_tag(tag, done);
                 (&raw mut (*item).rows).write(done.rows().unwrap_or(0));
                 CONN_ITEM_COMPLETE
             }
             Reply::EmptyQuery => CONN_ITEM_EMPTY_QUERY,
             Reply::Suspended => CONN_ITEM_SUSPENDED,
-            Reply::Error(error) => {
-                (&raw mut (*item).error).write(give_error(*error));
-                CONN_ITEM_ERROR
-            }
             Reply::Skipped => CONN_ITEM_SKIPPED,
             Reply::Copy(copying) => {
                 (&raw mut (*item).copy).write(match copying.way {
@@ -193,20 +182,32 @@ unsafe fn fill(item: *mut ConnItem, taken: Item) {
                 (&raw mut (*item).format).write(i32::from(copying.format));
                 CONN_ITEM_COPY
             }
-            Reply::Called(batch) => {
-                (&raw mut (*item).value).write(number_returned(&batch).unwrap_or(0));
-                hand_over(item, Content::Rows(batch), CONN_ITEM_CALLED)
-            }
-            Reply::Described {
-                parameters,
-                columns,
-            } => {
-                let content = Content::Described {
+            // What has to be owned; a reply that was taken leaves an empty one behind.
+            owned => match mem::replace(owned, Reply::EmptyQuery) {
+                Reply::Rows(batch) => {
+                    (&raw mut (*item).rows).write(batch.rows() as u64);
+                    hand_over(item, Content::Rows(batch), CONN_ITEM_ROWS)
+                }
+                Reply::Described {
                     parameters,
                     columns,
-                };
-                hand_over(item, content, CONN_ITEM_DESCRIBED)
-            }
+                } => {
+                    let content = Content::Described {
+                        parameters,
+                        columns,
+                    };
+                    hand_over(item, content, CONN_ITEM_DESCRIBED)
+                }
+                Reply::Error(error) => {
+                    (&raw mut (*item).error).write(give_error(*error));
+                    CONN_ITEM_ERROR
+                }
+                Reply::Called(batch) => {
+                    (&raw mut (*item).value).write(number_returned(&batch).unwrap_or(0));
+                    hand_over(item, Content::Rows(batch), CONN_ITEM_CALLED)
+                }
+                _ => CONN_ITEM_EMPTY_QUERY,
+            },
         };
         (&raw mut (*item).kind).write(kind);
     }

@@ -9,7 +9,7 @@ use pgpoll::error::Error;
 
 use crate::border::{self, Handle, allocate, guard, inside};
 use crate::error::prepare_for_no_memory;
-use crate::text;
+use crate::{result, text};
 
 /// A connection. One call at a time; it may move between threads.
 #[derive(Debug)]
@@ -108,8 +108,9 @@ pub unsafe extern "C" fn conn_close(conn: *mut Conn) {
     }
 }
 
-pub(crate) fn give(connection: Connection) -> *mut Conn {
+pub(crate) fn give(mut connection: Connection) -> *mut Conn {
     border::silence();
+    connection.set_front(result::FRONT);
     prepare_for_no_memory();
     let handle = Handle::new(connection);
     allocate(Conn { handle }).unwrap_or(ptr::null_mut())

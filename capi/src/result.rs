@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use pgpoll::rows::{Batch, Column, Columns};
 
-use crate::border::{self, allocate};
+use crate::border::{allocate, guard};
 use crate::start::CONN_TEXT;
 use crate::text;
 
@@ -28,7 +28,16 @@ pub struct ConnResult {
     pub(crate) content: Content,
     /// Who needs it besides the caller: see [`Held`].
     holders: AtomicUsize,
+    /// It lies in front of the rows of its own content, and goes with them.
+    in_front: bool,
 }
+
+/// The bytes that a connection leaves in front of the rows of a small result: room for a [`ConnResult`], wherever they begin.
+pub(crate) const FRONT: u16 = {
+    let most = size_of::<ConnResult>() + align_of::<ConnResult>() - 1;
+    assert!(most <= u16::MAX as usize);
+    most as u16
+};
 
 /// A result that stays alive behind the caller's back: Arrow arrays may lead into it.
 #[derive(Debug)]
@@ -64,7 +73,7 @@ unsafe fn leave(result: *mut ConnResult) {
     // Without others nobody can become one, so that the usual case is a mere load.
     if holders.load(Ordering::Acquire) == 0 || holders.fetch_sub(1, Ordering::AcqRel) == 0 {
         // SAFETY: nobody else has it.
-        unsafe { border::free(result) };
+        guard((), || unsafe { free(result) });
     }
 }
 
@@ -131,11 +140,9 @@ impl ConnResult {
         let Content::Rows(batch) = &self.content else {
             return Ok(());
         };
-        if let Some((first_row, block)) = batch.blocks().next() {
-            let raw = block.raw();
-            self.stride = raw.stride;
-            self.only = view(first_row, raw);
-        }
+        let raw = batch.first().raw();
+        self.stride = raw.stride;
+        self.only = view(0, raw);
         if batch.block_count() == 1 {
             return Ok(());
         }
@@ -166,14 +173,15 @@ fn view(first_row: usize, raw: pgpoll::rows::Raw<'_>) -> View {
 
 /// Hands a result to C; `None` when there is no memory for it.
 #[inline(always)]
-pub(crate) fn give(content: Content) -> Option<*mut ConnResult> {
+pub(crate) fn give(mut content: Content) -> Option<*mut ConnResult> {
     let (rows, columns) = match &content {
         Content::Rows(batch) => (batch.rows(), batch.columns().len()),
         Content::Described { columns, .. } => {
             (0, columns.as_ref().map_or(0, |columns| columns.len()))
         }
     };
-    let place = allocate(ConnResult {
+    let front = front(&mut content);
+    let result = ConnResult {
         last: AtomicPtr::new(ptr::null_mut()),
         columns,
         stride: 0,
@@ -182,17 +190,55 @@ pub(crate) fn give(content: Content) -> Option<*mut ConnResult> {
         views: Vec::new(),
         content,
         holders: AtomicUsize::new(0),
-    })
-    .ok()?;
-    // SAFETY: freshly allocated, and nobody else has it yet.
+        in_front: !front.is_null(),
+    };
+    let place = if front.is_null() {
+        allocate(result).ok()?
+    } else {
+        // SAFETY: room for a result, aligned, which nobody else uses: the batch hands it out to whoever owns it, and that
+        // is the result from now on.
+        unsafe { front.write(result) };
+        front
+    };
+    // SAFETY: made just now, and nobody else has it yet.
     let result = unsafe { &mut *place };
     if result.view().is_err() {
         // SAFETY: as above.
-        unsafe { border::free(place) };
+        unsafe { free(place) };
         return None;
     }
     *result.last.get_mut() = &raw mut result.only;
     Some(place)
+}
+
+/// The room for a result in front of its rows; null where there is none.
+#[inline(always)]
+fn front(content: &mut Content) -> *mut ConnResult {
+    let Content::Rows(batch) = content else {
+        return ptr::null_mut();
+    };
+    let front = batch.front_mut();
+    let skip = front.as_ptr().align_offset(align_of::<ConnResult>());
+    match front.get_mut(skip..skip.saturating_add(size_of::<ConnResult>())) {
+        Some(room) => room.as_mut_ptr().cast(),
+        None => ptr::null_mut(),
+    }
+}
+
+/// # Safety
+/// `result` came from [`give`] and was not freed.
+#[inline]
+unsafe fn free(result: *mut ConnResult) {
+    // SAFETY: the caller's promise. In front of its rows it lies in memory that goes with its content, which is moved out of
+    // it before: nothing else in it has to be dropped but the views.
+    unsafe {
+        if (*result).in_front {
+            drop(ptr::read(&raw const (*result).views));
+            drop(ptr::read(&raw const (*result).content));
+        } else {
+            drop(Box::from_raw(result));
+        }
+    }
 }
 
 /// Frees a result. Everything that was borrowed from it goes with it; what was exported stays (conn_result_export_arrow).

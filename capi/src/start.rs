@@ -28,7 +28,7 @@ pub unsafe extern "C" fn conn_start_query(conn: *mut Conn, sql: *const c_char) -
     unsafe {
         inside(conn, 0, |inner, _| {
             let sql = inner.text(sql, "sql is NULL: pass the statements")?;
-            inner.start(Command::Query { sql }, 0)
+            inner.start_hot(Command::Query { sql }, 0)
         })
     }
 }
@@ -70,7 +70,7 @@ pub unsafe extern "C" fn conn_start_query_params(
                 format: inner.format(result_format)?,
                 max_rows: inner.rows(max_rows)?,
             };
-            inner.start(command, flags)
+            inner.start_hot(command, flags)
         })
     }
 }
@@ -142,7 +142,7 @@ pub unsafe extern "C" fn conn_start_prepared(
                 max_rows: inner.rows(max_rows)?,
                 describe: false,
             };
-            inner.start(command, flags)
+            inner.start_hot(command, flags)
         })
     }
 }
@@ -321,8 +321,15 @@ unsafe fn named(
 }
 
 impl Inner {
-    #[inline]
+    /// Starts a command.
+    #[inline(never)]
     pub(crate) fn start(&mut self, command: Command<'_>, flags: u32) -> Option<u64> {
+        self.start_hot(command, flags)
+    }
+
+    /// The same, compiled for the kind of command that the caller makes: for the starters of queries.
+    #[inline(always)]
+    fn start_hot(&mut self, command: Command<'_>, flags: u32) -> Option<u64> {
         let end = match flags {
             0 => End::Sync,
             CONN_MORE => End::More,

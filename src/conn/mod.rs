@@ -53,6 +53,7 @@ pub struct Connection {
     warnings: Vec<String>,
     room: Room,
     limits: Limits,
+    front: u16,
     /// The generation of the descriptor that the caller was told of, its lower half.
     told: u32,
     /// Sending has failed: what the server said before is read first.
@@ -162,6 +163,7 @@ impl Connection {
             warnings: Vec::new(),
             room,
             limits: Limits::NONE,
+            front: 0,
             told: 0,
             send_failed: None,
             write_blocked: false,
@@ -195,6 +197,7 @@ impl Connection {
         let mut fresh = Self::open_with(self.options.clone(), self.room);
         fresh.limits = self.limits;
         fresh.engine.set_limits(self.limits);
+        fresh.set_front(self.front);
         fresh.engine.keep_mail(&mut self.engine);
         self.say_goodbye();
         self.trace_step();
@@ -218,6 +221,15 @@ impl Connection {
             self.catch_up();
         }
         self.engine.take()
+    }
+
+    /// The same for a caller who takes the parts of it: it is gone when `work` is done.
+    #[inline(always)]
+    pub fn take_with<T>(&mut self, work: impl FnOnce(&mut Item) -> T) -> Option<T> {
+        if self.engine.peek().is_none() {
+            self.catch_up();
+        }
+        self.engine.take_with(work)
     }
 
     /// The next notice.
@@ -299,6 +311,12 @@ impl Connection {
             bytes: limit(bytes),
         };
         self.engine.set_limits(self.limits);
+    }
+
+    /// How many bytes are left before the rows of small results from now on: see [`Batch::front_mut`](crate::rows::Batch::front_mut).
+    pub fn set_front(&mut self, front: u16) {
+        self.front = front;
+        self.engine.set_front(front);
     }
 
     /// Says goodbye to the server, if that can be done at once, and ends the connection: what is queued fails. Dropping

@@ -199,7 +199,7 @@ impl Connection {
     }
 
     /// Starts any command. With [`End::More`] it has no Sync of its own: [`sync`](Connection::sync) ends the group.
-    #[inline]
+    #[inline(always)]
     pub fn start(&mut self, command: Command<'_>, end: End) -> Result<u64, Error> {
         self.check_room()?;
         let started = self.engine.start(command, end);

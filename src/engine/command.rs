@@ -1,15 +1,16 @@
 //! Starts operations: encodes their messages into the output and queues what replies to expect.
 
 use std::fmt;
+use std::mem;
 use std::ops::{BitOr, BitOrAssign};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use super::large_object::{Call, LargeObject};
 use super::state::State;
-use super::statements::Source;
+use super::statements::{Source, Statements};
 use super::transfer::Transfer;
 use super::unwanted::Standing;
+use super::wait;
 use crate::error::Error;
 use crate::rows::{Columns, Limits};
 use crate::wire::{self, Parameters, TransactionStatus};
@@ -163,6 +164,24 @@ impl Steps {
     /// Many calls, and a file besides.
     pub(super) const TRANSFER: Self = Self(4096);
 
+    /// The one whose reply comes first; none where none is left.
+    #[inline]
+    pub(super) fn next(self) -> Self {
+        Self(self.0 & self.0.wrapping_neg())
+    }
+
+    /// These and those.
+    #[inline]
+    pub(super) const fn with(self, steps: Self) -> Self {
+        Self(self.0 | steps.0)
+    }
+
+    /// All of them but `steps`.
+    #[inline]
+    pub(super) const fn without(self, steps: Self) -> Self {
+        Self(self.0 & !steps.0)
+    }
+
     #[inline]
     pub(super) fn has(self, step: Self) -> bool {
         self.0 & step.0 != 0
@@ -209,6 +228,8 @@ const MOVING: &str = "a large object is being imported or exported: nothing can 
 pub(super) struct Expect {
     pub operation: u64,
     pub steps: Steps,
+    /// Those of them whose replies have not come yet.
+    pub left: Steps,
     pub limits: Limits,
     /// The format that Bind asked for; `None` where the RowDescription says it.
     pub format: Option<i16>,
@@ -262,31 +283,199 @@ impl Subject {
     }
 }
 
+/// Appends the messages of a command; completes what it expects. Whether it could be tried a second time.
+#[inline(always)]
+fn encode(
+    command: Command<'_>,
+    out: &mut Vec<u8>,
+    statements: &Statements,
+    heals: bool,
+    expect: &mut Expect,
+) -> Result<bool, wire::Error> {
+    let steps = &mut expect.steps;
+    let mut repeatable = false;
+    match command {
+        Command::Query { sql } => {
+            *steps = Steps::QUERY | Steps::SYNC;
+            return wire::encode_query(out, sql).map(|()| false);
+        }
+        Command::Copy { sql } => {
+            *steps = Steps::QUERY | Steps::COPY | Steps::SYNC;
+            return wire::encode_query(out, sql).map(|()| false);
+        }
+        Command::Call {
+            function,
+            arguments,
+        } => {
+            *steps = Steps::CALL | Steps::SYNC;
+            return wire::encode_function_call(out, function, &[1], arguments, 1).map(|()| false);
+        }
+        Command::LargeObject(what) => {
+            *steps = Steps::CALL | Steps::SYNC;
+            expect.call = what.call();
+            return what.encode(out).map(|()| false);
+        }
+        // Its ReadyForQuery tells which transaction it is that the transfer begins in.
+        Command::Import { .. } => {
+            *steps = Steps::TRANSFER | Steps::SYNC;
+            expect.call = Call::Import;
+        }
+        Command::Export { .. } => {
+            *steps = Steps::TRANSFER | Steps::SYNC;
+            expect.call = Call::Export;
+        }
+        Command::Params {
+            sql,
+            types,
+            params,
+            format,
+            max_rows,
+        } => {
+            *steps |= Steps::PARSE | Steps::BIND | Steps::DESCRIBE_PORTAL | Steps::EXECUTE;
+            wire::encode_parse(out, b"", sql, types)?;
+            wire::encode_bind(out, b"", b"", params, &[format])?;
+            wire::encode_describe(out, b'P', b"")?;
+            execute(out, steps, max_rows)?;
+        }
+        Command::Prepare {
+            name,
+            sql,
+            types,
+            describe,
+        } => {
+            *steps |= Steps::PARSE;
+            wire::encode_parse(out, name, sql, types)?;
+            if describe {
+                *steps |= Steps::DESCRIBE_STATEMENT;
+                wire::encode_describe(out, b'S', name)?;
+            }
+            expect.subject = Subject::of(name);
+            if let Some(subject) = &mut expect.subject
+                && describe
+                && heals
+            {
+                // Without the memory for it there is nothing to heal with.
+                subject.source = Source::new(sql, types).ok();
+            }
+        }
+        Command::Prepared {
+            name,
+            params,
+            format,
+            max_rows,
+            describe,
+        } => {
+            *steps |= Steps::BIND | Steps::EXECUTE;
+            wire::encode_bind(out, b"", name, params, &[format])?;
+            let known = statements.find(name);
+            repeatable = max_rows == 0 && known.is_some_and(|known| known.source.is_some());
+            match known.and_then(|known| known.columns.as_ref()) {
+                Some(columns) if !describe => {
+                    expect.columns = columns.clone();
+                    expect.format = Some(format);
+                }
+                _ => {
+                    *steps |= Steps::DESCRIBE_PORTAL;
+                    wire::encode_describe(out, b'P', b"")?;
+                }
+            }
+            execute(out, steps, max_rows)?;
+        }
+        Command::DescribeStatement { name } => {
+            *steps |= Steps::DESCRIBE_STATEMENT;
+            expect.subject = Subject::of(name);
+            wire::encode_describe(out, b'S', name)?;
+        }
+        Command::DescribePortal { name } => {
+            *steps |= Steps::DESCRIBE_PORTAL;
+            wire::encode_describe(out, b'P', name)?;
+        }
+        Command::CloseStatement { name } => {
+            *steps |= Steps::CLOSE;
+            expect.subject = Subject::of(name);
+            wire::encode_close(out, b'S', name)?;
+        }
+        Command::ClosePortal { name } => {
+            *steps |= Steps::CLOSE;
+            wire::encode_close(out, b'P', name)?;
+        }
+        Command::Sync => *steps = Steps::SYNC,
+    }
+    if steps.has(Steps::SYNC) {
+        wire::encode_sync(out)?;
+    }
+    Ok(repeatable)
+}
+
 /// Execute. With a row limit the operation is a group that a sync ends, and the rows are asked for now.
 fn execute(out: &mut Vec<u8>, steps: &mut Steps, max_rows: u32) -> Result<(), wire::Error> {
     wire::encode_execute(out, b"", max_rows as i32)?;
     if max_rows > 0 {
-        *steps = Steps(steps.0 & !Steps::SYNC.0) | Steps::LIMITED;
+        *steps = steps.without(Steps::SYNC) | Steps::LIMITED;
         wire::encode_flush(out)?;
     }
     Ok(())
 }
 
+/// Messages under construction at the end of the output: taken back unless they are finished. The values of parameters come
+/// from the caller's own code: a panic in it must not leave half of a message behind.
+struct Unfinished<'a> {
+    out: &'a mut Vec<u8>,
+    before: usize,
+}
+
+impl<'a> Unfinished<'a> {
+    #[inline]
+    fn at_end_of(out: &'a mut Vec<u8>) -> Self {
+        let before = out.len();
+        Self { out, before }
+    }
+
+    /// Where they begin.
+    #[inline]
+    fn finish(self) -> usize {
+        let before = self.before;
+        mem::forget(self);
+        before
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        self.out.truncate(self.before);
+    }
+}
+
+#[cold]
+fn not_encoded(error: wire::Error) -> Error {
+    Error::misuse(error.to_string())
+}
+
+#[cold]
+fn refused(why: &'static str) -> Error {
+    Error::misuse(why)
+}
+
+#[cold]
 pub(super) fn is_over(why: &Error) -> Error {
     Error::misuse(format!("the connection is over: {why}; open or reset one"))
 }
 
 impl State {
     /// Encodes a command and queues what it expects. On an error nothing has changed.
+    #[inline(always)]
     pub(super) fn start(&mut self, command: Command<'_>, end: End) -> Result<u64, Error> {
         self.check_may_start(&command)?;
-        let before = self.output.buffer().len();
+        let from = self.output.end();
+        let messages = Unfinished::at_end_of(self.output.buffer());
         let mut expect = Expect {
             operation: self.last_operation + 1,
             steps: match end {
                 End::Sync => Steps::SYNC,
                 End::More => Steps::default(),
             },
+            left: Steps::default(),
             limits: self.limits,
             format: None,
             columns: None,
@@ -295,27 +484,40 @@ impl State {
             standing: Standing::Wanted,
             begins_group: !self.group_open,
             withdrawn: false,
-            from: self.output.end(),
+            from,
             since: 0,
             deadline: self.timeout,
         };
-        // The values come from the caller's own code: a panic in it must not leave half of a message behind.
-        let encoded = catch_unwind(AssertUnwindSafe(|| self.encode(command, &mut expect)));
-        let encoded = encoded.unwrap_or_else(|panic| {
-            self.output.buffer().truncate(before);
-            resume_unwind(panic)
-        });
-        if encoded.is_err() || self.queue.try_reserve(1).is_err() {
-            self.output.buffer().truncate(before);
-            return Err(Error::misuse(match encoded {
-                Err(error) => error.to_string(),
-                Ok(()) => "out of memory: too many operations are queued".to_owned(),
-            }));
+        let encoded = encode(
+            command,
+            messages.out,
+            &self.statements,
+            self.heals,
+            &mut expect,
+        );
+        let repeatable = match encoded {
+            Ok(repeatable) => repeatable && self.heals,
+            Err(error) => return Err(not_encoded(error)),
+        };
+        if self.queue.try_reserve(1).is_err() {
+            return Err(refused("out of memory: too many operations are queued"));
         }
+        let before = messages.finish();
         self.trace_frontend(before);
+        // Alone, and with nothing before it that its failure would undo.
+        if repeatable
+            && before == 0
+            && expect.begins_group
+            && expect.steps.has(Steps::SYNC)
+            && self.queue.is_empty()
+            && self.facts.transaction == Some(TransactionStatus::Idle)
+        {
+            self.output.make_repeatable();
+        }
         if expect.steps.has(Steps::TRANSFER) {
             self.transfer = Transfer::of(&command);
         }
+        expect.left = expect.steps;
         self.last_operation = expect.operation;
         self.group_open = !expect.steps.has(Steps::SYNC);
         self.portal_open = expect.steps.has(Steps::LIMITED);
@@ -343,33 +545,34 @@ impl State {
             }
         }
         // All are new: the coroutine learns of the first with its reply.
-        self.awaiting.what = "a reply from the server";
+        self.awaiting.what = wait::REPLY;
         self.awaiting.since = self.now;
     }
 
+    #[inline(always)]
     pub(super) fn check_may_start(&self, command: &Command<'_>) -> Result<(), Error> {
         if let Some(over) = &self.over {
             return Err(is_over(over));
         }
         if self.closing {
-            return Err(Error::misuse(
+            return Err(refused(
                 "the connection is being shut down: open another one",
             ));
         }
         if !self.facts.is_ready() {
-            return Err(Error::misuse(
+            return Err(refused(
                 "the connection is not up yet: poll until it is idle before starting an operation",
             ));
         }
         if let Some(barrier) = self.barrier() {
-            return Err(Error::misuse(barrier));
+            return Err(refused(barrier));
         }
         if let Command::LargeObject(what) = command {
             what.check()?;
         }
         match command {
             Command::Sync => Ok(()),
-            _ if self.portal_open => Err(Error::misuse(
+            _ if self.portal_open => Err(refused(
                 "a portal with a row limit is open: continue it, or end it with a sync, first",
             )),
             Command::Query { .. }
@@ -380,7 +583,7 @@ impl State {
             | Command::Export { .. }
                 if self.group_open && !self.like_libpq =>
             {
-                Err(Error::misuse(
+                Err(refused(
                     "a group of operations is open: end it with a sync before a simple query, a COPY or a function call",
                 ))
             }
@@ -399,135 +602,6 @@ impl State {
             true => COPYING,
             false => MOVING,
         })
-    }
-
-    fn encode(&mut self, command: Command<'_>, expect: &mut Expect) -> Result<(), wire::Error> {
-        let steps = &mut expect.steps;
-        let out = self.output.buffer();
-        let fresh = out.is_empty();
-        let mut repeatable = false;
-        match command {
-            Command::Query { sql } => {
-                *steps = Steps::QUERY | Steps::SYNC;
-                return wire::encode_query(out, sql);
-            }
-            Command::Copy { sql } => {
-                *steps = Steps::QUERY | Steps::COPY | Steps::SYNC;
-                return wire::encode_query(out, sql);
-            }
-            Command::Call {
-                function,
-                arguments,
-            } => {
-                *steps = Steps::CALL | Steps::SYNC;
-                return wire::encode_function_call(out, function, &[1], arguments, 1);
-            }
-            Command::LargeObject(what) => {
-                *steps = Steps::CALL | Steps::SYNC;
-                expect.call = what.call();
-                return what.encode(out);
-            }
-            // Its ReadyForQuery tells which transaction it is that the transfer begins in.
-            Command::Import { .. } => {
-                *steps = Steps::TRANSFER | Steps::SYNC;
-                expect.call = Call::Import;
-            }
-            Command::Export { .. } => {
-                *steps = Steps::TRANSFER | Steps::SYNC;
-                expect.call = Call::Export;
-            }
-            Command::Params {
-                sql,
-                types,
-                params,
-                format,
-                max_rows,
-            } => {
-                *steps |= Steps::PARSE | Steps::BIND | Steps::DESCRIBE_PORTAL | Steps::EXECUTE;
-                wire::encode_parse(out, b"", sql, types)?;
-                wire::encode_bind(out, b"", b"", params, &[format])?;
-                wire::encode_describe(out, b'P', b"")?;
-                execute(out, steps, max_rows)?;
-            }
-            Command::Prepare {
-                name,
-                sql,
-                types,
-                describe,
-            } => {
-                *steps |= Steps::PARSE;
-                wire::encode_parse(out, name, sql, types)?;
-                if describe {
-                    *steps |= Steps::DESCRIBE_STATEMENT;
-                    wire::encode_describe(out, b'S', name)?;
-                }
-                expect.subject = Subject::of(name);
-                if let Some(subject) = &mut expect.subject
-                    && describe
-                    && self.heals
-                {
-                    // Without the memory for it there is nothing to heal with.
-                    subject.source = Source::new(sql, types).ok();
-                }
-            }
-            Command::Prepared {
-                name,
-                params,
-                format,
-                max_rows,
-                describe,
-            } => {
-                *steps |= Steps::BIND | Steps::EXECUTE;
-                wire::encode_bind(out, b"", name, params, &[format])?;
-                let known = self.statements.find(name);
-                // Alone, and with nothing before it that its failure would undo: it may be tried a second time.
-                repeatable = self.heals
-                    && fresh
-                    && max_rows == 0
-                    && expect.begins_group
-                    && steps.has(Steps::SYNC)
-                    && self.queue.is_empty()
-                    && self.facts.transaction == Some(TransactionStatus::Idle)
-                    && known.is_some_and(|known| known.source.is_some());
-                match known.and_then(|known| known.columns.as_ref()) {
-                    Some(columns) if !describe => {
-                        expect.columns = columns.clone();
-                        expect.format = Some(format);
-                    }
-                    _ => {
-                        *steps |= Steps::DESCRIBE_PORTAL;
-                        wire::encode_describe(out, b'P', b"")?;
-                    }
-                }
-                execute(out, steps, max_rows)?;
-            }
-            Command::DescribeStatement { name } => {
-                *steps |= Steps::DESCRIBE_STATEMENT;
-                expect.subject = Subject::of(name);
-                wire::encode_describe(out, b'S', name)?;
-            }
-            Command::DescribePortal { name } => {
-                *steps |= Steps::DESCRIBE_PORTAL;
-                wire::encode_describe(out, b'P', name)?;
-            }
-            Command::CloseStatement { name } => {
-                *steps |= Steps::CLOSE;
-                expect.subject = Subject::of(name);
-                wire::encode_close(out, b'S', name)?;
-            }
-            Command::ClosePortal { name } => {
-                *steps |= Steps::CLOSE;
-                wire::encode_close(out, b'P', name)?;
-            }
-            Command::Sync => *steps = Steps::SYNC,
-        }
-        if steps.has(Steps::SYNC) {
-            wire::encode_sync(out)?;
-        }
-        if repeatable {
-            self.output.make_repeatable();
-        }
-        Ok(())
     }
 
     /// Asks a suspended portal for more rows.

@@ -3,14 +3,14 @@
 use std::ops::ControlFlow::{Break, Continue};
 use std::sync::Arc;
 
-use super::command::Steps;
+use super::command::{Expect, Steps};
 use super::heal::heal;
 use super::item::{CommandTag, Reply};
 use super::serve::{Halt, failed, unexpected};
 use super::state::State;
 use super::wait::{Portal, Stop, portal, replies, with};
 use crate::error::{Error, ServerError};
-use crate::rows::{Columns, ReadError};
+use crate::rows::{Columns, Gather, ReadError};
 use crate::wire::{
     self, BindComplete, CloseComplete, CommandComplete, CopyBothResponse, CopyData, CopyDone,
     CopyInResponse, CopyOutResponse, DataRow, EmptyQueryResponse, ErrorResponse, NoData,
@@ -199,7 +199,7 @@ fn suspended(state: &mut State) -> Result<(), Stop> {
     PortalSuspended::decode(state.input.body())?;
     let columns = state.gather.columns().cloned();
     state.consume()?;
-    state.cut()?;
+    state.cut();
     if let Some(columns) = columns {
         let format = state.queue.front().and_then(|head| head.format);
         state.gather.begin(columns, format);
@@ -229,10 +229,10 @@ pub(super) fn begin(state: &mut State) -> Result<(), Stop> {
 }
 
 /// Ends a result with the CommandComplete at the head of the input.
+#[inline]
 pub(super) fn complete(state: &mut State) -> Result<(), Stop> {
     let tag = CommandTag::new(CommandComplete::decode(state.input.body())?.tag);
-    state.cut()?;
-    state.gather.abandon();
+    state.cut_last();
     state.consume()?;
     state.statements.heed(tag.as_bytes());
     if !state.has_failed() {
@@ -302,6 +302,16 @@ pub(super) async fn refuse_copy() -> Result<(), Halt> {
     .await
 }
 
+impl Expect {
+    /// Begins the result of a statement whose columns are remembered.
+    #[inline]
+    pub(super) fn begin_remembered(&mut self, gather: &mut Gather) {
+        if let Some(columns) = self.columns.take() {
+            gather.begin(columns, self.format);
+        }
+    }
+}
+
 impl State {
     /// Answers a CopyInResponse that nobody asked for; the server's error follows.
     fn fail_copy_in(&mut self, why: &str) -> Result<(), Stop> {
@@ -336,12 +346,9 @@ impl State {
         }
     }
 
-    /// Begins the result of a statement whose columns are remembered.
     fn begin_remembered(&mut self) {
-        if let Some(head) = self.queue.front_mut()
-            && let Some(columns) = head.columns.take()
-        {
-            self.gather.begin(columns, head.format);
+        if let Some(head) = self.queue.front_mut() {
+            head.begin_remembered(&mut self.gather);
         }
     }
 
@@ -359,7 +366,7 @@ impl State {
     }
 
     /// The statement at the head of the queue is made anew or closed: its old columns are of no use.
-    fn forget_statement(&mut self) {
+    pub(super) fn forget_statement(&mut self) {
         if let Some(subject) = self.queue.front().and_then(|head| head.subject.as_ref()) {
             self.statements.forget(&subject.name);
         }

@@ -72,7 +72,9 @@ impl Input {
     /// see [`broken`](Input::broken).
     #[inline(always)]
     pub(super) fn message(&mut self) -> u8 {
-        if self.tag == 0 && !self.read_usual_head() && !self.read_head() {
+        if self.tag == 0
+            && (self.at == self.chunk.len() || !self.read_usual_head() && !self.read_head())
+        {
             return 0;
         }
         if self.chunk.len() - self.at < Header::SIZE + self.len {
@@ -181,6 +183,31 @@ impl Input {
         self.len
     }
 
+    /// Where that body begins in the chunk.
+    #[inline]
+    pub(super) fn body_at(&self) -> usize {
+        self.at + Header::SIZE
+    }
+
+    /// The body of the message behind that one, if it has this tag and is here as a whole.
+    #[inline]
+    pub(super) fn body_behind(&self, tag: u8) -> Option<&[u8]> {
+        let behind = self.chunk.get(self.at + Header::SIZE + self.len..)?;
+        let (&[found, a, b, c, d], rest) = behind.split_first_chunk()?;
+        let len = u32::from_be_bytes([a, b, c, d]).checked_sub(4)?;
+        if found != tag {
+            return None;
+        }
+        rest.get(..len as usize)
+    }
+
+    /// Goes past a message with a body of `len` bytes that has been looked at by [`body_behind`](Input::body_behind) alone: its tag
+    /// is still there, so no row that stays in the chunk may end before it.
+    #[inline]
+    pub(super) fn consume_unread(&mut self, len: usize) {
+        self.at += Header::SIZE + len;
+    }
+
     /// The chunk, and where the body of the message lies in it.
     #[inline]
     pub(super) fn body_in_chunk(&mut self) -> (&mut [u8], usize) {
@@ -188,6 +215,7 @@ impl Input {
     }
 
     /// The whole chunk, for rows that lie in it.
+    #[inline]
     pub(super) fn chunk(&self) -> &[u8] {
         &self.chunk
     }

@@ -15,6 +15,29 @@ pub struct Item {
     pub operation: u64,
     /// What it is.
     pub reply: Reply,
+    /// Bytes that it holds and that a server decides on.
+    pub(super) held: usize,
+}
+
+impl Item {
+    #[inline(always)]
+    pub(super) fn rows(operation: u64, batch: Batch) -> Self {
+        Self {
+            operation,
+            held: batch.memory(),
+            reply: Reply::Rows(batch),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn new(operation: u64, reply: Reply) -> Self {
+        let held = reply.memory();
+        Self {
+            operation,
+            reply,
+            held,
+        }
+    }
 }
 
 /// What is finished.
@@ -80,8 +103,8 @@ impl Reply {
     }
 
     /// Bytes that it holds and that a server decides on.
-    #[inline]
-    pub(super) fn memory(&self) -> usize {
+    #[inline(always)]
+    fn memory(&self) -> usize {
         match self {
             Self::Rows(batch) | Self::Called(batch) => batch.memory(),
             Self::Error(error) => error

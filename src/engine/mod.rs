@@ -36,6 +36,7 @@ mod timeline;
 mod trace;
 mod transfer;
 mod unwanted;
+mod usual;
 mod wait;
 
 use std::future::Future;
@@ -386,7 +387,7 @@ impl Engine {
     }
 
     /// Starts an operation: encodes it and queues what to expect. On an error nothing has changed.
-    #[inline]
+    #[inline(always)]
     pub fn start(&mut self, command: Command<'_>, end: End) -> Result<u64, Error> {
         self.state_mut().start(command, end)
     }
@@ -445,6 +446,11 @@ impl Engine {
         self.state_mut().limits = limits;
     }
 
+    /// How many bytes are left before the rows of small results from now on: see [`Batch::front_mut`](crate::rows::Batch::front_mut).
+    pub fn set_front(&mut self, front: u16) {
+        self.state_mut().gather.set_front(front);
+    }
+
     /// How the rows of the operation at the head of the queue are cut from now on; false when there is none.
     pub fn set_head_limits(&mut self, limits: Limits) -> bool {
         match self.state_mut().queue.front_mut() {
@@ -492,6 +498,12 @@ impl Engine {
     #[inline]
     pub fn take(&mut self) -> Option<Item> {
         self.state_mut().take()
+    }
+
+    /// The same for a caller who takes the parts of it: it is gone when `work` is done.
+    #[inline]
+    pub fn take_with<T>(&mut self, work: impl FnOnce(&mut Item) -> T) -> Option<T> {
+        self.state_mut().take_with(work)
     }
 
     /// The next notice.

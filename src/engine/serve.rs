@@ -91,15 +91,7 @@ async fn end(steps: Steps, outcome: Outcome) -> Result<(), Stop> {
 fn ready(outcome: Outcome) -> impl Future<Output = Result<(), Stop>> + Send {
     replies(move |state, tag| match tag {
         ReadyForQuery::TAG => {
-            let status = ReadyForQuery::decode(state.input.body())?.status;
-            state.facts.transaction = Some(status);
-            state.consume()?;
-            state.aborted = false;
-            let verdict = match status {
-                TransactionStatus::Idle => Verdict::Clean,
-                _ => Verdict::InTransaction,
-            };
-            state.done(outcome, verdict);
+            state.ready(outcome)?;
             Ok(Break(()))
         }
         // A constraint that is checked at the end of the transaction, say.
@@ -148,10 +140,25 @@ impl State {
         }
     }
 
+    /// The ReadyForQuery at the head of the input ends the operation at the head of the queue.
+    #[inline]
+    pub(super) fn ready(&mut self, outcome: Outcome) -> Result<(), Stop> {
+        let status = ReadyForQuery::decode(self.input.body())?.status;
+        self.facts.transaction = Some(status);
+        self.consume()?;
+        self.aborted = false;
+        let verdict = match status {
+            TransactionStatus::Idle => Verdict::Clean,
+            _ => Verdict::InTransaction,
+        };
+        self.done(outcome, verdict);
+        Ok(())
+    }
+
     /// The last item of the operation at the head of the queue.
     pub(super) fn done(&mut self, outcome: Outcome, verdict: Verdict) {
         let transaction = self.transaction();
-        let Some(head) = self.queue.pop_front() else {
+        let Some(head) = self.queue.front() else {
             return;
         };
         if self.output.is_repeatable() {
@@ -160,10 +167,14 @@ impl State {
         if let Some(name) = head.changes() {
             self.statements.changed(name);
         }
+        let operation = head.operation;
         let (outcome, mut verdict) = match head.standing {
             Standing::Wanted => (outcome, verdict),
             _ => (head.outcome(outcome), head.verdict(verdict, transaction)),
         };
+        let ended = head.ended(outcome, self.now);
+        self.queue.pop_front();
+        self.record(ended);
         // After a FATAL error the end of the connection is on its way.
         if self.fatal.is_some() {
             verdict = Verdict::Lost;
@@ -172,15 +183,12 @@ impl State {
             self.alarm = u64::MAX;
             self.transfer = None;
         }
-        self.record(head.ended(outcome, self.now));
-        self.items.push_back(Item {
-            operation: head.operation,
-            reply: Reply::Done(Done {
-                outcome,
-                transaction,
-                verdict,
-            }),
+        let done = Reply::Done(Done {
+            outcome,
+            transaction,
+            verdict,
         });
+        self.items.push_back(Item::new(operation, done));
     }
 }
 

@@ -56,6 +56,7 @@ impl State {
         self.queue.push_back(Expect {
             operation: self.last_operation,
             steps: Steps::SHUTDOWN,
+            left: Steps::SHUTDOWN,
             limits: Limits::NONE,
             format: None,
             columns: None,

@@ -1,6 +1,7 @@
 //! All that the engine knows, lent to the coroutine while it runs.
 
 use std::collections::{TryReserveError, VecDeque};
+use std::mem;
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -223,14 +224,12 @@ impl State {
             let transaction = self.transaction();
             if let Some(head) = self.queue.pop_front() {
                 self.record(head.ended(outcome, self.now));
-                self.items.push_back(Item {
-                    operation: head.operation,
-                    reply: Reply::Done(Done {
-                        outcome,
-                        transaction,
-                        verdict: Verdict::Lost,
-                    }),
+                let done = Reply::Done(Done {
+                    outcome,
+                    transaction,
+                    verdict: Verdict::Lost,
                 });
+                self.items.push_back(Item::new(head.operation, done));
             }
         }
         if !in_good_order {
@@ -388,14 +387,16 @@ impl State {
     }
 
     /// Gives an item of the operation at the head of the queue. Of one that has failed nothing more is given.
+    #[inline(always)]
     pub(super) fn push(&mut self, reply: Reply) {
         let operation = match self.queue.front() {
             Some(head) if head.standing == Standing::Wanted => head.operation,
             Some(_) => return,
             None => 0,
         };
-        self.item_bytes += reply.memory();
-        self.items.push_back(Item { operation, reply });
+        let item = Item::new(operation, reply);
+        self.item_bytes += item.held;
+        self.items.push_back(item);
     }
 
     /// Says that the operation at the head has failed. The first error is the reason: no second one is given.
@@ -425,8 +426,22 @@ impl State {
 
     pub(super) fn take(&mut self) -> Option<Item> {
         let item = self.items.pop_front()?;
-        self.item_bytes -= item.reply.memory();
+        self.item_bytes -= item.held;
         Some(item)
+    }
+
+    /// Lets `work` take what it wants of the next item, which is gone then.
+    #[inline(always)]
+    pub(super) fn take_with<T>(&mut self, work: impl FnOnce(&mut Item) -> T) -> Option<T> {
+        let item = self.items.front_mut()?;
+        self.item_bytes -= item.held;
+        let taken = work(item);
+        // A done has nothing to drop; what has is dropped here, so that nothing has to be moved for it.
+        if !matches!(item.reply, Reply::Done(_) | Reply::EmptyQuery) {
+            item.reply = Reply::EmptyQuery;
+        }
+        mem::forget(self.items.pop_front());
+        Some(taken)
     }
 
     /// Indexes the DataRows at the head of the input, as many as are there; cuts batches as the head's limits say.
@@ -457,7 +472,7 @@ impl State {
             self.input.consume();
             self.budget = self.budget.saturating_sub(len + 16);
             if self.gather.is_full(limits) {
-                self.cut()?;
+                self.cut();
                 if !self.has_room() || !self.gather.is_open() {
                     return Ok(());
                 }
@@ -468,7 +483,7 @@ impl State {
     /// A row that does not have the columns of its result. Where they were remembered they may be another statement's, which
     /// costs the operation; else the server is at fault.
     #[cold]
-    fn row_not_understood(&mut self, error: wire::Error) -> Result<(), Stop> {
+    pub(super) fn row_not_understood(&mut self, error: wire::Error) -> Result<(), Stop> {
         let steps = self.queue.front().map(|head| head.steps);
         let remembered = steps
             .is_some_and(|steps| steps.has(Steps::EXECUTE) && !steps.has(Steps::DESCRIBE_PORTAL));
@@ -484,7 +499,8 @@ impl State {
         Ok(())
     }
 
-    fn row_without_memory(&mut self) -> Result<(), Stop> {
+    #[cold]
+    pub(super) fn row_without_memory(&mut self) -> Result<(), Stop> {
         self.input.consume();
         self.gather.abandon();
         self.fail(Error::out_of_memory("the rows of the result"));
@@ -492,27 +508,44 @@ impl State {
     }
 
     /// Makes an item of the rows gathered so far.
-    pub(super) fn cut(&mut self) -> Result<(), Stop> {
-        match self.batch() {
-            Ok(Some(batch)) => {
-                self.push(Reply::Rows(batch));
-                Ok(())
-            }
-            Ok(None) => Ok(()),
+    pub(super) fn cut(&mut self) {
+        let batch = self.batch();
+        self.push_batch(batch);
+    }
+
+    /// The same at the end of the result.
+    #[inline]
+    pub(super) fn cut_last(&mut self) {
+        let batch = self.settle();
+        let batch = batch.and_then(|()| self.gather.last_batch(self.input.chunk()));
+        self.push_batch(batch);
+    }
+
+    #[inline(always)]
+    fn push_batch(&mut self, batch: Result<Option<Batch>, OutOfMemory>) {
+        match batch {
+            Ok(Some(batch)) => self.push(Reply::Rows(batch)),
+            Ok(None) => {}
             Err(OutOfMemory) => {
                 self.gather.abandon();
                 self.fail(Error::out_of_memory("the rows of the result"));
-                Ok(())
             }
         }
     }
 
+    /// The rows gathered so far.
     pub(super) fn batch(&mut self) -> Result<Option<Batch>, OutOfMemory> {
-        // The usual small result is copied out with its index in one piece.
-        if self.input.is_mostly(&self.gather) {
-            self.input.settle(&mut self.gather)?;
-        }
+        self.settle()?;
         self.gather.batch(self.input.chunk())
+    }
+
+    /// The usual small result is left where it is: it is copied out with its index in one piece.
+    #[inline(always)]
+    fn settle(&mut self) -> Result<(), OutOfMemory> {
+        if self.input.is_mostly(&self.gather) {
+            return self.input.settle(&mut self.gather);
+        }
+        Ok(())
     }
 
     /// What remains when there is no memory for more rows: those gathered are dropped with their operation.

@@ -159,7 +159,11 @@ impl Statements {
 
     /// What a command tag says about the statements that the server knows. PREPARE may have given a name anew that was
     /// deallocated where no tag says so.
+    #[inline]
     pub(super) fn heed(&mut self, tag: &[u8]) {
+        if !matches!(tag, [b'D' | b'P', ..]) {
+            return;
+        }
         if tag.starts_with(b"DEALLOCATE") || tag.starts_with(b"DISCARD") || tag == b"PREPARE" {
             self.clear();
         }

@@ -101,7 +101,7 @@ impl State {
             let keep = done || item.operation == 0 || !concerns(item.operation);
             found |= done && concerns(item.operation);
             if !keep {
-                *dropped -= item.reply.memory();
+                *dropped -= item.held;
             }
             keep
         });
@@ -131,13 +131,14 @@ impl State {
                 expect.standing = Standing::Unwanted;
                 self.failure.get_or_insert(expect.operation);
                 late = expect.operation as u32;
-                self.items.push_back(Item {
-                    operation: expect.operation,
-                    reply: Reply::Error(Box::new(expect.timeout_error())),
-                });
+                let error = Reply::Error(Box::new(expect.timeout_error()));
+                let item = Item::new(expect.operation, error);
+                self.item_bytes += item.held;
+                self.items.push_back(item);
             }
             if expect.withdrawn {
                 expect.steps = Steps::default();
+                expect.left = Steps::default();
             }
         }
         if late > 0 {

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use super::command::Steps;
 use super::rescue::Rescuing;
 use super::state::State;
+use super::usual::Usual;
 use crate::error::Error;
 use crate::link::{Answer, LinkError};
 use crate::wire::CopyData;
@@ -57,6 +58,11 @@ impl Stop {
     }
 }
 
+/// What is awaited while operations are queued.
+pub(super) static REPLY: &str = "a reply from the server";
+/// And while none is.
+static OPERATION: &str = "an operation to be started";
+
 /// What the engine is waiting for, where in its code, and since when.
 #[derive(Debug, Clone, Copy)]
 pub struct Awaiting {
@@ -93,6 +99,15 @@ impl State {
     fn no_message(&mut self) -> Option<Stop> {
         let error = self.input.broken.take()?;
         Some(Stop::broken(self.not_a_message(*error)))
+    }
+
+    /// Says what is awaited, where that changes while the same place waits.
+    #[inline]
+    fn awaits(&mut self, what: &'static str, at: &'static Location<'static>, anew: bool) {
+        if anew || !std::ptr::eq(self.awaiting.what, what) {
+            let since = self.now;
+            self.awaiting = Awaiting { what, at, since };
+        }
     }
 
     #[cold]
@@ -233,13 +248,18 @@ pub(super) enum Next {
     Message(u8),
 }
 
-/// A queued operation, or a message that nobody asked for.
+/// A queued operation that needs more than the usual replies, or a message that nobody asked for.
 #[track_caller]
 pub(super) fn command() -> impl Future<Output = Result<Next, Stop>> + Send {
+    let at = Location::caller();
     Wait {
-        ready: |state: &mut State| {
+        ready: move |state: &mut State| {
+            if let Usual::Awaited { after_some } = state.usual_replies()? {
+                state.awaits(REPLY, at, after_some);
+                return Ok(None);
+            }
             if let Some(head) = state.queue.front() {
-                let steps = head.steps;
+                let steps = head.left;
                 return Ok(Some(if state.aborted && steps != Steps::SYNC {
                     Next::Skipped(steps)
                 } else {
@@ -251,14 +271,17 @@ pub(super) fn command() -> impl Future<Output = Result<Next, Stop>> + Send {
                 return Ok(None);
             }
             match state.next_message() {
-                0 => Ok(None),
+                0 => {
+                    state.awaits(OPERATION, at, false);
+                    Ok(None)
+                }
                 tag => Ok(Some(Next::Message(tag))),
             }
         },
-        what: "an operation to be started",
-        at: Location::caller(),
+        what: OPERATION,
+        at,
         minds_loss: true,
-        waited: false,
+        waited: true,
     }
 }
 

@@ -9,7 +9,6 @@ use super::{Block, Columns, OutOfMemory};
 #[derive(Debug)]
 pub struct Batch {
     columns: Arc<Columns>,
-    rows: usize,
     first: Block,
     /// The format of all values where the Bind message said it; else the columns say.
     format: Option<i16>,
@@ -23,6 +22,8 @@ struct More {
     blocks: Vec<Block>,
     /// The number of the first row of each.
     starts: Vec<usize>,
+    /// The number behind the last row.
+    end: usize,
     /// Bytes that they hold on to.
     memory: usize,
     /// The block in which a row was looked up last: rows are mostly read in order.
@@ -35,7 +36,6 @@ impl Batch {
         Self {
             columns,
             format,
-            rows: last.rows(),
             first: last,
             more: None,
         }
@@ -53,12 +53,15 @@ impl Batch {
             return Ok(Self::new(columns, format, last));
         };
         let mut batch = Self::new(columns, format, first);
-        let mut more = More::default();
+        let mut more = More {
+            end: batch.rows(),
+            ..More::default()
+        };
         more.blocks.try_reserve_exact(blocks.len() + 1)?;
         more.starts.try_reserve_exact(blocks.len() + 1)?;
         for block in blocks.chain((last.rows() > 0).then_some(last)) {
-            more.starts.push(batch.rows);
-            batch.rows += block.rows();
+            more.starts.push(more.end);
+            more.end += block.rows();
             more.memory += block.memory();
             more.blocks.push(block);
         }
@@ -69,7 +72,10 @@ impl Batch {
     /// How many rows.
     #[inline]
     pub fn rows(&self) -> usize {
-        self.rows
+        match &self.more {
+            None => self.first.rows(),
+            Some(more) => more.end,
+        }
     }
 
     /// The columns.
@@ -99,6 +105,12 @@ impl Batch {
         block.value_with_nul(row, column)
     }
 
+    /// The first block, which is all of a small result.
+    #[inline]
+    pub fn first(&self) -> &Block {
+        &self.first
+    }
+
     /// The blocks in order, each with the number of its first row.
     pub fn blocks(&self) -> impl Iterator<Item = (usize, &Block)> {
         let more = self.more.iter();
@@ -116,6 +128,12 @@ impl Batch {
     #[inline]
     pub fn memory(&self) -> usize {
         self.first.memory() + self.more.as_ref().map_or(0, |more| more.memory)
+    }
+
+    /// Bytes in front of the first row that mean nothing: room for what the owner keeps of the batch, in the same allocation
+    /// as the rows. As many as [`Gather::set_front`](super::Gather::set_front) asked for in a small result, else any number.
+    pub fn front_mut(&mut self) -> &mut [u8] {
+        self.first.front_mut()
     }
 
     /// The block of a row and the row's number in it.

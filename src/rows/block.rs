@@ -1,6 +1,7 @@
 //! One stretch of received bytes with the index of the rows in it. Immutable from birth.
 
-use super::OutOfMemory;
+use super::gather::index;
+use super::{OutOfMemory, RowError};
 
 /// The length word of a cell that does not say its length: see the block's list, or the cell is NULL.
 pub const LOOK_ASIDE: u32 = 0x00FF_FFFF;
@@ -12,13 +13,15 @@ pub(super) const FIRST: usize = 6;
 
 /// Rows and their index.
 ///
-/// The index has one entry a row, of `stride` bytes: the row's offset (`u32`), then for each column but the first
+/// The index has one entry a row, of `stride` bytes: the row's offset from the first row (`u32`), then for each column but the first
 /// the distance of its value from the row's offset (`u16`), all in the machine's byte order and unaligned.
 #[derive(Debug, Default)]
 pub struct Block {
     /// The bytes; in a block made by copying the index follows at `index_at`: one allocation for both.
     data: Vec<u8>,
     large: Option<Box<Large>>,
+    /// Where the first row begins. What is before it nobody needs.
+    front: u32,
     index_at: u32,
     rows: u32,
     columns: u16,
@@ -55,9 +58,10 @@ pub(super) fn stride(columns: usize) -> usize {
 }
 
 impl Block {
-    /// Takes over a chunk as it is. The byte after the last row must have been set to 0.
+    /// Takes over a chunk as it is, in which the rows begin at `front`. The byte after the last row must have been set to 0.
     pub(super) fn whole(
         data: Vec<u8>,
+        front: u32,
         index: &[u8],
         aside: Vec<(u32, u32)>,
         rows: u32,
@@ -72,37 +76,30 @@ impl Block {
                 index: kept.into_boxed_slice(),
                 aside: aside.into_boxed_slice(),
             })),
+            front,
             index_at: 0,
             rows,
             columns,
         })
     }
 
-    /// Copies rows out of a chunk: `bytes` begins at `base` in the chunk and ends with the last row.
+    /// Copies rows out of a chunk: `bytes` begins with the first and ends with the last. `front` bytes are left before them.
+    #[inline]
     pub(super) fn copied(
         bytes: &[u8],
-        base: u32,
+        front: u16,
         index: &[u8],
-        mut aside: Vec<(u32, u32)>,
+        aside: Vec<(u32, u32)>,
         rows: u32,
         columns: u16,
     ) -> Result<Self, OutOfMemory> {
         let mut data = Vec::new();
-        data.try_reserve_exact(bytes.len() + 1 + index.len())?;
+        data.try_reserve_exact(usize::from(front) + bytes.len() + 1 + index.len())?;
+        data.resize(usize::from(front), 0);
         data.extend_from_slice(bytes);
         data.push(0);
         let index_at = data.len();
         data.extend_from_slice(index);
-        if base != 0 {
-            for entry in data[index_at..].chunks_exact_mut(stride(columns as usize)) {
-                if let Some(word) = entry.first_chunk_mut::<4>() {
-                    *word = (u32::from_ne_bytes(*word) - base).to_ne_bytes();
-                }
-            }
-            for (at, _) in &mut aside {
-                *at -= base;
-            }
-        }
         Ok(Self {
             data,
             large: (!aside.is_empty()).then(|| {
@@ -111,8 +108,36 @@ impl Block {
                     aside: aside.into_boxed_slice(),
                 })
             }),
+            front: front.into(),
             index_at: index_at as u32,
             rows,
+            columns,
+        })
+    }
+
+    /// A row by itself, copied from the body of its message and checked.
+    #[inline(always)]
+    pub(super) fn of_row(body: &[u8], front: u16, columns: u16) -> Result<Self, RowError> {
+        let row_at = usize::from(front);
+        let index_at = row_at + body.len() + 1;
+        let end = index_at + stride(columns.into());
+        let mut data = Vec::new();
+        data.try_reserve_exact(end).map_err(OutOfMemory::from)?;
+        data.resize(row_at, 0);
+        data.extend_from_slice(body);
+        data.resize(end, 0);
+        let mut aside = Vec::new();
+        if let Some((row, entry)) = data[row_at..].split_at_mut_checked(body.len() + 1)
+            && let Some((_, row)) = row.split_last_mut()
+        {
+            index(row, columns.into(), 0, entry, &mut aside)?;
+        }
+        Ok(Self {
+            data,
+            large: None,
+            front: front.into(),
+            index_at: index_at as u32,
+            rows: 1,
             columns,
         })
     }
@@ -121,6 +146,17 @@ impl Block {
     #[inline]
     pub fn rows(&self) -> usize {
         self.rows as usize
+    }
+
+    /// The bytes before the first row.
+    pub(super) fn front_mut(&mut self) -> &mut [u8] {
+        self.data.get_mut(..self.front as usize).unwrap_or_default()
+    }
+
+    /// The bytes that the index counts from the beginning of.
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        self.data.get(self.front as usize..).unwrap_or_default()
     }
 
     /// Bytes that the block holds on to.
@@ -133,10 +169,10 @@ impl Block {
     }
 
     /// The parts, for readers that address cells by themselves.
-    #[inline]
+    #[inline(always)]
     pub fn raw(&self) -> Raw<'_> {
         Raw {
-            data: &self.data,
+            data: self.bytes(),
             index: self.index(),
             aside: self.aside(),
             rows: self.rows(),
@@ -148,14 +184,14 @@ impl Block {
     #[inline]
     pub fn value(&self, row: usize, column: usize) -> Option<&[u8]> {
         let (at, len) = self.locate(row, column)?;
-        self.data.get(at..at + len)
+        self.bytes().get(at..at + len)
     }
 
     /// The value of a cell and the NUL behind it.
     #[inline]
     pub fn value_with_nul(&self, row: usize, column: usize) -> Option<&[u8]> {
         let (at, len) = self.locate(row, column)?;
-        self.data.get(at..at + len + 1)
+        self.bytes().get(at..at + len + 1)
     }
 
     #[inline]
@@ -203,7 +239,7 @@ impl Block {
     /// The length of the value that begins at `at`; `None` is NULL.
     #[inline]
     fn length(&self, at: usize) -> Option<usize> {
-        let word = self.data.get(at - 4..at)?.first_chunk::<4>()?;
+        let word = self.bytes().get(at - 4..at)?.first_chunk::<4>()?;
         match u32::from_be_bytes(*word) {
             LOOK_ASIDE => {
                 let aside = self.aside();

@@ -48,6 +48,8 @@ pub struct Gather {
     from: usize,
     to: usize,
     aside: Vec<(u32, u32)>,
+    /// How many bytes are left before the rows of a small result.
+    front: u16,
 }
 
 impl Default for Gather {
@@ -72,10 +74,17 @@ impl Gather {
             from: 0,
             to: 0,
             aside: Vec::new(),
+            front: 0,
         }
     }
 
+    /// Leaves so many bytes before the rows of small results from now on, for [`Batch::front_mut`].
+    pub fn set_front(&mut self, front: u16) {
+        self.front = front;
+    }
+
     /// Begins a result of these columns; `format` is that of all values where Bind said it.
+    #[inline]
     pub fn begin(&mut self, columns: Arc<Columns>, format: Option<i16>) {
         self.forget();
         self.width = columns.len();
@@ -128,51 +137,17 @@ impl Gather {
         let Some(body) = chunk.get_mut(start..start + len) else {
             return Err(malformed("cells", wire::Problem::EndsEarly));
         };
-        let Some(count) = body.first_chunk::<2>() else {
-            return Err(malformed("cell count", wire::Problem::EndsEarly));
-        };
-        let count = usize::from(u16::from_be_bytes(*count));
-        if count != self.width {
-            return Err(malformed(
-                "cell count",
-                wire::Problem::BadValue(count as i64),
-            ));
-        }
-        let stride = stride(count);
+        let stride = stride(self.width);
         if self.index.len() - self.used < stride {
             self.grow(stride)?;
         }
-        let Some((offset, cells)) = self
-            .index
-            .get_mut(self.used..self.used + stride)
-            .and_then(|entry| entry.split_first_chunk_mut::<4>())
-        else {
+        let Some(entry) = self.index.get_mut(self.used..self.used + stride) else {
             return Err(RowError::Memory(OutOfMemory));
         };
-        let wide = len > usize::from(u16::MAX);
-        *offset = (start as u32 | if wide { WIDE } else { 0 }).to_ne_bytes();
-        let mut at = FIRST;
-        if count > 0 {
-            at += value(body, at, start, &mut self.aside)?;
-            for cell in cells.chunks_exact_mut(2) {
-                at += 4;
-                cell.copy_from_slice(&(at as u16).to_ne_bytes());
-                at += value(body, at, start, &mut self.aside)?;
-            }
-        } else {
-            at = 2;
-        }
-        if at != body.len() {
-            return Err(if at < body.len() {
-                malformed("cells", wire::Problem::TrailingBytes(body.len() - at))
-            } else {
-                malformed("cell", wire::Problem::EndsEarly)
-            });
-        }
+        let from = if self.rows == 0 { start } else { self.from };
+        index(body, self.width, start - from, entry, &mut self.aside)?;
         self.used += stride;
-        if self.rows == 0 {
-            self.from = start;
-        }
+        self.from = from;
         self.to = start + len;
         self.rows += 1;
         Ok(())
@@ -191,17 +166,29 @@ impl Gather {
         if self.index.len() - self.used < stride {
             self.grow(stride)?;
         }
-        if FIRST + value(body, FIRST, row, &mut self.aside)? != body.len() {
+        if FIRST + value(body, FIRST, 0, &mut self.aside)? != body.len() {
             return Err(malformed("cell", wire::Problem::EndsEarly));
         }
         if let Some(entry) = self.index.get_mut(self.used..self.used + stride) {
-            entry.copy_from_slice(&(row as u32).to_ne_bytes());
+            entry.fill(0);
         }
         self.used += stride;
         self.from = row;
         self.to = start + len;
         self.rows = 1;
         Ok(())
+    }
+
+    /// The only row of a result, whose body is `chunk[start..start + len]`: checked, indexed and copied out at once. After that
+    /// no result is open.
+    #[inline(always)]
+    pub fn only_row(&mut self, chunk: &[u8], start: usize, len: usize) -> Result<Batch, RowError> {
+        let body = chunk.get(start..start + len).unwrap_or_default();
+        let Some(columns) = self.columns.take() else {
+            return Err(malformed("cells", wire::Problem::EndsEarly));
+        };
+        let block = Block::of_row(body, self.front, self.width as u16)?;
+        Ok(Batch::new(columns, self.format, block))
     }
 
     /// Takes over the chunk that the rows lie in. The caller has copied what follows them elsewhere.
@@ -215,7 +202,8 @@ impl Gather {
         }
         let aside = mem::take(&mut self.aside);
         let index = &self.index[..self.used];
-        let block = Block::whole(chunk, index, aside, self.rows, self.width as u16)?;
+        let front = self.from as u32;
+        let block = Block::whole(chunk, front, index, aside, self.rows, self.width as u16)?;
         self.push(block)
     }
 
@@ -230,9 +218,23 @@ impl Gather {
 
     /// Everything received since the last batch, as one. Rows that still lie in `chunk` are copied out.
     pub fn batch(&mut self, chunk: &[u8]) -> Result<Option<Batch>, OutOfMemory> {
-        let Some(columns) = self.columns.clone() else {
-            return Ok(None);
-        };
+        match self.columns.clone() {
+            Some(columns) => self.batch_of(columns, chunk).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The same at the end of the result.
+    #[inline]
+    pub fn last_batch(&mut self, chunk: &[u8]) -> Result<Option<Batch>, OutOfMemory> {
+        match self.columns.take() {
+            Some(columns) => self.batch_of(columns, chunk).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    #[inline(always)]
+    fn batch_of(&mut self, columns: Arc<Columns>, chunk: &[u8]) -> Result<Batch, OutOfMemory> {
         let last = if self.rows > 0 {
             self.copied(chunk)?
         } else {
@@ -244,16 +246,17 @@ impl Gather {
             Batch::of_many(columns, self.format, mem::take(&mut self.blocks), last)?
         };
         self.forget();
-        Ok(Some(batch))
+        Ok(batch)
     }
 
+    #[inline(always)]
     fn copied(&mut self, chunk: &[u8]) -> Result<Block, OutOfMemory> {
         let aside = mem::take(&mut self.aside);
         let bytes = chunk.get(self.from..self.to).unwrap_or_default();
         let index = &self.index[..self.used];
         Block::copied(
             bytes,
-            self.from as u32,
+            self.front,
             index,
             aside,
             self.rows,
@@ -316,6 +319,51 @@ impl Gather {
         self.from = 0;
         self.to = 0;
     }
+}
+
+/// Checks a row of `width` columns and fills its entry in the index; `row` is where it lies.
+#[inline(always)]
+pub(super) fn index(
+    body: &mut [u8],
+    width: usize,
+    row: usize,
+    entry: &mut [u8],
+    aside: &mut Vec<(u32, u32)>,
+) -> Result<(), RowError> {
+    let Some(count) = body.first_chunk::<2>() else {
+        return Err(malformed("cell count", wire::Problem::EndsEarly));
+    };
+    let count = usize::from(u16::from_be_bytes(*count));
+    if count != width {
+        return Err(malformed(
+            "cell count",
+            wire::Problem::BadValue(count as i64),
+        ));
+    }
+    let Some((offset, cells)) = entry.split_first_chunk_mut::<4>() else {
+        return Err(RowError::Memory(OutOfMemory));
+    };
+    let wide = body.len() > usize::from(u16::MAX);
+    *offset = (row as u32 | if wide { WIDE } else { 0 }).to_ne_bytes();
+    let mut at = FIRST;
+    if count > 0 {
+        at += value(body, at, row, aside)?;
+        for cell in cells.chunks_exact_mut(2) {
+            at += 4;
+            cell.copy_from_slice(&(at as u16).to_ne_bytes());
+            at += value(body, at, row, aside)?;
+        }
+    } else {
+        at = 2;
+    }
+    if at != body.len() {
+        return Err(if at < body.len() {
+            malformed("cells", wire::Problem::TrailingBytes(body.len() - at))
+        } else {
+            malformed("cell", wire::Problem::EndsEarly)
+        });
+    }
+    Ok(())
 }
 
 /// Checks the value at `at`, whose length word lies before it, and says how many bytes it has.

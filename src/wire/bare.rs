@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::error::Error;
-use super::writer::Writer;
+use super::writer::{Writer, constant};
 
 macro_rules! bare {
     ($($(#[$doc:meta])* $type:ident, $tag:literal;)*) => {$(
@@ -50,8 +50,9 @@ bare! {
 }
 
 /// Appends a Sync message; after an error `out` is as it was.
+#[inline]
 pub fn encode_sync(out: &mut Vec<u8>) -> Result<(), Error> {
-    Sync.encode(out)
+    constant(out, &[Sync::TAG, 0, 0, 0, 4], "Sync")
 }
 
 /// Appends a Flush message; after an error `out` is as it was.

@@ -120,6 +120,7 @@ impl Parameters for &[(Option<&[u8]>, i16)] {
 /// Appends a Bind message; after an error `out` is as it was.
 ///
 /// As in libpq, the formats of the parameters are left out when the caller gives none, even where all are text.
+#[inline(always)]
 pub fn encode_bind(
     out: &mut Vec<u8>,
     portal: &[u8],

@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::error::Error;
-use super::writer::{Writer, message};
+use super::writer::{Writer, constant, message};
 
 /// The third step of the extended query protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,12 @@ impl<'a> Execute<'a> {
 }
 
 /// Appends an Execute message; after an error `out` is as it was.
+#[inline]
 pub fn encode_execute(out: &mut Vec<u8>, portal: &[u8], max_rows: i32) -> Result<(), Error> {
+    // Nearly always it is the unnamed portal, all of whose rows are wanted: then the message is the same.
+    if portal.is_empty() && max_rows == 0 {
+        return constant(out, &[Execute::TAG, 0, 0, 0, 9, 0, 0, 0, 0, 0], "Execute");
+    }
     message(out, Execute::TAG, "Execute", |writer| {
         Execute { portal, max_rows }.write(writer)
     })

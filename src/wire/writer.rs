@@ -26,6 +26,20 @@ pub(super) fn message(
     append(out, Some(tag), name, body)
 }
 
+/// Appends a message that is always the same.
+#[inline(always)]
+pub(super) fn constant<const N: usize>(
+    out: &mut Vec<u8>,
+    message: &[u8; N],
+    name: &'static str,
+) -> Result<(), Error> {
+    if N > out.capacity() - out.len() {
+        grow(out, N, name, "length")?;
+    }
+    out.extend_from_slice(message);
+    Ok(())
+}
+
 /// Appends a message of the startup phase, which has no tag.
 pub(super) fn untagged(
     out: &mut Vec<u8>,

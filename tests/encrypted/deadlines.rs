@@ -15,6 +15,7 @@ fn done(session: &mut Session, operation: u64) -> String {
         let Some(Item {
             operation: of,
             reply,
+            ..
         }) = session.next()
         else {
             panic!(

@@ -310,7 +310,10 @@ impl World {
             some = true;
             self.copied += self.engine.copy_get(3).count();
         }
-        while let Some(Item { operation, reply }) = self.engine.take() {
+        while let Some(Item {
+            operation, reply, ..
+        }) = self.engine.take()
+        {
             some = true;
             let op = self.ops.get_mut(&operation).unwrap();
             assert!(op.done.is_none(), "after its done: {reply:?}");
