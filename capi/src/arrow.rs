@@ -56,7 +56,7 @@ pub struct ArrowArray {
 }
 
 /// A result, or a batch of one, as an Arrow array: for pyarrow, polars, DuckDB and whatever else takes the Arrow C data interface
-/// (https://arrow.apache.org/docs/format/CDataInterface.html). Each column is decoded at once; nothing is asked of the server.
+/// (<https://arrow.apache.org/docs/format/CDataInterface.html>). Each column is decoded at once; nothing is asked of the server.
 ///
 /// The array is a struct array (+s) with a child for each column, a record batch. By type: bool b; int2, int4, int8 s, i, l; oid,
 /// xid, cid I; xid8 L; float4, float8 f, g; numeric(p,s) up to 38 digits d:p,s, other numerics text; date tdD; time ttu; timestamp

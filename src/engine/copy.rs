@@ -313,7 +313,8 @@ impl State {
 
     /// Goes past messages of data, at most so many; where they lie in the chunk.
     fn copy_run(&mut self, most: usize) -> Range<usize> {
-        if !self.copy.gives() || self.has_failed() {
+        // What is finished comes before the data: so it is known which COPY that is of.
+        if !self.copy.gives() || self.has_failed() || !self.items.is_empty() {
             return 0..0;
         }
         let start = self.input.place();

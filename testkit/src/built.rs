@@ -25,15 +25,26 @@ pub fn target() -> PathBuf {
 pub fn libraries() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
-        // An outer make would hand down its flags and a job server that this process does not hold.
-        let said = Command::new("make")
-            .args(["-s", "lib"])
-            .current_dir(root())
-            .env_remove("MAKEFLAGS")
-            .env_remove("MFLAGS")
-            .env_remove("MAKELEVEL")
-            .output()
-            .unwrap();
+        let mut make = Command::new("make");
+        make.args(["-s", "lib"]).current_dir(root());
+        // An outer make would hand down its flags and a job server that this process does not hold, and an outer cargo what
+        // package it runs: build scripts that look at that would run anew, and all that stands on them with them.
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy();
+            let outer = [
+                "CARGO_PKG_",
+                "CARGO_MANIFEST_",
+                "CARGO_CRATE_",
+                "CARGO_BIN_",
+                "CARGO_PRIMARY_",
+            ];
+            if outer.iter().any(|prefix| name.starts_with(prefix))
+                || ["MAKEFLAGS", "MFLAGS", "MAKELEVEL"].contains(&&*name)
+            {
+                make.env_remove(&*name);
+            }
+        }
+        let said = make.output().unwrap();
         if !said.status.success() {
             panic!(
                 "make lib failed:\n{}",

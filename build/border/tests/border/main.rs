@@ -55,6 +55,8 @@ fn header_names_start_with_conn() {
     for line in header.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
+            // The two structs of the Arrow C data interface have the names that its specification gives them.
+            ["#define", name, ..] if name.starts_with("ARROW_") => {}
             ["#define", name, ..] => {
                 assert!(
                     name.starts_with("CONN_") || *name == "PGPOLL_H",
