@@ -91,7 +91,7 @@ pub unsafe extern "C" fn conn_copy_end(conn: *mut Conn, error: *const c_char) ->
 /// the reading, so memory stays bounded.
 ///
 /// conn: a connection whose COPY has begun. messages: is filled, where they were received: none is copied. most: room for so many.
-/// Returns how many there were; 0 when there is none now, and when it is refused.
+/// Returns how many there were; 0 when there is none now, while an item is there to be taken first, and when it is refused.
 /// Borrowed until the next call with this connection.
 /// Next: the same again until it is 0, then conn_poll, which says CONN_COPY when there is more.
 #[unsafe(no_mangle)]

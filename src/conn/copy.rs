@@ -35,7 +35,7 @@ impl Connection {
     }
 
     /// Takes data of a COPY: messages as the server sent them (in text form a row each), at most so many at once, where they were
-    /// received. None when none has arrived.
+    /// received. None when none has arrived, and while an item is there to be taken first.
     ///
     /// What is not taken stops the reading, so memory stays bounded.
     #[inline]

@@ -332,7 +332,10 @@ impl State {
     /// Whether data lies there to be taken.
     #[inline]
     pub(super) fn has_copy_data(&self) -> bool {
-        self.copy.gives() && self.input.is_whole(CopyData::TAG) && !self.has_failed()
+        self.copy.gives()
+            && self.items.is_empty()
+            && self.input.is_whole(CopyData::TAG)
+            && !self.has_failed()
     }
 
     /// What a COPY waits for, in words; `None` without one.
