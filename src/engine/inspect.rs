@@ -147,7 +147,7 @@ impl Event {
             Change::CancelEnded { told } => {
                 text(line, "outcome", if told { "told" } else { "not told" });
             }
-            Change::Socket(socket) if socket >= 0 => number(line, "socket", socket as u64),
+            Change::Socket(socket) => number(line, "socket", socket.into()),
             Change::Refused(sqlstate) => {
                 text(line, "sqlstate", &String::from_utf8_lossy(&sqlstate));
             }

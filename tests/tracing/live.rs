@@ -189,6 +189,6 @@ fn a_lost_server_ends_what_was_under_way() {
     );
     assert!(shown.slices.iter().all(|slice| slice.end.is_some()));
     let instants: Vec<&str> = shown.instants.iter().map(String::as_str).collect();
-    let end = ["transport lost", "error", "over", "socket -1"];
+    let end = ["transport lost", "error", "over", "no socket"];
     assert!(instants.ends_with(&end), "{instants:?}");
 }

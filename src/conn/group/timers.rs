@@ -131,7 +131,9 @@ mod tests {
         let mut model = vec![None; COUNT as usize];
         let mut seed = 7u64;
         let mut dice = |most: u64| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005) + 1_442_695_040_888_963_407;
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (seed >> 33) % most
         };
         let mut now = 0;

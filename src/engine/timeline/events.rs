@@ -341,6 +341,7 @@ impl Events<'_> {
             Change::CancelBegan => set(self, CANCEL, true),
             Change::CancelEnded { .. } => set(self, CANCEL, false),
             Change::Socket(socket) => self.instant(&format!("socket {socket}"), "socket", at),
+            Change::NoSocket => self.instant(change.name(), "socket", at),
             Change::Refused(sqlstate) => {
                 let state = String::from_utf8_lossy(&sqlstate);
                 self.instant(&format!("error {state}"), "error", at)

@@ -80,8 +80,10 @@ pub(super) enum Change {
     CancelEnded {
         told: bool,
     },
-    /// The descriptor is another one; -1: there is none.
-    Socket(i32),
+    /// The descriptor is another one.
+    Socket(u32),
+    /// There is none any more.
+    NoSocket,
     /// The server said no, with this SQLSTATE.
     Refused([u8; 5]),
     /// An operation failed for another reason.
@@ -121,6 +123,7 @@ impl Change {
             Self::CancelBegan => "cancel began",
             Self::CancelEnded { .. } => "cancel ended",
             Self::Socket(_) => "socket",
+            Self::NoSocket => "no socket",
             Self::Refused(_) => "error",
             Self::Failed => "failed",
             Self::Lost => "transport lost",
@@ -375,7 +378,8 @@ impl Engine {
     /// Says that the descriptor of the transport is another one.
     #[cold]
     pub fn note_socket(&mut self, socket: Option<i32>) {
-        self.state_mut()
-            .record(Change::Socket(socket.unwrap_or(-1)));
+        let socket = socket.and_then(|socket| u32::try_from(socket).ok());
+        let change = socket.map_or(Change::NoSocket, Change::Socket);
+        self.state_mut().record(change);
     }
 }
