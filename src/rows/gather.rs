@@ -144,10 +144,11 @@ impl Gather {
         let Some(entry) = self.index.get_mut(self.used..self.used + stride) else {
             return Err(RowError::Memory(OutOfMemory));
         };
-        let from = if self.rows == 0 { start } else { self.from };
-        index(body, self.width, start - from, entry, &mut self.aside)?;
+        if self.rows == 0 {
+            self.from = start;
+        }
+        index(body, self.width, start - self.from, entry, &mut self.aside)?;
         self.used += stride;
-        self.from = from;
         self.to = start + len;
         self.rows += 1;
         Ok(())

@@ -50,6 +50,7 @@ fn half_a_statement_is_encrypted_when_its_time_is_over() {
         let proxy = Proxy::start(server, |_| Faults::none());
         let through = format!("{} port={}", server.conninfo_tls(), proxy.port());
         let mut session = Session::open(&through);
+        session.conn.set_send_queue(usize::MAX);
         let huge = vec![b'x'; 32 * 1024 * 1024];
         let params: &[Option<&[u8]>] = &[Some(&huge)];
         for ms in [1, 5, 20, 60] {
