@@ -172,6 +172,7 @@ fn trap_3_much_in_both_directions_at_once() {
     let server = newest().with(&ServerTls::new("server-cn-only"));
     for mode in [0, libc::EPOLLET as u32] {
         let mut connection = Connection::open(conninfo(&server, ROOTS));
+        connection.set_send_queue(usize::MAX);
         let mut turns = Loop::new(mode);
         turns.run(&mut connection, Readiness::IDLE, |_| {});
         let value = vec![b'p'; 300_000];
