@@ -161,6 +161,7 @@ impl Proxy {
             place,
             counts: Counts::default(),
             frozen: false,
+            heeded: false,
             unplugged: false,
             reset_all: false,
             over: false,
@@ -209,9 +210,10 @@ impl Proxy {
     }
 
     /// While frozen nothing is passed on, of no connection, and none ends: the network is away. New ones are accepted by
-    /// the kernel alone.
+    /// the kernel alone. From the return on it is so.
     pub fn freeze(&self, frozen: bool) {
         self.tell(|shared| shared.frozen = frozen);
+        self.until(|shared| shared.heeded == frozen);
     }
 
     /// From now on the kernel drops what comes from the clients that are connected, by TCP, unseen and unacknowledged, and
@@ -219,15 +221,19 @@ impl Proxy {
     #[cfg(target_os = "linux")]
     pub fn unplug(&self) {
         self.tell(|shared| (shared.frozen, shared.unplugged) = (true, true));
-        // The thread may be passing bytes on at this moment.
-        while locked(&self.shared).unplugged {
-            std::thread::sleep(std::time::Duration::from_millis(1));
-        }
+        self.until(|shared| shared.heeded && !shared.unplugged);
     }
 
     /// Resets all connections that are there.
     pub fn reset_all(&self) {
         self.tell(|shared| shared.reset_all = true);
+    }
+
+    /// The thread may be passing bytes on at this moment.
+    fn until(&self, heeded: impl Fn(&Shared) -> bool) {
+        while !heeded(&locked(&self.shared)) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
     }
 
     fn tell(&self, what: impl FnOnce(&mut Shared)) {

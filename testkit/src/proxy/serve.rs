@@ -37,6 +37,7 @@ impl Server {
                 if std::mem::take(&mut shared.unplugged) {
                     self.pairs.iter().for_each(Pair::unplug);
                 }
+                shared.heeded = shared.frozen;
                 shared.frozen
             };
             let ready = self.wait(frozen);
@@ -116,6 +117,8 @@ pub(super) struct Shared {
     pub(super) place: Place,
     pub(super) counts: Counts,
     pub(super) frozen: bool,
+    /// What the thread goes by.
+    pub(super) heeded: bool,
     /// To be unplugged.
     pub(super) unplugged: bool,
     pub(super) reset_all: bool,
