@@ -243,15 +243,11 @@ pub unsafe extern "C" fn conn_group_get_ready(
     group: *mut ConnGroup,
     ready: *mut ConnReady,
 ) -> c_int {
-    // SAFETY: the caller's promise; `ready` is NULL or points to room for one.
+    // SAFETY: the caller's promise.
     unsafe {
-        within(group, 0, |members| {
-            if ready.is_null() {
-                error::refuse_outside("ready is NULL: pass the address of a ConnReady");
-                return None;
-            }
+        hand_out(group, ready, |members| {
             let found = members.ready()?;
-            fill(ready, members, found.key, found.ready.bits(), 0)
+            Some((found.key, found.ready.bits(), 0))
         })
     }
 }
@@ -268,15 +264,11 @@ pub unsafe extern "C" fn conn_group_get_failed(
     group: *mut ConnGroup,
     ready: *mut ConnReady,
 ) -> c_int {
-    // SAFETY: as above.
+    // SAFETY: the caller's promise.
     unsafe {
-        within(group, 0, |members| {
-            if ready.is_null() {
-                error::refuse_outside("ready is NULL: pass the address of a ConnReady");
-                return None;
-            }
+        hand_out(group, ready, |members| {
             let found = members.failure()?;
-            fill(ready, members, found.key, 0, found.operation)
+            Some((found.key, 0, found.operation))
         })
     }
 }
@@ -379,24 +371,31 @@ fn is_ours(members: &Group<Joined>) -> Option<()> {
     Some(())
 }
 
+/// Fills `ready` with the member that `next` finds, with bits and an operation.
+///
 /// # Safety
-/// `ready` points to room for one.
-unsafe fn fill(
+/// `group` is NULL or a group; `ready` is NULL or points to room for one.
+unsafe fn hand_out(
+    group: *mut ConnGroup,
     ready: *mut ConnReady,
-    members: &Group<Joined>,
-    key: Key,
-    bits: u32,
-    operation: u64,
-) -> Option<c_int> {
-    let member = members.get(key)?;
+    next: impl FnOnce(&mut Group<Joined>) -> Option<(Key, u32, u64)>,
+) -> c_int {
     // SAFETY: the caller's promise.
     unsafe {
-        ready.write(ConnReady {
-            conn: member.conn(),
-            data: member.data(),
-            operation,
-            bits,
-        });
+        within(group, 0, |members| {
+            if ready.is_null() {
+                error::refuse_outside("ready is NULL: pass the address of a ConnReady");
+                return None;
+            }
+            let (key, bits, operation) = next(members)?;
+            let member = members.get(key)?;
+            ready.write(ConnReady {
+                conn: member.conn(),
+                data: member.data(),
+                operation,
+                bits,
+            });
+            Some(1)
+        })
     }
-    Some(1)
 }

@@ -222,7 +222,7 @@ impl Connection {
 
     /// The same, until the poll says one of `bits`, or nothing more can come before something is taken.
     pub fn wait_for(&mut self, bits: u32, timeout: Option<Duration>) -> Readiness {
-        let end = timeout.map(|timeout| clock::now_ns().saturating_add(timeout.as_nanos() as u64));
+        let end = timeout.map(clock::after);
         loop {
             let ready = self.turn(true);
             let waits = Readiness::WANT_READ | Readiness::WANT_WRITE | Readiness::RUNNABLE;
@@ -241,10 +241,7 @@ impl Connection {
             if ready.is_runnable() {
                 continue;
             }
-            let until = match (end, self.deadline_ns()) {
-                (Some(end), Some(deadline)) => Some(end.min(deadline)),
-                (end, deadline) => end.or(deadline),
-            };
+            let until = end.into_iter().chain(self.deadline_ns()).min();
             let timeout = until.map(|until| Duration::from_nanos(until.saturating_sub(now)));
             crate::net::wait(
                 self.socket(),

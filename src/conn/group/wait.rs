@@ -22,10 +22,7 @@ impl<M: Member> Group<M> {
     /// Polls and waits until what is waited `for` has come, or `timeout` is over (`None`: no limit). Also returns when nothing
     /// can come: there are no members, or all are over. The one call that waits.
     pub fn wait(&mut self, what: WaitFor, timeout: Option<Duration>) -> Readiness {
-        let end = timeout.map(|timeout| {
-            let timeout = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
-            clock::now_ns().saturating_add(timeout)
-        });
+        let end = timeout.map(clock::after);
         loop {
             let ready = self.poll();
             if self.has_come(what, ready) || self.is_forked() {
