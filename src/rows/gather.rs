@@ -144,8 +144,9 @@ impl Gather {
         let Some(entry) = self.index.get_mut(self.used..self.used + stride) else {
             return Err(RowError::Memory(OutOfMemory));
         };
+        // The first: none lies there before it, also if it is refused.
         if self.rows == 0 {
-            self.from = start;
+            (self.from, self.to) = (start, start);
         }
         index(body, self.width, start - self.from, entry, &mut self.aside)?;
         self.used += stride;

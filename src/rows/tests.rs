@@ -112,6 +112,24 @@ fn a_malformed_row_is_named() {
     );
 }
 
+/// What is refused does not lie there: a connection that ends with it asks.
+#[test]
+fn a_first_row_that_is_refused_leaves_nothing() {
+    let mut gather = open(2);
+    let mut chunk = vec![0; 100];
+    gather_row(&mut gather, &mut chunk, &body(&[None])).unwrap_err();
+    assert_eq!(
+        (gather.in_chunk(), gather.rows(), gather.bytes()),
+        (0, 0, 0)
+    );
+    gather_row(&mut gather, &mut chunk, &body(&[None, None])).unwrap();
+    assert_eq!((gather.in_chunk(), gather.rows()), (10, 1));
+    gather_row(&mut gather, &mut chunk, &body(&[None])).unwrap_err();
+    assert_eq!((gather.in_chunk(), gather.rows()), (10, 1));
+    gather.abandon();
+    assert_eq!(gather.in_chunk(), 0);
+}
+
 #[test]
 fn a_row_is_indexed_up_to_64_kilobytes_and_walked_beyond() {
     for extra in [0, 1] {

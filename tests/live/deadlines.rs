@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use pgpoll::conn::Connection;
 use pgpoll::engine::{Command, End, Reply};
 use testkit::Cluster;
+use testkit::proxy::{Faults, Proxy};
 
 use crate::servers;
 use crate::session::{FAILED, OK, Session, is_done, texts};
@@ -230,34 +231,54 @@ fn a_copy_that_nobody_asked_for() {
     }
 }
 
-/// The descriptor to wait for changes for the length of the cancel, and the old one stays open until the next poll.
+/// The descriptor to wait for changes for the length of the cancel, and the old one stays open until the next poll. The
+/// network is away when the cancel begins, else it may be done within one poll.
 #[test]
 fn the_descriptor_is_the_cancels_while_it_is_under_way() {
-    for (_, mut session) in sessions() {
-        let conn = &mut session.conn;
-        conn.set_timeout(milliseconds(50));
-        conn.start_query("select pg_sleep(600)").unwrap();
-        let (own, before) = (conn.socket(), conn.socket_generation());
-        let mut seen = Vec::new();
-        while conn.engine().queued() > 0 || conn.engine().is_rescuing() {
-            let ready = conn.poll();
-            assert!(ready.wants_read() || ready.wants_write() || ready.has_result());
-            seen.push((conn.socket(), conn.socket_generation()));
-            while conn.take().is_some() {}
-            let left = conn.deadline_ms().map(Duration::from_millis);
-            let timeout = Some(left.unwrap_or(Duration::from_secs(10)));
-            pgpoll::net::wait(
-                conn.socket(),
-                ready.wants_read(),
-                ready.wants_write(),
-                timeout,
-            );
+    for server in servers() {
+        let here = |_| Faults::none();
+        let (tcp, unix) = (
+            Proxy::start(server, here),
+            Proxy::start_unix(server.port(), server, here),
+        );
+        let by_tcp = format!("{} port={}", server.conninfo_tcp(), tcp.port());
+        let by_unix = format!("{} host={}", server.conninfo(), unix.folder().display());
+        for (proxy, conninfo) in [(tcp, by_tcp), (unix, by_unix)] {
+            let mut session = Session::open(&conninfo);
+            let conn = &mut session.conn;
+            let endless = conn.start_query("select pg_sleep(600)").unwrap();
+            conn.poll();
+            server.until_busy(conn.facts().backend_pid());
+            proxy.freeze(true);
+            let (own, before) = (conn.socket(), conn.socket_generation());
+            assert!(conn.abandon(endless));
+            let mut seen = Vec::new();
+            while conn.engine().queued() > 0 || conn.engine().is_rescuing() {
+                let ready = conn.poll();
+                assert!(ready.wants_read() || ready.wants_write() || ready.has_result());
+                if conn.socket() != own {
+                    proxy.freeze(false);
+                }
+                seen.push((conn.socket(), conn.socket_generation()));
+                if ready.has_result() {
+                    while conn.take().is_some() {}
+                    continue;
+                }
+                let left = conn.deadline_ms().map(Duration::from_millis);
+                let timeout = Some(left.unwrap_or(Duration::from_secs(10)));
+                pgpoll::net::wait(
+                    conn.socket(),
+                    ready.wants_read(),
+                    ready.wants_write(),
+                    timeout,
+                );
+            }
+            assert!(seen.iter().any(|&(socket, _)| socket != own), "{seen:?}");
+            assert!(seen.is_sorted_by_key(|&(_, generation)| generation));
+            assert_eq!(conn.socket(), own);
+            assert!(conn.socket_generation() > before);
+            check_usable(&mut session);
         }
-        assert!(seen.iter().any(|&(socket, _)| socket != own), "{seen:?}");
-        assert!(seen.is_sorted_by_key(|&(_, generation)| generation));
-        assert_eq!(conn.socket(), own);
-        assert!(conn.socket_generation() > before);
-        check_usable(&mut session);
     }
 }
 
