@@ -2,6 +2,7 @@
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 # What Debian calls libpq.so.5 carries the server's major version behind it.
 PQ_VERSION := 5.18
+PQ_SERVER := 18.6
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
@@ -15,15 +16,16 @@ EXAMPLES := $(patsubst c_examples/%.c,$(TARGET)/examples/%,$(wildcard c_examples
 DEMO := $(firstword $(EXAMPLES))
 STRICT := -std=c99 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Wpedantic -Werror
 FLAGS = $$(PKG_CONFIG_PATH=$(LIB) pkg-config --cflags --libs pgpoll)
-# Examples that say so in their name use libuv.
-UV = $(if $(findstring uv,$(notdir $@)),$$(pkg-config --cflags --libs libuv))
+# Examples in somebody's event loop have the name of its library in theirs.
+LOOP = $(strip $(foreach library,libuv libevent glib,$(if $(findstring $(library),$(@F)),$(library:glib=glib-2.0))))
+LOOP_FLAGS = $(if $(LOOP),$$(pkg-config --cflags --libs $(LOOP)))
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 .PHONY: lib
-lib: $(LIB)/libpgpoll.a $(LIB)/libpq.a $(LIB)/pgpoll.pc ## all libraries with their links, into target/lib
+lib: $(LIB)/libpgpoll.a $(LIB)/libpq.a $(LIB)/pgpoll.pc $(LIB)/libpq.pc $(LIB)/pg_config ## all libraries with their links, into target/lib
 
 .PHONY: demo
 demo: ## start a server, run a C example against it, stop the server
@@ -34,17 +36,26 @@ demo: ## start a server, run a C example against it, stop the server
 	@$(TARGET)/debug/pgpoll-cluster --tcp --password 'correct horse' -- $(DEMO)
 	@echo 'Next: $(firstword $(DEMO:$(TARGET)/%=%)).c is what ran; README.md explains the poll loop.' | sed 's|examples/|c_examples/|'
 
+.PHONY: demo-psql
+demo-psql: ## start a server, run this machine's psql on our libpq.so.5, stop the server
+	@build/setup demo
+	@$(MAKE) --no-print-directory lib
+	@$(CARGO) build --quiet -p testkit
+	@build/demo-psql $(LIB) $(TARGET)/debug/pgpoll-cluster
+
 .PHONY: test
 test: ## every test, against throw-away servers
 	@build/setup test
 	@$(MAKE) --no-print-directory lib
 	$(CARGO) test --workspace --no-fail-fast
+	@$(MAKE) --no-print-directory test-ruby test-python
 
 .PHONY: check
 check: ## format, clippy, documentation, header: what must hold before a commit
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTFLAGS='--cfg fuzzing' $(CARGO) check --quiet --target-dir $(TARGET)/fuzz --manifest-path fuzz/Cargo.toml
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --workspace --no-deps
 	$(CARGO) run --quiet -p border -- check
 
@@ -64,6 +75,20 @@ bench: ## instructions and memory, ours beside libpq's in one table (cargo bench
 	@$(CARGO) build --quiet -p testkit
 	@bench/server $(TARGET)/debug/pgpoll-cluster bench/run $(TARGET)
 
+# Words: libpq libpq_pipeline test_escape authentication ssl kerberos psql pgbench scripts recovery isolation regress
+SUITES ?=
+.PHONY: dropin
+dropin: lib ## other people's programs on our libpq.so.5, Diesel's too, which has to be built first
+	@build/setup dropin
+	PQ_LIB_DIR=$(abspath $(LIB)) $(CARGO) build --quiet --locked --manifest-path tests/dropin/diesel/Cargo.toml --target-dir $(TARGET)/dropin/diesel
+	$(CARGO) test -p pgpoll --test dropin
+
+.PHONY: conformance
+conformance: ## PostgreSQL's own client test suites, or SUITES="psql regress", on our libpq.so.5
+	@build/setup conformance
+	@$(MAKE) --no-print-directory lib
+	@build/conformance $(LIB) $(SUITES)
+
 .PHONY: bulk
 bulk: lib ## COPY of BYTES (10 GB) out and in, and the memory that it takes
 	@$(CARGO) build --quiet -p testkit
@@ -74,6 +99,13 @@ bulk: lib ## COPY of BYTES (10 GB) out and in, and the memory that it takes
 endurance: ## 1,000 connections through a proxy that breaks them, for a minute
 	@build/setup test
 	PGPOLL_ENDURANCE=1000,60 $(CARGO) test --release -p pgpoll --test endurance -- --nocapture
+
+.PHONY: test-ruby
+test-ruby: lib ## the Ruby gem's tests, where Ruby is installed
+	@$(CARGO) build --quiet -p testkit
+	@if ruby -rfiddle -rminitest -e 'exit(RUBY_VERSION >= "3.1")' 2>/dev/null; then \
+		PGPOLL_LIBRARY=$(abspath $(LIB))/libpgpoll.so.0 $(TARGET)/debug/pgpoll-cluster -- ruby -w -I bindings/ruby/lib bindings/ruby/test/all.rb; \
+	else echo 'SKIPPED: no Ruby from 3.1 on with minitest: `make setup` installs it'; fi
 
 .PHONY: fuzz
 fuzz: ## every fuzz target, FUZZ_SECONDS (60) each
@@ -89,9 +121,48 @@ install: lib ## header, libraries and pgpoll.pc into DESTDIR/PREFIX
 	install -m 644 $(LIB)/libpgpoll.a '$(DESTDIR)$(LIBDIR)/'
 	install -m 755 $(LIB)/libpgpoll.so.$(VERSION) '$(DESTDIR)$(LIBDIR)/'
 	cp -P $(LIB)/libpgpoll.so $(LIB)/libpgpoll.so.0 '$(DESTDIR)$(LIBDIR)/'
-	$(call pc,$(PREFIX),$(LIBDIR),$(INCLUDEDIR)) >'$(DESTDIR)$(LIBDIR)/pkgconfig/pgpoll.pc'
+	$(call fill,$(PREFIX),$(LIBDIR),$(INCLUDEDIR),$(VERSION)) build/pgpoll.pc.in >'$(DESTDIR)$(LIBDIR)/pkgconfig/pgpoll.pc'
 	chmod 644 '$(DESTDIR)$(LIBDIR)/pkgconfig/pgpoll.pc'
 	@[ -n '$(DESTDIR)' ] || ldconfig || echo 'Run ldconfig as root, so that programs find the library.'
+
+# Never where the system's libpq is: programs use this one because they are told to, by LD_LIBRARY_PATH, an rpath, or ld.so.conf.
+# Build scripts find it by PKG_CONFIG_PATH=LIBDIR/pgpoll/pkgconfig (pkg-config libpq) or by LIBDIR/pgpoll/bin/pg_config
+# (psycopg2: PATH, ruby-pg: --with-pg-config). Without installing, target/lib has both: PKG_CONFIG_PATH, or PATH, is target/lib.
+PQ_LIBDIR = $(LIBDIR)/pgpoll
+PQ_INCLUDEDIR = $(INCLUDEDIR)/pgpoll
+PQ_HEADERS := libpq-fe.h libpq-events.h pqexpbuffer.h postgres_ext.h
+.PHONY: install-libpq
+install-libpq: lib ## libpq, headers, libpq.pc, pg_config into LIBDIR/pgpoll, INCLUDEDIR/pgpoll
+	install -d '$(DESTDIR)$(PQ_INCLUDEDIR)/libpq' '$(DESTDIR)$(PQ_LIBDIR)/pkgconfig' '$(DESTDIR)$(PQ_LIBDIR)/bin'
+	install -m 644 $(addprefix include/,$(PQ_HEADERS)) '$(DESTDIR)$(PQ_INCLUDEDIR)/'
+	install -m 644 include/libpq/libpq-fs.h '$(DESTDIR)$(PQ_INCLUDEDIR)/libpq/'
+	install -m 644 $(LIB)/libpq.a '$(DESTDIR)$(PQ_LIBDIR)/'
+	install -m 755 $(LIB)/libpq.so.$(PQ_VERSION) '$(DESTDIR)$(PQ_LIBDIR)/'
+	cp -P $(LIB)/libpq.so $(LIB)/libpq.so.5 '$(DESTDIR)$(PQ_LIBDIR)/'
+	$(call pq,$(PREFIX),$(PQ_LIBDIR),$(PQ_INCLUDEDIR)) build/libpq.pc.in >'$(DESTDIR)$(PQ_LIBDIR)/pkgconfig/libpq.pc'
+	$(call pq,$(PREFIX),$(PQ_LIBDIR),$(PQ_INCLUDEDIR)) build/pg_config.in >'$(DESTDIR)$(PQ_LIBDIR)/bin/pg_config'
+	chmod 644 '$(DESTDIR)$(PQ_LIBDIR)/pkgconfig/libpq.pc'
+	chmod 755 '$(DESTDIR)$(PQ_LIBDIR)/bin/pg_config'
+
+# bindings/python is installed anew where one of its files, or the library, is newer.
+PYTHON := $(TARGET)/python-binding/bin/python
+$(TARGET)/python-binding/installed: $(LIB)/libpgpoll.a include/pgpoll.h $(wildcard bindings/python/*.py bindings/python/*.toml bindings/python/native/* bindings/python/pgpoll/*.py)
+	PGPOLL_LIB=$(abspath $<) $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --force-reinstall ./bindings/python
+	@touch $@
+
+.PHONY: test-python
+test-python: ## the tests of bindings/python, against a throw-away server
+	@build/setup test-python
+	@$(MAKE) --no-print-directory $(TARGET)/python-binding/installed
+	@$(CARGO) build --quiet -p testkit
+	$(TARGET)/debug/pgpoll-cluster --tcp -- $(PYTHON) -X dev -m pytest -q bindings/python/tests
+
+.PHONY: bench-python
+bench-python: ## bindings/python beside asyncpg, psycopg and psqlpy in one table
+	@build/setup bench-python
+	@$(MAKE) --no-print-directory $(TARGET)/python-binding/installed
+	@$(CARGO) build --quiet -p testkit
+	@$(TARGET)/debug/pgpoll-cluster --set fsync=off -- $(PYTHON) bindings/python/bench/run.py
 
 .PHONY: setup
 setup: ## install what building and testing need
@@ -115,12 +186,20 @@ $(LIB)/libpgpoll.a: $(TARGET)/release/libpgpoll_capi.a build/pgpoll.exports buil
 $(LIB)/libpq.a: $(TARGET)/release/libpq.a build/libpq.exports build/face
 	build/face $< build/libpq.exports pq $(PQ_VERSION) $(LIB)
 
-# pc(prefix, libdir, includedir)
-pc = sed -e 's|@PREFIX@|$(1)|' -e 's|@LIBDIR@|$(2)|' -e 's|@INCLUDEDIR@|$(3)|' -e 's|@VERSION@|$(VERSION)|' build/pgpoll.pc.in
+# fill(prefix, libdir, includedir, version): what files that end in .in leave open
+fill = sed -e 's|@PREFIX@|$(1)|' -e 's|@LIBDIR@|$(2)|' -e 's|@INCLUDEDIR@|$(3)|' -e 's|@VERSION@|$(4)|'
+pq = $(call fill,$(1),$(2),$(3),$(PQ_SERVER))
 $(LIB)/pgpoll.pc: build/pgpoll.pc.in Cargo.toml
 	@mkdir -p $(LIB)
-	@$(call pc,$(CURDIR),$(abspath $(LIB)),$(CURDIR)/include) >$@
+	@$(call fill,$(CURDIR),$(abspath $(LIB)),$(CURDIR)/include,$(VERSION)) $< >$@
+$(LIB)/libpq.pc: build/libpq.pc.in Makefile
+	@mkdir -p $(LIB)
+	@$(call pq,$(CURDIR),$(abspath $(LIB)),$(CURDIR)/include) $< >$@
+$(LIB)/pg_config: build/pg_config.in Makefile
+	@mkdir -p $(LIB)
+	@$(call pq,$(CURDIR),$(abspath $(LIB)),$(CURDIR)/include) $< >$@
+	@chmod +x $@
 
 $(TARGET)/examples/%: c_examples/%.c include/pgpoll.h $(LIB)/pgpoll.pc
 	@mkdir -p $(@D)
-	$(CC) $(STRICT) -g -O1 -o $@ $< $(FLAGS) $(UV) -Wl,-rpath,$(abspath $(LIB))
+	$(CC) $(STRICT) -g -O1 -o $@ $< $(FLAGS) $(LOOP_FLAGS) -Wl,-rpath,$(abspath $(LIB))

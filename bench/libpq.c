@@ -1,6 +1,8 @@
 /* The works with libpq, as its manual has them: blocking calls. */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <libpq-fe.h>
 
@@ -129,7 +131,6 @@ static PGresult *next(ExecStatusType expected)
     return result;
 }
 
-/* ROUND queries before one sync, all sent before the first result is taken. */
 /* The end of a COPY. */
 static void copied(void)
 {
@@ -176,6 +177,7 @@ static void copy_in_mb(long n)
     copy_in(n * (long)ROWS_IN_MB);
 }
 
+/* ROUND queries before one sync, all sent before the first result is taken. */
 static void pipelined(long n)
 {
     start();
@@ -258,6 +260,37 @@ static void memory(long n)
     seen += (unsigned long)PQntuples(checked(PQexec(connection, row_query(n))));
 }
 
+static long long cpu_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+}
+
+/* What is seen is the longest call, in microseconds of CPU. */
+static void longest(long n)
+{
+    for (; n > 0; n--) {
+        PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+
+        connection = PQconnectStart(conninfo());
+        while (status != PGRES_POLLING_OK) {
+            struct pollfd watched = { PQsocket(connection), status == PGRES_POLLING_READING ? POLLIN : POLLOUT, 0 };
+            long long before;
+
+            poll(&watched, 1, -1);
+            before = cpu_now();
+            status = PQconnectPoll(connection);
+            if (cpu_now() - before > (long long)seen)
+                seen = (unsigned long)(cpu_now() - before);
+            if (status == PGRES_POLLING_FAILED)
+                fail(PQerrorMessage(connection));
+        }
+        PQfinish(connection);
+    }
+}
+
 /* Not measured: what the table says of itself. */
 static void library(long n)
 {
@@ -292,6 +325,7 @@ const struct work works[] = {
     { "idle", idle },
     { "used", used },
     { "memory", memory },
+    { "longest", longest },
     { "library", library },
     { "server", server },
     { NULL, NULL },

@@ -47,7 +47,7 @@ const char *conninfo(void)
 
 const char *next_value(void)
 {
-    static char text[] = "1000000";
+    static char text[VALUE_SIZE] = "1000000";
     char *digit = text + sizeof text - 2;
 
     while (*digit == '9')

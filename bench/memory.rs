@@ -26,11 +26,13 @@ impl Memory {
     pub(crate) fn connected() -> Self {
         let surroundings = Surroundings::empty();
         let mut options =
-            Options::parse(b"host=127.0.0.1 user=u dbname=d sslmode=disable").unwrap();
+            Options::parse(b"host=127.0.0.1 user=u dbname=d sslmode=disable gssencmode=disable")
+                .unwrap();
         options.fill_defaults(&surroundings).unwrap();
         let (plan, _) = options.plan(&surroundings).unwrap();
         let room = Room {
             items: 256,
+            ahead: 0,
             bytes: 1024 * 1024,
             inbox: 1024 * 1024,
         };

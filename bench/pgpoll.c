@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <pgpoll.h>
 
@@ -310,6 +311,46 @@ static void pipelined(long n)
     }
 }
 
+/* The same with all executions in one call, and their items in a few. */
+static void pipelined_at_once(long n)
+{
+    static char values[ROUND][VALUE_SIZE];
+    static const char *pointers[ROUND];
+    static ConnItem items[ROUND];
+    int ended;
+
+    start();
+    finish(conn_start_prepare(connection, "point", POINT_QUERY, 0, NULL, 0), NULL);
+    begin();
+    for (; n > 0; n -= ROUND) {
+        uint64_t first;
+        size_t started, count, i;
+
+        for (i = 0; i < ROUND; i++)
+            pointers[i] = memcpy(values[i], next_value(), VALUE_SIZE);
+        first = conn_start_prepared_many(connection, "point", 1, ROUND, pointers, NULL, NULL, CONN_TEXT, 0, &started);
+        if (!first || started != ROUND)
+            fail(conn_error_message(conn_error(connection)));
+        for (ended = 0; ended < ROUND;) {
+            drive(connection);
+            while ((count = conn_get_results(connection, items, ROUND)) > 0)
+                for (i = 0; i < count; i++)
+                    switch (items[i].kind) {
+                    case CONN_ITEM_ROWS:
+                        see_value(items[i].result);
+                        conn_result_free(items[i].result);
+                        break;
+                    case CONN_ITEM_ERROR:
+                        fail(conn_error_message(items[i].error));
+                        break;
+                    case CONN_ITEM_DONE:
+                        ended++;
+                        break;
+                    }
+        }
+    }
+}
+
 static void simple(long n)
 {
     start();
@@ -377,6 +418,7 @@ const struct work works[] = {
     { "arrow-none", arrow_none },
     { "point", point },
     { "pipelined", pipelined },
+    { "pipelined-at-once", pipelined_at_once },
     { "copy-out", copy_out },
     { "copy-in", copy_in },
     { "copy-out-mb", copy_out_mb },

@@ -45,6 +45,8 @@ const char *copy_out_query(long n);
 const char *conninfo(void);
 /* The next value of the point query: a number as text. */
 const char *next_value(void);
+/* Its bytes with the NUL. */
+#define VALUE_SIZE 8
 /* Ends the program. */
 void fail(const char *why);
 

@@ -267,8 +267,11 @@ struct ArrowArray {
 // The server is asked whether it encrypts; between CONN_STATUS_DIALLING and CONN_STATUS_STARTUP.
 #define CONN_STATUS_NEGOTIATING 9
 
-// The TLS handshake is under way; between CONN_STATUS_DIALLING and CONN_STATUS_STARTUP.
+// The handshake of TLS or GSSAPI is under way; between CONN_STATUS_DIALLING and CONN_STATUS_STARTUP.
 #define CONN_STATUS_SECURING 10
+
+// Looking for credentials for GSSAPI; between CONN_STATUS_RESOLVING and CONN_STATUS_DIALLING.
+#define CONN_STATUS_CREDENTIALS 11
 
 // Lines begin without the time.
 #define CONN_TRACE_SUPPRESS_TIMESTAMPS 1
@@ -541,6 +544,30 @@ uint64_t conn_start_prepared(struct Conn *conn,
                              int max_rows,
                              uint32_t flags);
 
+// Starts a prepared statement many times, each time with values of its own: what a loop of conn_start_prepared with CONN_MORE
+// does, for less.
+//
+// conn: a connection that is up. name: the statement's name. n: how many parameters it has.
+// rows: how many times. values: rows times n values, those of one execution behind those of the one before; as in
+// conn_start_query_params. lengths: as many lengths, or NULL when all values are text. formats: n formats, the same for
+// all executions; NULL when all are text. result_format: as there.
+// flags: 0 or CONN_MORE. The executions are one group; with 0 it ends with the last one, else with conn_sync.
+// started: where it goes how many were started. Fewer than rows where too much is queued (conn_set_send_queue): go on with the
+// rest when conn_poll says CONN_ROOM; or where something is wrong with the next one: call it with the rest to be told.
+// Returns the id of the first operation, behind which the others' follow; 0 when none was started, and conn_error(conn) says
+// why.
+// Next: conn_poll, conn_get_results.
+uint64_t conn_start_prepared_many(struct Conn *conn,
+                                  const char *name,
+                                  int n,
+                                  size_t rows,
+                                  const char *const *values,
+                                  const int *lengths,
+                                  const int *formats,
+                                  int result_format,
+                                  uint32_t flags,
+                                  size_t *started);
+
 // Starts to describe a prepared statement: its parameters and columns (CONN_ITEM_DESCRIBED).
 //
 // conn: a connection that is up. name: the statement's name. flags: 0 or CONN_MORE.
@@ -801,6 +828,16 @@ uint64_t conn_start_shutdown(struct Conn *conn,
 // Next: call it until it returns 0, then conn_poll.
 int conn_get_result(struct Conn *conn,
                     struct ConnItem *item);
+
+// Takes several finished items at once: the same as so many calls of conn_get_result, for less.
+//
+// conn: the connection. items: room for `most` of them; filled as conn_get_result fills one. most: how many at most.
+// Returns how many were filled; 0 when nothing is finished now, and when it is refused.
+// What they hold is yours, and outlives the connection.
+// Next: call it until it returns less than most, then conn_poll.
+size_t conn_get_results(struct Conn *conn,
+                        struct ConnItem *items,
+                        size_t most);
 
 // How the rows of operations that are started from now on are cut into items. Without it a whole result is one item.
 //
@@ -1463,7 +1500,7 @@ const char *conn_library_version(void);
 // Whether what goes over the wire is encrypted.
 //
 // conn: the connection.
-// Returns 1 from the end of the TLS handshake on, also after the connection is over; else 0, also when it is refused.
+// Returns 1 from the end of the handshake of TLS or GSSAPI on, also after the connection is over; else 0, also when it is refused.
 int conn_is_encrypted(const struct Conn *conn);
 
 // What is known of the connection's TLS, under the names that libpq's PQsslAttribute has: library ("rustls"), protocol
@@ -1475,6 +1512,25 @@ int conn_is_encrypted(const struct Conn *conn);
 // Borrowed until the next conn_poll, conn_wait, conn_reset or conn_close.
 const char *conn_tls_attribute(const struct Conn *conn,
                                const char *name);
+
+// Whether what goes over the wire is encrypted with GSSAPI (gssencmode).
+//
+// conn: the connection.
+// Returns 1 from the end of the GSSAPI handshake on, also after the connection is over; else 0, also when it is refused.
+int conn_is_gss_encrypted(const struct Conn *conn);
+
+// Whether GSSAPI has told the server who we are, by authentication or by encryption.
+//
+// conn: the connection.
+// Returns 1 from then on, also after the connection is over; else 0, also when it is refused.
+int conn_is_gss_authenticated(const struct Conn *conn);
+
+// The security context of GSSAPI, a gss_ctx_id_t of the system's library (libgssapi_krb5.so.2): to ask that library about it.
+//
+// conn: the connection.
+// Returns the context; NULL without one, and when it is refused.
+// Borrowed until the connection is over, or the next conn_reset or conn_close; nobody may change or delete it.
+void *conn_gss_context(const struct Conn *conn);
 
 // Begins to trace the messages of the protocol, both directions, in the format of libpq's PQtrace: a line for each, with the
 // time, F or B (from the frontend or the backend), its length, its name and its fields, between tabs. Call it right after

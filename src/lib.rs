@@ -6,6 +6,7 @@ pub mod arrow;
 pub mod auth;
 pub mod conn;
 pub mod conninfo;
+pub mod encoding;
 pub mod engine;
 pub mod error;
 pub mod link;

@@ -34,13 +34,40 @@ pub enum Ask {
         /// The host as the user wrote it (`host`, else empty), for the certificate's names and for SNI.
         host: Vec<u8>,
     },
+    /// Look whether there are credentials to begin GSSAPI with; the transport is still to be dialled.
+    FindCredentials,
+    /// Do the GSSAPI handshake on the connected transport; from then on everything goes through it.
+    SecureWithGss {
+        /// With whom.
+        peer: GssPeer,
+    },
+    /// Take a step of GSSAPI authentication, the first one or the next one; the transport is left alone.
+    GssToken {
+        /// With whom.
+        peer: GssPeer,
+        /// What the server has said to the step before; empty at first.
+        token: Vec<u8>,
+    },
     /// Ask the server to stop what it is doing, over a connection of its own to the same address.
     Cancel {
         /// The whole message.
         packet: Secret,
     },
+    /// Get a bearer token (OAUTHBEARER).
+    Token(TokenAsk),
     /// Close the socket.
     Hangup,
+}
+
+/// Who may let us in with what token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenAsk {
+    /// The URI of the issuer's discovery document.
+    pub discovery: String,
+    /// The scopes that the token has to be for, if they are known.
+    pub scope: Option<String>,
+    /// It was asked for before, and put off with [`Answer::TokenLater`]: now it is waited for.
+    pub again: bool,
 }
 
 /// An address to dial.
@@ -63,10 +90,49 @@ pub enum Answer {
     Dialled(Peer),
     /// TLS is up. The last words of the handshake may not be sent yet: they go with what is sent next.
     Secured(TlsFacts),
+    /// There are credentials for GSSAPI.
+    CredentialsFound,
+    /// GSSAPI encryption is up.
+    GssSecured,
+    /// A step of GSSAPI authentication was taken.
+    GssToken {
+        /// For the server; empty if there is nothing to say.
+        token: Vec<u8>,
+        /// It was the last one: the server has proved itself, too.
+        complete: bool,
+    },
     /// The server has the request to cancel and has dealt with it: it has closed that connection.
     Cancelled,
+    /// The token.
+    Token(Secret),
+    /// The token takes its time: ask again when the server has been dealt with.
+    TokenLater,
     /// It did not work.
     Failed(LinkError),
+}
+
+/// With whom GSSAPI is spoken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GssPeer {
+    /// The service and its host: `postgres@db.example.org`.
+    pub name: Vec<u8>,
+    /// Whether our credentials may be used by it (`gssdelegation`).
+    pub delegates: bool,
+}
+
+impl GssPeer {
+    /// A service at a host.
+    pub fn new(service: &[u8], host: &[u8], delegates: bool) -> Self {
+        Self {
+            name: [service, b"@", host].concat(),
+            delegates,
+        }
+    }
+
+    /// Whether it has a host; without one there is nobody to speak with.
+    pub fn has_host(&self) -> bool {
+        !self.name.ends_with(b"@")
+    }
 }
 
 /// Who is at the other end of a socket.
@@ -127,6 +193,10 @@ pub enum LinkErrorKind {
     TlsSetup,
     /// TLS failed: the handshake, the server's certificate, a damaged record.
     Tls,
+    /// There is no GSSAPI here: its library cannot be loaded, or the transport is not one for it.
+    GssMissing,
+    /// GSSAPI failed: the exchange of tokens, a damaged packet; or there are no credentials.
+    Gss,
     /// The process has forked since; the connection belongs to the parent.
     Forked,
 }

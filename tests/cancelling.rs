@@ -31,6 +31,7 @@ fn plan(key: &[u8], tls: Option<Arc<Tls>>) -> CancelPlan {
         tcp: TcpOptions::default(),
         requirepeer: None,
         tls,
+        gss: None,
         host: b"db.example".to_vec(),
         hostaddr: None,
         timeout: Duration::from_secs(5),

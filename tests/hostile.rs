@@ -4,6 +4,8 @@
 
 #[path = "hostile/floods.rs"]
 mod floods;
+#[path = "hostile/oauth.rs"]
+mod oauth;
 #[path = "hostile/queries.rs"]
 mod queries;
 #[path = "hostile/scram.rs"]

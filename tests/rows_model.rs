@@ -239,6 +239,7 @@ fn through_the_engine() {
 fn engine_case(dice: &mut Dice) -> usize {
     let small = Room {
         items: 1 + dice.below(4),
+        ahead: dice.below(8),
         bytes: 1 + dice.below(20_000),
         inbox: usize::MAX,
     };
@@ -280,7 +281,7 @@ fn receive(engine: &mut Engine, mut stream: &[u8], dice: &mut Dice) -> Vec<Vec<B
     };
     let lazy = dice.once_in(2);
     let mut results = vec![Vec::new()];
-    while !stream.is_empty() || engine.queued() > 0 || engine.peek().is_some() {
+    while !stream.is_empty() || engine.queued() > 0 || engine.has_item() {
         let need = engine.advance(3, 1 + dice.below(100_000));
         if need.read && !stream.is_empty() {
             let count = (1 + dice.below(most)).min(stream.len());
@@ -289,7 +290,7 @@ fn receive(engine: &mut Engine, mut stream: &[u8], dice: &mut Dice) -> Vec<Vec<B
             stream = &stream[count..];
         } else {
             assert!(
-                need.runnable || engine.peek().is_some(),
+                need.runnable || engine.has_item(),
                 "nothing to do: {}",
                 engine.inspect(3)
             );

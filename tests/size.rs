@@ -17,7 +17,7 @@ fn the_pieces_of_a_connection_are_small() {
         ("coroutine", engine.coroutine_size(), 768),
         ("state of an engine", engine.state_size(), 1280),
         ("Engine", size_of::<Engine>(), 32),
-        ("Connection", size_of::<Connection>(), 352),
+        ("Connection", size_of::<Connection>(), 416),
         ("Item", size_of::<Item>(), 128),
         ("Batch", size_of::<Batch>(), 112),
         ("Block", size_of::<Block>(), 64),

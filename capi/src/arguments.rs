@@ -66,33 +66,90 @@ impl Inner {
         lengths: *const c_int,
         formats: *const c_int,
     ) -> Option<Values<'a>> {
+        // SAFETY: the caller's promise.
+        let many = unsafe { self.many_values(n, 1, values, lengths, formats)? };
+        Some(many.row(0))
+    }
+
+    /// The same for so many rows of them: the arrays have `rows` times `n` elements, but for `formats`, which has `n`.
+    ///
+    /// # Safety
+    /// As above.
+    #[inline(always)]
+    pub(crate) unsafe fn many_values<'a>(
+        &mut self,
+        n: c_int,
+        rows: usize,
+        values: *const *const c_char,
+        lengths: *const c_int,
+        formats: *const c_int,
+    ) -> Option<ManyValues<'a>> {
         let count = self.count(n)?;
         if count > 0 && values.is_null() {
             return self.misuse("values is NULL while n is not 0: pass n values");
         }
+        let Some(all) = count.checked_mul(rows) else {
+            return self.misuse("rows is too large: there cannot be so many values");
+        };
         // SAFETY: the caller's promise.
         let values = unsafe {
             Values {
-                values: text::array(values, count),
-                lengths: text::array(lengths, count),
+                values: text::array(values, all),
+                lengths: text::array(lengths, all),
                 formats: text::array(formats, count),
             }
         };
-        for (index, &format) in values.formats.iter().enumerate() {
-            if self.format(format)? == 0 || values.values.get(index).is_some_and(|v| v.is_null()) {
+        if !values.formats.is_empty() {
+            self.check_formats(&values)?;
+        }
+        Some(ManyValues { count, values })
+    }
+
+    /// Whether formats are formats, and binary values have lengths.
+    fn check_formats(&mut self, all: &Values<'_>) -> Option<()> {
+        for &format in all.formats {
+            self.format(format)?;
+        }
+        let formats = all.formats.iter().cycle();
+        for (index, (value, &format)) in all.values.iter().zip(formats).enumerate() {
+            if format == CONN_TEXT || value.is_null() {
                 continue;
             }
-            match values.lengths.get(index) {
+            match all.lengths.get(index) {
                 Some(0..) => {}
                 Some(_) => return self.misuse("the length of a binary value is negative"),
                 None => return self.misuse("a value is binary: pass lengths"),
             }
         }
-        Some(values)
+        Some(())
     }
 }
 
-/// Parameters in the caller's arrays. Made by [`Inner::values`] alone, which checks them.
+/// The parameters of several executions in the caller's arrays. Made by [`Inner::many_values`] alone, which checks them.
+pub(crate) struct ManyValues<'a> {
+    /// Of one execution.
+    count: usize,
+    values: Values<'a>,
+}
+
+impl<'a> ManyValues<'a> {
+    /// Those of one execution.
+    #[inline(always)]
+    pub(crate) fn row(&self, row: usize) -> Values<'a> {
+        let own = row * self.count..(row + 1) * self.count;
+        let lengths = match self.values.lengths.is_empty() {
+            true => &[],
+            false => self.values.lengths.get(own.clone()).unwrap_or_default(),
+        };
+        Values {
+            values: self.values.values.get(own).unwrap_or_default(),
+            lengths,
+            formats: self.values.formats,
+        }
+    }
+}
+
+/// Parameters in the caller's arrays, checked.
 #[derive(Clone, Copy)]
 pub(crate) struct Values<'a> {
     values: &'a [*const c_char],

@@ -143,7 +143,7 @@ impl Inner {
 }
 
 /// Runs `work`; a panic in it ends here and gives `fallback`.
-#[inline]
+#[inline(always)]
 pub(crate) fn guard<T>(fallback: T, work: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(fallback)
 }

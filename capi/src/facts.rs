@@ -33,8 +33,10 @@ pub const CONN_STATUS_READY: i32 = 7;
 pub const CONN_STATUS_OVER: i32 = 8;
 /// The server is asked whether it encrypts; between CONN_STATUS_DIALLING and CONN_STATUS_STARTUP.
 pub const CONN_STATUS_NEGOTIATING: i32 = 9;
-/// The TLS handshake is under way; between CONN_STATUS_DIALLING and CONN_STATUS_STARTUP.
+/// The handshake of TLS or GSSAPI is under way; between CONN_STATUS_DIALLING and CONN_STATUS_STARTUP.
 pub const CONN_STATUS_SECURING: i32 = 10;
+/// Looking for credentials for GSSAPI; between CONN_STATUS_RESOLVING and CONN_STATUS_DIALLING.
+pub const CONN_STATUS_CREDENTIALS: i32 = 11;
 
 /// Where the connection is in its life.
 ///
@@ -48,9 +50,10 @@ pub unsafe extern "C" fn conn_status(conn: *const Conn) -> i32 {
             Some(match inner.connection.facts().phase() {
                 Phase::Start => CONN_STATUS_START,
                 Phase::Resolving => CONN_STATUS_RESOLVING,
+                Phase::Credentials => CONN_STATUS_CREDENTIALS,
                 Phase::Dialling => CONN_STATUS_DIALLING,
-                Phase::Negotiating => CONN_STATUS_NEGOTIATING,
-                Phase::Securing => CONN_STATUS_SECURING,
+                Phase::NegotiatingGss | Phase::Negotiating => CONN_STATUS_NEGOTIATING,
+                Phase::SecuringGss | Phase::Securing => CONN_STATUS_SECURING,
                 Phase::Startup => CONN_STATUS_STARTUP,
                 Phase::Authenticating => CONN_STATUS_AUTHENTICATING,
                 Phase::Settling => CONN_STATUS_SETTLING,

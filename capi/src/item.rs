@@ -1,13 +1,15 @@
 //! Taking what is finished: one struct of the caller's, filled; no allocation but for rows and errors.
 
 use std::ffi::{c_char, c_int};
-use std::{mem, ptr};
+use std::mem::{self, offset_of};
+use std::ptr;
 
-use pgpoll::engine::{CommandTag, CopyWay, Done, Item, Outcome, Reply, Verdict, number_returned};
+use pgpoll::engine::{CopyWay, Done, Outcome, Reply, Taken, Verdict, number_returned};
 use pgpoll::error::Error;
-use pgpoll::wire::TransactionStatus;
+use pgpoll::rows::Batch;
+use pgpoll::wire::{CommandComplete, TransactionStatus};
 
-use crate::border::inside;
+use crate::border::{Inner, inside};
 use crate::error::{self, ConnError};
 use crate::open::Conn;
 use crate::result::{self, ConnResult, Content};
@@ -119,8 +121,38 @@ pub unsafe extern "C" fn conn_get_result(conn: *mut Conn, item: *mut ConnItem) -
             if item.is_null() {
                 return inner.misuse("item is NULL: pass the address of a ConnItem");
             }
-            let taken = inner.connection.take_with(|taken| fill(item, taken));
-            Some(taken.is_some().into())
+            Some(inner.take_into(item).into())
+        })
+    }
+}
+
+/// Takes several finished items at once: the same as so many calls of conn_get_result, for less.
+///
+/// conn: the connection. items: room for `most` of them; filled as conn_get_result fills one. most: how many at most.
+/// Returns how many were filled; 0 when nothing is finished now, and when it is refused.
+/// What they hold is yours, and outlives the connection.
+/// Next: call it until it returns less than most, then conn_poll.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_get_results(
+    conn: *mut Conn,
+    items: *mut ConnItem,
+    most: usize,
+) -> usize {
+    // SAFETY: the caller's promise; `items` is NULL or points to room for `most`.
+    unsafe {
+        inside(conn, 0, |inner, _| {
+            if items.is_null() && most > 0 {
+                return inner.misuse("items is NULL: pass the address of room for `most` items");
+            }
+            let mut count = 0;
+            while count < most {
+                count += inner.take_answers_into(items.add(count), most - count);
+                if count == most || !inner.take_into(items.add(count)) {
+                    break;
+                }
+                count += 1;
+            }
+            Some(count)
         })
     }
 }
@@ -139,37 +171,155 @@ pub unsafe extern "C" fn conn_set_batch(conn: *mut Conn, rows: usize, bytes: usi
     }
 }
 
+impl Inner {
+    /// Moves the next finished item into C's; false when there is none.
+    ///
+    /// # Safety
+    /// `item` points to room for one.
+    #[inline(always)]
+    unsafe fn take_into(&mut self, item: *mut ConnItem) -> bool {
+        let taken = self.connection.take_with(|operation, taken| {
+            // SAFETY: the caller's promise.
+            unsafe {
+                clear(item, operation);
+                let kind = match taken {
+                    Taken::Rows(rows) => match rows.take() {
+                        Some(batch) => fill_rows(item, batch),
+                        None => CONN_ITEM_EMPTY_QUERY,
+                    },
+                    Taken::Complete(tag) => fill_tag(item, tag.as_bytes()),
+                    Taken::Done(done) => fill_done(item, done),
+                    Taken::Other(reply) => fill_other(item, mem::replace(reply, Reply::EmptyQuery)),
+                };
+                (&raw mut (*item).kind).write(kind);
+            }
+        });
+        taken.is_some()
+    }
+
+    /// Moves the two or three items of each whole answer into C's; how many items.
+    ///
+    /// # Safety
+    /// `items` points to room for `most`.
+    #[inline(always)]
+    unsafe fn take_answers_into(&mut self, items: *mut ConnItem, most: usize) -> usize {
+        let mut count = 0;
+        while most - count >= 3 {
+            let taken = self.connection.take_answer(|operation, rows, tag, done| {
+                // SAFETY: the caller's promise: three have room.
+                unsafe { fill_answer(items.add(count), operation, rows, tag.as_bytes(), done) }
+            });
+            match taken {
+                Some(filled) => count += filled,
+                None => break,
+            }
+        }
+        if most - count >= 3 {
+            let connection = &mut self.connection;
+            connection.take_left_answers(|operation, rows, tag, done| {
+                // SAFETY: as above.
+                count += unsafe { fill_answer(items.add(count), operation, rows, tag, done) };
+                most - count >= 3
+            });
+        }
+        count
+    }
+}
+
+/// Fills the two or three items of a whole answer; how many.
+///
+/// # Safety
+/// `item` points to room for three.
+#[inline(always)]
+unsafe fn fill_answer(
+    item: *mut ConnItem,
+    operation: u64,
+    rows: Option<Batch>,
+    tag: &[u8],
+    done: Done,
+) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut next = 0;
+        if let Some(batch) = rows {
+            clear(item, operation);
+            let kind = fill_rows(item, batch);
+            (&raw mut (*item).kind).write(kind);
+            next = 1;
+        }
+        let complete = item.add(next);
+        clear(complete, operation);
+        let kind = fill_tag(complete, tag);
+        (&raw mut (*complete).kind).write(kind);
+        let last = item.add(next + 1);
+        clear(last, operation);
+        let kind = fill_done(last, done);
+        (&raw mut (*last).kind).write(kind);
+        next + 2
+    }
+}
+
+/// Writes what an item of no kind is. Of the tag, which is last, only the first byte is written: the rest need not be anything.
+///
 /// # Safety
 /// `item` points to room for one.
-#[inline]
-unsafe fn fill(item: *mut ConnItem, taken: &mut Item) {
-    // SAFETY: the caller's promise. The tag is written as far as it is long: the rest of it need not be anything.
+#[inline(always)]
+unsafe fn clear(item: *mut ConnItem, operation: u64) {
+    // SAFETY: the caller's promise; all that is written may be all zeros.
     unsafe {
-        (&raw mut (*item).operation).write(taken.operation);
-        (&raw mut (*item).outcome).write(0);
-        (&raw mut (*item).transaction).write(0);
-        (&raw mut (*item).verdict).write(0);
-        (&raw mut (*item).rows).write(0);
-        (&raw mut (*item).copy).write(0);
-        (&raw mut (*item).format).write(0);
-        (&raw mut (*item).value).write(0);
-        (&raw mut (*item).result).write(ptr::null_mut());
-        (&raw mut (*item).error).write(ptr::null_mut());
-        let tag = (&raw mut (*item).tag).cast::<u8>();
-        tag.write(0);
-        let kind = match &mut taken.reply {
-            Reply::Done(done) => {
-                let (outcome, transaction, verdict) = numbers(*done);
-                (&raw mut (*item).outcome).write(outcome);
-                (&raw mut (*item).transaction).write(transaction);
-                (&raw mut (*item).verdict).write(verdict);
-                CONN_ITEM_DONE
-            }
-            Reply::Complete(done) => {
-                write_tag(tag, done);
-                (&raw mut (*item).rows).write(done.rows().unwrap_or(0));
-                CONN_ITEM_COMPLETE
-            }
+        ptr::write_bytes(item.cast::<u8>(), 0, offset_of!(ConnItem, tag) + 1);
+        (&raw mut (*item).operation).write(operation);
+    }
+}
+
+/// # Safety
+/// `item` points to a [`ConnItem`]; so for those below.
+#[inline(always)]
+unsafe fn fill_rows(item: *mut ConnItem, batch: Batch) -> i32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        (&raw mut (*item).rows).write(batch.rows() as u64);
+        hand_over(item, Content::Rows(batch), CONN_ITEM_ROWS)
+    }
+}
+
+/// # Safety
+/// As above.
+#[inline(always)]
+unsafe fn fill_tag(item: *mut ConnItem, tag: &[u8]) -> i32 {
+    let rows = CommandComplete { tag }.rows().unwrap_or(0);
+    // SAFETY: the caller's promise.
+    unsafe {
+        write_tag((&raw mut (*item).tag).cast(), tag);
+        (&raw mut (*item).rows).write(rows);
+    }
+    CONN_ITEM_COMPLETE
+}
+
+/// # Safety
+/// As above.
+#[inline(always)]
+unsafe fn fill_done(item: *mut ConnItem, done: Done) -> i32 {
+    let (outcome, transaction, verdict) = numbers(done);
+    // SAFETY: the caller's promise.
+    unsafe {
+        (&raw mut (*item).outcome).write(outcome);
+        (&raw mut (*item).transaction).write(transaction);
+        (&raw mut (*item).verdict).write(verdict);
+    }
+    CONN_ITEM_DONE
+}
+
+/// # Safety
+/// As above.
+#[inline(never)]
+unsafe fn fill_other(item: *mut ConnItem, reply: Reply) -> i32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match reply {
+            Reply::Rows(batch) => fill_rows(item, batch),
+            Reply::Complete(tag) => fill_tag(item, tag.as_bytes()),
+            Reply::Done(done) => fill_done(item, done),
             Reply::EmptyQuery => CONN_ITEM_EMPTY_QUERY,
             Reply::Suspended => CONN_ITEM_SUSPENDED,
             Reply::Skipped => CONN_ITEM_SKIPPED,
@@ -182,34 +332,25 @@ unsafe fn fill(item: *mut ConnItem, taken: &mut Item) {
                 (&raw mut (*item).format).write(i32::from(copying.format));
                 CONN_ITEM_COPY
             }
-            // What has to be owned; a reply that was taken leaves an empty one behind.
-            owned => match mem::replace(owned, Reply::EmptyQuery) {
-                Reply::Rows(batch) => {
-                    (&raw mut (*item).rows).write(batch.rows() as u64);
-                    hand_over(item, Content::Rows(batch), CONN_ITEM_ROWS)
-                }
-                Reply::Described {
+            Reply::Described {
+                parameters,
+                columns,
+            } => {
+                let content = Content::Described {
                     parameters,
                     columns,
-                } => {
-                    let content = Content::Described {
-                        parameters,
-                        columns,
-                    };
-                    hand_over(item, content, CONN_ITEM_DESCRIBED)
-                }
-                Reply::Error(error) => {
-                    (&raw mut (*item).error).write(give_error(*error));
-                    CONN_ITEM_ERROR
-                }
-                Reply::Called(batch) => {
-                    (&raw mut (*item).value).write(number_returned(&batch).unwrap_or(0));
-                    hand_over(item, Content::Rows(batch), CONN_ITEM_CALLED)
-                }
-                _ => CONN_ITEM_EMPTY_QUERY,
-            },
-        };
-        (&raw mut (*item).kind).write(kind);
+                };
+                hand_over(item, content, CONN_ITEM_DESCRIBED)
+            }
+            Reply::Error(error) => {
+                (&raw mut (*item).error).write(give_error(*error));
+                CONN_ITEM_ERROR
+            }
+            Reply::Called(batch) => {
+                (&raw mut (*item).value).write(number_returned(&batch).unwrap_or(0));
+                hand_over(item, Content::Rows(batch), CONN_ITEM_CALLED)
+            }
+        }
     }
 }
 
@@ -235,12 +376,19 @@ unsafe fn hand_over(item: *mut ConnItem, content: Content, kind: i32) -> i32 {
 /// # Safety
 /// `place` points to room for [`CONN_TAG_SIZE`] bytes.
 #[inline]
-unsafe fn write_tag(place: *mut u8, tag: &CommandTag) {
-    let tag = tag.as_bytes();
+unsafe fn write_tag(place: *mut u8, tag: &[u8]) {
     let length = tag.len().min(CONN_TAG_SIZE - 1);
+    let tag = tag.as_ptr();
     // SAFETY: `length` bytes and a NUL fit.
     unsafe {
-        ptr::copy_nonoverlapping(tag.as_ptr(), place, length);
+        match length {
+            // What most of them are: two words, which may overlap, instead of a call.
+            8..=16 => {
+                ptr::copy_nonoverlapping(tag, place, 8);
+                ptr::copy_nonoverlapping(tag.add(length - 8), place.add(length - 8), 8);
+            }
+            _ => ptr::copy_nonoverlapping(tag, place, length),
+        }
         place.add(length).write(0);
     }
 }

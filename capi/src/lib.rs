@@ -46,6 +46,8 @@ mod facts;
 
 mod tls;
 
+mod gss;
+
 mod trace;
 
 pub use arrow::*;
@@ -58,6 +60,7 @@ pub use error::*;
 pub use facts::*;
 pub use fields::*;
 pub use group::*;
+pub use gss::*;
 pub use item::*;
 pub use large_object::*;
 pub use notice::*;

@@ -111,6 +111,7 @@ pub unsafe extern "C" fn conn_close(conn: *mut Conn) {
 pub(crate) fn give(mut connection: Connection) -> *mut Conn {
     border::silence();
     connection.set_front(result::FRONT);
+    connection.engine_mut().leave_answers(true);
     prepare_for_no_memory();
     let handle = Handle::new(connection);
     allocate(Conn { handle }).unwrap_or(ptr::null_mut())

@@ -67,6 +67,7 @@ impl Drop for Held {
 ///
 /// # Safety
 /// The result came from [`give`], and the caller is one who needs it.
+#[inline(always)]
 unsafe fn leave(result: *mut ConnResult) {
     // SAFETY: alive, since the caller needs it still.
     let holders = &unsafe { &*result }.holders;
@@ -227,7 +228,7 @@ fn front(content: &mut Content) -> *mut ConnResult {
 
 /// # Safety
 /// `result` came from [`give`] and was not freed.
-#[inline]
+#[inline(always)]
 unsafe fn free(result: *mut ConnResult) {
     // SAFETY: the caller's promise. In front of its rows it lies in memory that goes with its content, which is moved out of
     // it before: nothing else in it has to be dropped but the views.

@@ -3,6 +3,7 @@
 use std::ffi::{c_char, c_int};
 
 use pgpoll::engine::{Command, End};
+use pgpoll::error::Error;
 use pgpoll::wire::Parameters;
 
 use crate::border::{Inner, inside};
@@ -135,14 +136,67 @@ pub unsafe extern "C" fn conn_start_prepared(
         inside(conn, 0, |inner, _| {
             let name = inner.text(name, NAME)?;
             let params = inner.values(n, values, lengths, formats)?;
-            let command = Command::Prepared {
-                name,
-                params: &params,
-                format: inner.format(result_format)?,
-                max_rows: inner.rows(max_rows)?,
-                describe: false,
-            };
-            inner.start_hot(command, flags)
+            let format = inner.format(result_format)?;
+            let max_rows = inner.rows(max_rows)?;
+            let end = inner.end(flags)?;
+            let connection = &mut inner.connection;
+            let started = connection.start_prepared_as(name, &params, format, max_rows, end);
+            inner.started(started)
+        })
+    }
+}
+
+/// Starts a prepared statement many times, each time with values of its own: what a loop of conn_start_prepared with CONN_MORE
+/// does, for less.
+///
+/// conn: a connection that is up. name: the statement's name. n: how many parameters it has.
+/// rows: how many times. values: rows times n values, those of one execution behind those of the one before; as in
+/// conn_start_query_params. lengths: as many lengths, or NULL when all values are text. formats: n formats, the same for
+/// all executions; NULL when all are text. result_format: as there.
+/// flags: 0 or CONN_MORE. The executions are one group; with 0 it ends with the last one, else with conn_sync.
+/// started: where it goes how many were started. Fewer than rows where too much is queued (conn_set_send_queue): go on with the
+/// rest when conn_poll says CONN_ROOM; or where something is wrong with the next one: call it with the rest to be told.
+/// Returns the id of the first operation, behind which the others' follow; 0 when none was started, and conn_error(conn) says
+/// why.
+/// Next: conn_poll, conn_get_results.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_start_prepared_many(
+    conn: *mut Conn,
+    name: *const c_char,
+    n: c_int,
+    rows: usize,
+    values: *const *const c_char,
+    lengths: *const c_int,
+    formats: *const c_int,
+    result_format: c_int,
+    flags: u32,
+    started: *mut usize,
+) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if !started.is_null() {
+            started.write(0);
+        }
+        inside(conn, 0, |inner, _| {
+            if started.is_null() {
+                return inner.misuse("started is NULL: pass the address of a size_t");
+            }
+            if rows == 0 {
+                return inner.misuse("rows is 0: there is nothing to start");
+            }
+            let name = inner.text(name, NAME)?;
+            let params = inner.many_values(n, rows, values, lengths, formats)?;
+            let format = inner.format(result_format)?;
+            let end = inner.end(flags)?;
+            let params = |row| params.row(row);
+            let connection = &mut inner.connection;
+            match connection.start_prepared_many(name, rows, params, format, end) {
+                Ok((first, count)) => {
+                    started.write(count);
+                    Some(first)
+                }
+                Err(error) => inner.refuse(error),
+            }
         })
     }
 }
@@ -330,12 +384,23 @@ impl Inner {
     /// The same, compiled for the kind of command that the caller makes: for the starters of queries.
     #[inline(always)]
     fn start_hot(&mut self, command: Command<'_>, flags: u32) -> Option<u64> {
-        let end = match flags {
-            0 => End::Sync,
-            CONN_MORE => End::More,
-            _ => return self.misuse("flags has unknown bits: pass 0 or CONN_MORE"),
-        };
-        match self.connection.start(command, end) {
+        let end = self.end(flags)?;
+        let started = self.connection.start(command, end);
+        self.started(started)
+    }
+
+    #[inline(always)]
+    fn end(&mut self, flags: u32) -> Option<End> {
+        match flags {
+            0 => Some(End::Sync),
+            CONN_MORE => Some(End::More),
+            _ => self.misuse("flags has unknown bits: pass 0 or CONN_MORE"),
+        }
+    }
+
+    #[inline(always)]
+    fn started(&mut self, started: Result<u64, Error>) -> Option<u64> {
+        match started {
             Ok(operation) => Some(operation),
             Err(error) => self.refuse(error),
         }

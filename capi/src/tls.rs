@@ -13,7 +13,7 @@ use crate::text;
 /// Whether what goes over the wire is encrypted.
 ///
 /// conn: the connection.
-/// Returns 1 from the end of the TLS handshake on, also after the connection is over; else 0, also when it is refused.
+/// Returns 1 from the end of the handshake of TLS or GSSAPI on, also after the connection is over; else 0, also when it is refused.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_is_encrypted(conn: *const Conn) -> c_int {
     // SAFETY: the caller's promise.

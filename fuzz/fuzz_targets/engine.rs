@@ -74,6 +74,7 @@ impl<'d> Run<'d> {
         let how = bytes.next();
         let small = Room {
             items: 1 + usize::from(bytes.next() % 8),
+            ahead: usize::from(bytes.next() % 16),
             bytes: 1 + usize::from(bytes.next()) * 8,
             inbox: 1 + usize::from(bytes.next()),
         };
@@ -315,7 +316,7 @@ impl<'d> Run<'d> {
                 engine.queued(),
                 engine.output().len(),
                 engine.error().is_some(),
-                engine.peek().map(|item| item.operation),
+                engine.has_item(),
             )
         };
         let quiet = !news && self.engine.queued() == 0 && unread(&self.engine, self.now) == 0;
@@ -399,7 +400,8 @@ impl<'d> Run<'d> {
             2 => self.engine.set_cancel_timeout(time),
             3 | 4 => self.engine.set_limits(limits),
             _ => {
-                self.engine.set_head_limits(limits);
+                let operation = self.bytes.next().into();
+                self.engine.set_head_limits(operation, limits);
             }
         }
     }
@@ -411,6 +413,16 @@ impl<'d> Run<'d> {
             let answer = match (ask, what >> 1 & 7) {
                 (Ask::Hangup, _) => return,
                 (Ask::Cancel { .. }, 0..3) => Answer::Cancelled,
+                (Ask::FindCredentials, 0..5) => Answer::CredentialsFound,
+                (Ask::FindCredentials, _) => Answer::Failed(lost(LinkErrorKind::GssMissing)),
+                (Ask::SecureWithGss { .. } | Ask::GssToken { .. }, 0..2) => {
+                    Answer::Failed(lost(LinkErrorKind::Gss))
+                }
+                (Ask::SecureWithGss { .. }, _) => Answer::GssSecured,
+                (Ask::GssToken { .. }, number) => Answer::GssToken {
+                    token: vec![number; usize::from(number % 3)],
+                    complete: number % 2 == 0,
+                },
                 (Ask::Secure { .. }, 0) => Answer::Failed(lost(LinkErrorKind::Tls)),
                 (Ask::Secure { .. }, 1) => Answer::Failed(lost(LinkErrorKind::TlsSetup)),
                 (Ask::Secure { .. }, 2..7) | (_, 7) => Answer::Secured(self.shaken()),
@@ -533,6 +545,7 @@ fn cancelling(encrypted: bool) -> CancelPlan {
         tcp: TcpOptions::default(),
         requirepeer: None,
         tls: encrypted.then(memory::tls),
+        gss: None,
         host: b"localhost".to_vec(),
         hostaddr: None,
         timeout: std::time::Duration::from_secs(5),

@@ -1,9 +1,14 @@
-//! What a program reads off a PGresult: status, error, rows, values. Knows results only; nothing here can panic.
+//! What a program reads off a PGresult: status, error, command tag. Knows results only; nothing here can panic.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{CStr, c_char, c_int};
+use std::ptr;
+use std::sync::atomic::{AtomicU8, Ordering};
 
+use crate::free;
+use crate::guard::guard;
 use crate::notice::internal;
-use crate::result::{FATAL_ERROR, PGresult};
+use crate::report;
+use crate::result::{FATAL_ERROR, NONFATAL_ERROR, PGresult};
 use crate::text::EMPTY;
 
 /// Reads something off a result.
@@ -23,57 +28,6 @@ pub(crate) unsafe fn read<T>(
     }
 }
 
-/// The column number as an index; a notice and `None` when there is no such column.
-///
-/// # Safety
-/// As for [`read`].
-pub(crate) unsafe fn column(result: *const PGresult, number: c_int) -> Option<usize> {
-    // SAFETY: the caller's promise.
-    let count = unsafe { result.as_ref() }?.column_count();
-    match usize::try_from(number) {
-        Ok(index) if index < count => Some(index),
-        _ => {
-            let last = count as i64 - 1;
-            let text = format!("column number {number} is out of range 0..{last}");
-            // SAFETY: not NULL.
-            unsafe { internal(result, &text) };
-            None
-        }
-    }
-}
-
-/// The row and column number as indexes; a notice and `None` when there is no such cell.
-///
-/// # Safety
-/// As for [`read`].
-#[cold]
-unsafe fn cell(result: *const PGresult, row: c_int, number: c_int) -> Option<(usize, usize)> {
-    // SAFETY: the caller's promise.
-    let (rows, columns) = unsafe {
-        let result = result.as_ref()?;
-        (result.row_count(), result.column_count())
-    };
-    match (usize::try_from(row), usize::try_from(number)) {
-        (Ok(row), Ok(column)) if row < rows && column < columns => Some((row, column)),
-        (Ok(index), _) if index < rows => {
-            // SAFETY: the caller's promise.
-            unsafe { column(result, number) };
-            None
-        }
-        _ => {
-            let last = rows as i64 - 1;
-            // SAFETY: not NULL.
-            unsafe {
-                internal(
-                    result,
-                    &format!("row number {row} is out of range 0..{last}"),
-                );
-            }
-            None
-        }
-    }
-}
-
 /// How the command ended (`ExecStatusType`); NULL is a fatal error.
 ///
 /// # Safety
@@ -84,28 +38,6 @@ pub unsafe extern "C" fn PQresultStatus(result: *const PGresult) -> c_int {
     unsafe { read(result, FATAL_ERROR, |result| result.status) }
 }
 
-/// The name of a status.
-#[unsafe(no_mangle)]
-pub extern "C" fn PQresStatus(status: c_int) -> *mut c_char {
-    let name = match status {
-        0 => c"PGRES_EMPTY_QUERY",
-        1 => c"PGRES_COMMAND_OK",
-        2 => c"PGRES_TUPLES_OK",
-        3 => c"PGRES_COPY_OUT",
-        4 => c"PGRES_COPY_IN",
-        5 => c"PGRES_BAD_RESPONSE",
-        6 => c"PGRES_NONFATAL_ERROR",
-        7 => c"PGRES_FATAL_ERROR",
-        8 => c"PGRES_COPY_BOTH",
-        9 => c"PGRES_SINGLE_TUPLE",
-        10 => c"PGRES_PIPELINE_SYNC",
-        11 => c"PGRES_PIPELINE_ABORTED",
-        12 => c"PGRES_TUPLES_CHUNK",
-        _ => c"invalid ExecStatusType code",
-    };
-    name.as_ptr().cast_mut()
-}
-
 /// The error message of a result, which ends with a newline; empty when there is none. It belongs to the result.
 ///
 /// # Safety
@@ -113,7 +45,61 @@ pub extern "C" fn PQresStatus(status: c_int) -> *mut c_char {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn PQresultErrorMessage(result: *const PGresult) -> *mut c_char {
     // SAFETY: the caller's promise.
-    unsafe { read(result, EMPTY, |result| result.message().cast_mut()) }
+    unsafe {
+        read(result, EMPTY, |result| {
+            let message = result.message();
+            if message.is_null() {
+                EMPTY
+            } else {
+                message.cast_mut()
+            }
+        })
+    }
+}
+
+/// The error message of a result as it would be with other settings (see
+/// [`PQsetErrorVerbosity`](crate::notice::PQsetErrorVerbosity)). Free it with [`PQfreemem`](crate::free::PQfreemem); NULL without
+/// memory.
+///
+/// # Safety
+/// As above.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PQresultVerboseErrorMessage(
+    result: *const PGresult,
+    verbosity: c_int,
+    context: c_int,
+) -> *mut c_char {
+    const NO_ERROR: &[u8] = b"PGresult is not an error result\n";
+    // SAFETY: the caller's promise.
+    match unsafe { result.as_ref() } {
+        Some(result) if matches!(result.status, FATAL_ERROR | NONFATAL_ERROR) => {
+            guard(|| free::string(&verbose(result, verbosity, context))).unwrap_or(ptr::null_mut())
+        }
+        _ => free::string(NO_ERROR),
+    }
+}
+
+/// The error message of a result, made of its fields if it has any.
+fn verbose(result: &PGresult, verbosity: c_int, context: c_int) -> Vec<u8> {
+    let extra = result.extra.as_ref();
+    let Some((extra, fields)) = extra.and_then(|extra| Some((extra, extra.fields.as_ref()?)))
+    else {
+        let message = match result.message_bytes() {
+            b"" => b"no error message available\n",
+            message => message,
+        };
+        return message.to_vec();
+    };
+    // SAFETY: null, or a string in the result's arena.
+    let query = (!extra.query.is_null()).then(|| unsafe { CStr::from_ptr(extra.query) });
+    let manner = report::Manner {
+        verbosity,
+        context,
+        is_error: result.status == FATAL_ERROR,
+        query: query.map(CStr::to_bytes),
+        encoding: extra.encoding,
+    };
+    report::message(fields, &manner)
 }
 
 /// A field of an error or notice by its code (`PG_DIAG_…`); NULL when the server sent none. It belongs to the result.
@@ -122,11 +108,12 @@ pub unsafe extern "C" fn PQresultErrorMessage(result: *const PGresult) -> *mut c
 /// As above.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn PQresultErrorField(result: *const PGresult, code: c_int) -> *mut c_char {
-    let none = std::ptr::null_mut();
+    let none = ptr::null_mut();
     // SAFETY: the caller's promise.
     unsafe {
         read(result, none, |result| {
-            let fields = result.fields.as_ref();
+            let extra = result.extra.as_ref();
+            let fields = extra.and_then(|extra| extra.fields.as_ref());
             let field = fields.zip(u8::try_from(code).ok());
             let field = field.and_then(|(fields, code)| fields.field_with_nul(code));
             field.map_or(none, |field| field.as_ptr().cast_mut().cast())
@@ -141,7 +128,7 @@ pub unsafe extern "C" fn PQresultErrorField(result: *const PGresult, code: c_int
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn PQntuples(result: *const PGresult) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { read(result, 0, |result| result.row_count() as c_int) }
+    unsafe { read(result, 0, |result| result.rows as c_int) }
 }
 
 /// How many columns.
@@ -151,22 +138,17 @@ pub unsafe extern "C" fn PQntuples(result: *const PGresult) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn PQnfields(result: *const PGresult) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { read(result, 0, |result| result.column_count() as c_int) }
+    unsafe { read(result, 0, |result| result.width as c_int) }
 }
 
-/// 1 when every column is binary.
+/// 1 when every column is binary, or the data of the COPY that has begun.
 ///
 /// # Safety
 /// As above.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn PQbinaryTuples(result: *const PGresult) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe {
-        read(result, 0, |result| {
-            let count = result.column_count();
-            c_int::from(count > 0 && (0..count).all(|column| result.format(column) != 0))
-        })
-    }
+    unsafe { read(result, 0, |result| c_int::from(result.all_binary())) }
 }
 
 /// The command tag; empty when there is none. It belongs to the result.
@@ -184,113 +166,116 @@ pub unsafe extern "C" fn PQcmdStatus(result: *mut PGresult) -> *mut c_char {
     }
 }
 
+/// The digits behind "INSERT " of a command tag.
+fn inserted(tag: &[u8]) -> Option<&[u8]> {
+    let rest = tag.strip_prefix(b"INSERT ")?;
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit());
+    rest.get(..digits.count())
+}
+
+/// The OID of the row that an INSERT of an old server inserted, as its command tag says it; empty when it does not. It lives
+/// until the next call.
+///
+/// # Safety
+/// As above.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PQoidStatus(result: *const PGresult) -> *mut c_char {
+    /// As in libpq, of all threads.
+    static SHOWN: [AtomicU8; 24] = [const { AtomicU8::new(0) }; 24];
+    // SAFETY: the caller's promise.
+    let result = unsafe { result.as_ref() };
+    let Some(digits) = result.and_then(|result| inserted(result.tag())) else {
+        return EMPTY;
+    };
+    let (last, places) = SHOWN
+        .split_last()
+        .map_or((None, &[][..]), |(last, places)| (Some(last), places));
+    let mut shown = digits.iter().copied().chain(std::iter::repeat(0));
+    for place in places.iter().chain(last) {
+        place.store(shown.next().unwrap_or(0), Ordering::Relaxed);
+    }
+    SHOWN.as_ptr().cast_mut().cast()
+}
+
+/// The same as a number; 0 when there is none.
+///
+/// # Safety
+/// As above.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PQoidValue(result: *const PGresult) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe { read(result, 0, |result| oid(result.tag()).unwrap_or(0)) }
+}
+
+fn oid(tag: &[u8]) -> Option<u32> {
+    let digits = inserted(tag).filter(|digits| !digits.is_empty())?;
+    let behind = tag.get("INSERT ".len() + digits.len()).copied();
+    if !matches!(behind, Some(b' ' | 0)) {
+        return None;
+    }
+    // As strtoul reads it, and what of that fits.
+    let number = std::str::from_utf8(digits).ok()?.parse::<u64>();
+    Some(number.unwrap_or(u64::MAX) as u32)
+}
+
 /// How many rows the command touched, as the tag says it; empty when it does not. It belongs to the result.
 ///
 /// # Safety
 /// As above.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn PQcmdTuples(result: *mut PGresult) -> *mut c_char {
+pub unsafe extern "C-unwind" fn PQcmdTuples(result: *mut PGresult) -> *mut c_char {
     // SAFETY: the caller's promise.
-    unsafe {
-        read(result, EMPTY, |result| match count_in(result.tag()) {
-            None => EMPTY,
-            Some(at) => result
-                .tag()
-                .get(at..)
-                .map_or(EMPTY, |count| count.as_ptr().cast_mut().cast()),
-        })
+    let counted = unsafe { read(result, Count::None, |result| count_in(result.tag())) };
+    match counted {
+        Count::None => EMPTY,
+        // SAFETY: a place in the tag of a result.
+        Count::At(at) => unsafe { (*result).tag().as_ptr().add(at).cast_mut().cast() },
+        Count::Wrong => {
+            // SAFETY: not NULL, since it has a tag; no reference to it is alive when the program is told.
+            unsafe {
+                let tag = CStr::from_ptr((*result).tag().as_ptr().cast());
+                let tag = tag.to_str().unwrap_or_default();
+                let text = format_args!("could not interpret result from server: {tag}");
+                internal(result, text);
+            }
+            EMPTY
+        }
     }
+}
+
+/// What a command tag says about rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Count {
+    None,
+    /// How many they are, from there on.
+    At(usize),
+    /// There should be a number.
+    Wrong,
 }
 
 /// Where the number of rows stands in a command tag.
-fn count_in(tag: &[u8]) -> Option<usize> {
+fn count_in(tag: &[u8]) -> Count {
     const WITH_COUNT: [&[u8]; 7] = [
         b"SELECT ", b"UPDATE ", b"DELETE ", b"FETCH ", b"MERGE ", b"MOVE ", b"COPY ",
     ];
-    let at = if tag.starts_with(b"INSERT ") {
-        let oid = tag.get(7..)?;
-        7 + oid.iter().position(|&byte| byte == b' ')? + 1
+    let text = tag.split(|&byte| byte == 0).next().unwrap_or_default();
+    let at = if let Some(rest) = text.strip_prefix(b"INSERT ") {
+        match rest.iter().position(|&byte| byte == b' ') {
+            Some(oid) => "INSERT ".len() + oid + 1,
+            None => return Count::Wrong,
+        }
     } else {
-        let word = WITH_COUNT.iter().find(|word| tag.starts_with(word))?;
-        word.len()
+        match WITH_COUNT.iter().find(|word| text.starts_with(word)) {
+            Some(word) => word.len(),
+            None => return Count::None,
+        }
     };
-    let number = tag.get(at..)?.split(|&byte| byte == 0).next()?;
-    let is_number = !number.is_empty() && number.iter().all(u8::is_ascii_digit);
-    is_number.then_some(at)
-}
-
-/// The value of a cell, ended by a NUL; empty for NULL. It belongs to the result.
-///
-/// # Safety
-/// As above.
-#[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn PQgetvalue(
-    result: *const PGresult,
-    row: c_int,
-    number: c_int,
-) -> *mut c_char {
-    // SAFETY: the caller's promise.
-    unsafe {
-        match value(result, row, number) {
-            Some(value) => value.as_ptr().cast_mut().cast(),
-            None if cell(result, row, number).is_some() => EMPTY,
-            None => std::ptr::null_mut(),
+    match text.get(at..) {
+        Some(number) if !number.is_empty() && number.iter().all(u8::is_ascii_digit) => {
+            Count::At(at)
         }
+        _ => Count::Wrong,
     }
-}
-
-/// The length of a value in bytes; 0 for NULL.
-///
-/// # Safety
-/// As above.
-#[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn PQgetlength(
-    result: *const PGresult,
-    row: c_int,
-    number: c_int,
-) -> c_int {
-    // SAFETY: the caller's promise.
-    unsafe {
-        match value(result, row, number) {
-            Some(value) => value.len() as c_int - 1,
-            None => {
-                cell(result, row, number);
-                0
-            }
-        }
-    }
-}
-
-/// 1 when a cell is NULL, and when there is no such cell.
-///
-/// # Safety
-/// As above.
-#[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn PQgetisnull(
-    result: *const PGresult,
-    row: c_int,
-    number: c_int,
-) -> c_int {
-    // SAFETY: the caller's promise.
-    unsafe {
-        if value(result, row, number).is_some() {
-            return 0;
-        }
-        cell(result, row, number);
-        1
-    }
-}
-
-/// The value of a cell with its NUL. Numbers below 0 become too large ones: whoever gets `None` finds out with [`cell`]
-/// whether there is such a cell.
-///
-/// # Safety
-/// As for [`read`].
-#[inline]
-unsafe fn value<'a>(result: *const PGresult, row: c_int, number: c_int) -> Option<&'a [u8]> {
-    // SAFETY: the caller's promise.
-    let rows = unsafe { result.as_ref() }?.rows.as_ref()?;
-    rows.value_with_nul(row as usize, number as usize)
 }
 
 #[cfg(test)]
@@ -300,13 +285,13 @@ mod tests {
     #[test]
     fn tags_tell_how_many_rows() {
         for (tag, at) in [
-            (&b"SELECT 3\0"[..], Some(7)),
-            (b"INSERT 0 12\0", Some(9)),
-            (b"COPY 5\0", Some(5)),
-            (b"CREATE TABLE\0", None),
-            (b"INSERT x\0", None),
-            (b"SELECT \0", None),
-            (b"\0", None),
+            (&b"SELECT 3\0"[..], Count::At(7)),
+            (b"INSERT 0 12\0", Count::At(9)),
+            (b"COPY 5\0", Count::At(5)),
+            (b"CREATE TABLE\0", Count::None),
+            (b"INSERT x\0", Count::Wrong),
+            (b"SELECT \0", Count::Wrong),
+            (b"\0", Count::None),
         ] {
             assert_eq!(count_in(tag), at, "{}", String::from_utf8_lossy(tag));
         }

@@ -4,6 +4,7 @@
 use std::ffi::{c_char, c_int};
 
 use pgpoll::engine::{Command, End};
+use pgpoll::rows::Limits;
 
 use crate::arguments::{Values, array};
 use crate::conn::{OK, PGconn};
@@ -12,6 +13,12 @@ use crate::state::{Async, Class, Entry, Pipeline};
 
 /// In a pipeline, output is sent when there is this much of it.
 const FULL: usize = 8192;
+
+/// How binary results come.
+const PIECES: Limits = Limits {
+    rows: usize::MAX,
+    bytes: 256 * 1024,
+};
 
 /// The most parameters that a Bind message can have.
 const MOST_PARAMETERS: c_int = 65_535;
@@ -36,6 +43,8 @@ impl PGconn {
             }
             self.consumer.clear();
             self.consumer.partial = None;
+        } else if self.consumer.state.is_copy() {
+            return self.refuse("cannot queue commands during COPY");
         }
         true
     }
@@ -56,13 +65,15 @@ impl PGconn {
             Pipeline::Off => End::Sync,
             _ => End::More,
         };
-        let query = query.and_then(|query| {
-            let mut copy = Vec::new();
-            copy.try_reserve_exact(query.len()).ok()?;
-            copy.extend_from_slice(query);
-            Some(copy.into_boxed_slice())
-        });
-        match self.link.engine_mut().start(command, end) {
+        let query = query.and_then(|query| self.consumer.keep(query));
+        // Binary values are copied to where they are aligned: a piece at a time, so that they are not all there twice.
+        let is_binary = match &command {
+            Command::Params { format, .. } | Command::Prepared { format, .. } => *format != 0,
+            _ => false,
+        };
+        let engine = self.link.engine_mut();
+        engine.set_limits(if is_binary { PIECES } else { Limits::NONE });
+        match engine.start(command, end) {
             Ok(operation) => {
                 self.enqueue(Entry {
                     class,
@@ -180,20 +191,30 @@ impl PGconn {
         self.send(class, None, command)
     }
 
-    /// Sends what is queued: 0 all of it went, 1 some is left (nonblocking only).
+    /// Sends what is queued: 0 all of it went, 1 some is left (nonblocking only), -1 the connection is lost.
     pub(crate) fn flush_step(&mut self) -> Step<c_int> {
         self.link.flush();
-        if self.link.engine().output().is_empty() || self.link.is_send_broken() {
+        if self.link.engine().output().is_empty() {
             return Step::Done(0);
         }
-        if self.nonblocking {
-            return Step::Done(1);
+        let broken = self.link.is_send_broken();
+        if broken {
+            let unsent = self.link.engine().output().len();
+            self.link.engine_mut().sent(unsent);
         }
-        // A server that is blocked writing to us does not read.
-        self.link.consume_input();
-        Step::Wait {
-            read: true,
-            write: true,
+        // A server that is blocked writing to us does not read; and what it has said last is better than an error of ours, which
+        // is told when nothing is read.
+        if self.link.receive_once() == 0 && self.link.engine().loss().is_some() {
+            self.tell_loss();
+            return Step::Done(-1);
+        }
+        match (broken, self.nonblocking) {
+            (true, _) => Step::Done(0),
+            (false, true) => Step::Done(1),
+            (false, false) => Step::Wait {
+                read: true,
+                write: true,
+            },
         }
     }
 

@@ -1,20 +1,27 @@
 //! PGconn: a pgpoll connection, and libpq's own state beside it. Opening, polling and closing it.
 
 use std::ffi::{c_char, c_int};
+use std::io::{self, Write as _};
+use std::os::fd::RawFd;
 use std::time::Duration;
 
 use libc::FILE;
 use pgpoll::conn::{Connection, Readiness};
-use pgpoll::conninfo::Options;
-use pgpoll::engine::{Phase, Room};
+use pgpoll::conninfo::{Options, is_connection_string};
+use pgpoll::engine::{Phase, Room, Texts};
 use pgpoll::error::{Error, ServerError};
+use pgpoll::link::Addr;
 use pgpoll::net::clock;
 
 use crate::arguments::{pairs, text};
-use crate::guard::{Step, drive, enter, guard};
-use crate::notice::Hooks;
+use crate::auth_data::{self, Asked, Flow};
+use crate::events;
+use crate::guard::{Step, drive, edit, enter, guard, silence};
+use crate::locale::surroundings;
+use crate::notice::{Hooks, own};
+use crate::place::Place;
 use crate::report;
-use crate::result::{NONFATAL_ERROR, PGresult};
+use crate::result::{NONFATAL_ERROR, Origin, Owned};
 use crate::state::Consumer;
 use crate::text::Text;
 use crate::tls::Told;
@@ -23,15 +30,24 @@ use crate::trace;
 /// `ConnStatusType`.
 pub(crate) const OK: c_int = 0;
 pub(crate) const BAD: c_int = 1;
+const MADE: c_int = 3;
+const AUTHENTICATING: c_int = 15;
 
-const POLLING_FAILED: c_int = 0;
-const POLLING_READING: c_int = 1;
+pub(crate) const POLLING_FAILED: c_int = 0;
+pub(crate) const POLLING_READING: c_int = 1;
 const POLLING_WRITING: c_int = 2;
-const POLLING_OK: c_int = 3;
+pub(crate) const POLLING_OK: c_int = 3;
 
-/// libpq parses up to one result and no further; what has been received is kept without limit.
+/// `PGPing`.
+const PING_OK: c_int = 0;
+const PING_REJECT: c_int = 1;
+const PING_NO_RESPONSE: c_int = 2;
+const PING_NO_ATTEMPT: c_int = 3;
+
+/// libpq parses up to one result and no further, as far as a program can tell; what has been received is kept without limit.
 const ROOM: Room = Room {
     items: 1,
+    ahead: 64,
     bytes: usize::MAX,
     inbox: usize::MAX,
 };
@@ -47,35 +63,78 @@ pub struct PGconn {
     pub(crate) reported: usize,
     /// The loss of the connection stands in the error buffer.
     pub(crate) loss_told: bool,
+    /// It got as far as to try a host.
+    options_valid: bool,
+    /// The generation of the socket that was found to be connected, and nothing else.
+    made: u64,
+    /// The descriptor of a connection that a server has refused, open as long as nothing else is polled.
+    left: Option<RawFd>,
     /// What a server said when it ended an idle session: given as a notice.
     pub(crate) goodbye: Option<ServerError>,
     pub(crate) nonblocking: bool,
-    pub(crate) hooks: Hooks,
+    /// A result was waited for, and nothing has been received since.
+    pub(crate) waited: bool,
+    /// A function of large objects has been called before.
+    pub(crate) knows_large_objects: bool,
+    /// What results get from it.
+    pub(crate) origin: Origin,
     pub(crate) verbosity: c_int,
     pub(crate) context: c_int,
     pub(crate) trace_file: *mut FILE,
     pub(crate) tls_told: Told,
+    pub(crate) place: Place,
+    pub(crate) flow: Flow,
+    /// What was last said about texts, as far as the functions without a connection know it.
+    pub(crate) texts: Texts,
 }
 
 impl PGconn {
     fn open(options: Result<Options, pgpoll::conninfo::Error>) -> Box<Self> {
-        let link = match options {
-            Ok(options) => Connection::open_with(options, ROOM),
-            Err(error) => Connection::failed(Error::misuse(error.to_string())),
+        let mut message = Text::new();
+        let mut refuse = |error: &pgpoll::conninfo::Error| {
+            message.push(error.as_bytes());
+            message.push(b"\n");
         };
+        let link = match options {
+            Ok(options) => Connection::open_with(options, ROOM, &surroundings()),
+            Err(error) => {
+                refuse(&error);
+                Connection::failed(Error::misuse(error.to_string()))
+            }
+        };
+        for warning in link.warnings() {
+            // Nobody is there to be told that standard error is closed.
+            let _ = writeln!(io::stderr(), "{warning}");
+        }
+        if let Some(error) = link.refused() {
+            refuse(error);
+        }
+        let refused = message.len() > 0;
+        let options_valid = !refused || link.refused().is_some_and(|error| error.is_late());
         let mut conn = Box::new(Self {
             link,
             consumer: Consumer::new(),
-            message: Text::new(),
+            message,
             reported: 0,
-            loss_told: false,
+            loss_told: refused,
+            options_valid,
+            made: 0,
+            left: None,
             goodbye: None,
             nonblocking: false,
-            hooks: Hooks::DEFAULT,
+            waited: false,
+            knows_large_objects: false,
+            origin: Origin {
+                hooks: Hooks::DEFAULT,
+                ..Origin::NONE
+            },
             verbosity: report::DEFAULT,
             context: report::CONTEXT_OF_ERRORS,
             trace_file: std::ptr::null_mut(),
             tls_told: Told::default(),
+            place: Place::default(),
+            flow: Flow::default(),
+            texts: Texts::default(),
         });
         conn.begin();
         conn
@@ -85,28 +144,87 @@ impl PGconn {
     /// yet.
     fn begin(&mut self) {
         self.link.engine_mut().behave_like_libpq();
+        // A helper would have a descriptor, and programs ask once for the one that they watch.
+        self.link.look_for_credentials_at_once();
+        self.link.give_tokens();
         loop {
             self.link.advance();
-            let answered = self.link.converse();
+            self.link.pass_on();
             if self.link.error().is_some() {
                 return self.tell_failure();
             }
-            if self.link.socket().is_some() || !answered {
+            // A local socket is connected at once; whether another one is, the first poll finds out.
+            let at_once = self.link.socket().is_none() || self.is_local();
+            let answered = at_once && self.link.converse();
+            if self.link.socket().is_some() {
+                if answered && self.link.facts().phase() == Phase::Dialling {
+                    self.made = self.link.socket_generation();
+                }
+                return;
+            }
+            if !answered {
                 return;
             }
         }
     }
 
+    /// Whether there was a server at the other end.
+    fn is_linked(&self) -> bool {
+        !matches!(
+            self.link.facts().phase(),
+            Phase::Start | Phase::Resolving | Phase::Credentials | Phase::Dialling
+        ) || self.made == self.link.socket_generation()
+    }
+
+    /// The descriptor to wait for, or to forget after connecting has failed.
+    pub(crate) fn socket(&self) -> c_int {
+        match self.flow.socket {
+            // It goes with the connection, once that has been up.
+            -1 if self.loss_told && self.left.is_none() => -1,
+            -1 => self.link.socket().or(self.left).unwrap_or(-1),
+            socket => socket,
+        }
+    }
+
+    /// Whether a local socket is dialled, which is connected at once.
+    fn is_local(&self) -> bool {
+        matches!(self.link.facts().addr(), Some(Addr::Unix(_)))
+    }
+
+    /// Looks whether the socket that is dialled is connected, and does no more: true when it is, and that was not known.
+    fn find_made(&mut self) -> bool {
+        let dialled = self.link.socket_generation();
+        if self.link.facts().phase() != Phase::Dialling
+            || self.made == dialled
+            || !self.link.converse()
+            || self.link.socket().is_none()
+            || self.link.socket_generation() != dialled
+        {
+            return false;
+        }
+        self.made = dialled;
+        true
+    }
+
     /// Closes the connection and begins to connect anew.
     fn begin_again(&mut self) {
-        self.link.close();
-        self.link.reset();
+        self.nonblocking = false;
+        if self.options_valid {
+            self.link.close();
+            self.link.reset();
+        }
         // As libpq does.
         self.link.engine_mut().drop_mail();
         self.consumer = Consumer::new();
-        self.loss_told = false;
+        self.place = Place::default();
+        self.left = None;
+        // What is forgotten here was not said by a server.
+        self.texts = self.link.facts().texts();
         self.clear_error();
-        self.begin();
+        if self.options_valid {
+            self.loss_told = false;
+            self.begin();
+        }
     }
 
     pub(crate) fn clear_error(&mut self) {
@@ -123,8 +241,11 @@ impl PGconn {
         match engine.facts().phase() {
             Phase::Ready if self.loss_told => BAD,
             Phase::Ready => OK,
-            Phase::Start | Phase::Resolving | Phase::Dialling => 2,
+            Phase::Dialling if self.made == self.link.socket_generation() => MADE,
+            Phase::Start | Phase::Resolving | Phase::Credentials | Phase::Dialling => 2,
+            Phase::NegotiatingGss | Phase::SecuringGss => 11,
             Phase::Negotiating | Phase::Securing => 7,
+            Phase::Authenticating if self.link.wanted_token().is_some() => AUTHENTICATING,
             Phase::Startup | Phase::Authenticating => 4,
             Phase::Settling => 5,
             Phase::CheckingTarget => 12,
@@ -139,6 +260,23 @@ impl PGconn {
         Some(Duration::from_nanos(left))
     }
 
+    /// What came of connecting (`PGPing`).
+    fn ping(&self) -> c_int {
+        let facts = self.link.facts();
+        if self.status() != BAD || facts.challenged() {
+            return PING_OK;
+        }
+        if !self.options_valid {
+            return PING_NO_ATTEMPT;
+        }
+        let said = self.link.error().and_then(Error::server_error);
+        match said.and_then(ServerError::sqlstate) {
+            None => PING_NO_RESPONSE,
+            Some(b"57P03") => PING_REJECT,
+            Some(_) => PING_OK,
+        }
+    }
+
     /// One turn of connecting (`PostgresPollingStatusType`).
     fn poll_connect(&mut self) -> c_int {
         if self.link.error().is_some() {
@@ -148,8 +286,11 @@ impl PGconn {
         if self.link.facts().is_ready() {
             return POLLING_OK;
         }
+        let socket = self.link.socket().filter(|_| self.is_linked());
         let ready = self.link.poll();
         if self.link.error().is_some() {
+            // Closed only with the connection: the program still has to remove it from what it watches.
+            self.left = socket;
             self.tell_failure();
             POLLING_FAILED
         } else if self.link.facts().is_ready() {
@@ -160,6 +301,14 @@ impl PGconn {
         } else {
             POLLING_READING
         }
+    }
+
+    /// The same for a program that waits itself: as in libpq, a turn ends when the socket is connected.
+    fn step(&mut self) -> c_int {
+        if self.find_made() {
+            return POLLING_WRITING;
+        }
+        self.poll_connect()
     }
 
     fn connect_step(&mut self) -> Step<()> {
@@ -185,20 +334,116 @@ impl PGconn {
         }
     }
 
+    #[inline]
+    pub(crate) fn has_notice(&self) -> bool {
+        self.goodbye.is_some() || self.link.engine().has_mail().0
+    }
+
     /// The next notice, as a result for the receiver.
-    pub(crate) fn next_notice(&mut self) -> Option<Box<PGresult>> {
+    pub(crate) fn next_notice(&mut self) -> Option<Owned> {
         let notice = self.link.take_notice().or_else(|| self.goodbye.take())?;
-        let text = self.render(&notice, false);
-        let result = PGresult::report(NONFATAL_ERROR, self.hooks, notice.as_bytes(), &text);
-        Some(Box::new(result))
+        // A server says with each what it is about; the engine has nothing but words.
+        if notice.field(b'C').is_none() {
+            let words = notice.field(b'M').unwrap_or_default();
+            return Some(own(self.origin.hooks, words));
+        }
+        Some(self.report(NONFATAL_ERROR, notice))
     }
 }
 
 /// Makes a connection for C; NULL without memory.
 fn make(options: impl FnOnce() -> Result<Options, pgpoll::conninfo::Error>) -> *mut PGconn {
+    silence();
     match guard(|| PGconn::open(options())) {
         Some(conn) => Box::into_raw(conn),
         None => std::ptr::null_mut(),
+    }
+}
+
+/// The options of a database, or of a connection string, and what else was given.
+fn login(
+    database: &[u8],
+    given: &[(&str, Option<&[u8]>)],
+) -> Result<Options, pgpoll::conninfo::Error> {
+    let mut options = if is_connection_string(database) {
+        Options::parse(database)?
+    } else {
+        Options::default()
+    };
+    let database = (
+        "dbname",
+        Some(database).filter(|name| !is_connection_string(name)),
+    );
+    for (keyword, value) in given.iter().chain([&database]) {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            options.set(keyword, value)?;
+        }
+    }
+    Ok(options)
+}
+
+/// One turn of connecting, with what the program is asked in it (`PostgresPollingStatusType`).
+///
+/// # Safety
+/// `conn` is NULL or a connection that nobody else uses now.
+unsafe fn turn(conn: *mut PGconn) -> c_int {
+    loop {
+        // SAFETY: the caller's promise.
+        let (said, asked) = unsafe {
+            let said = enter(conn, POLLING_FAILED, PGconn::step);
+            (said, auth_data::ask(conn))
+        };
+        match asked {
+            Asked::Nothing => return said,
+            Asked::Answered => {}
+            Asked::Waiting(direction) => return direction,
+        }
+    }
+}
+
+/// Closes and begins anew.
+///
+/// # Safety
+/// As above.
+unsafe fn start_again(conn: *mut PGconn) {
+    if !conn.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe {
+            auth_data::clean_up(conn);
+            edit(conn, (), PGconn::begin_again);
+        }
+    }
+}
+
+/// Waits for a connection to be made or not, says which, and frees it.
+///
+/// # Safety
+/// `conn` is NULL or a connection that was just made.
+unsafe fn ping(conn: *mut PGconn) -> c_int {
+    if conn.is_null() {
+        return PING_NO_ATTEMPT;
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        drive(conn, (), PGconn::connect_step);
+        let said = guard(|| (*conn).ping()).unwrap_or(PING_NO_ATTEMPT);
+        finish(conn);
+        said
+    }
+}
+
+/// Closes and frees.
+///
+/// # Safety
+/// `conn` is a connection that nobody uses any more.
+unsafe fn finish(conn: *mut PGconn) {
+    // SAFETY: the caller's promise; connections come from boxes.
+    unsafe {
+        auth_data::clean_up(conn);
+        guard(|| (*conn).link.close());
+        trace::write(conn);
+        events::tell_destroy(conn);
+        guard(|| drop(Box::from_raw(conn)));
     }
 }
 
@@ -235,6 +480,61 @@ pub unsafe extern "C-unwind" fn PQconnectdbParams(
     }
 }
 
+/// The same from what programs of old gave one by one; a NULL or an empty text is not given. `database` may be a connection
+/// string, which the others then overrule.
+///
+/// # Safety
+/// Each argument is NULL or a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn PQsetdbLogin(
+    host: *const c_char,
+    port: *const c_char,
+    options: *const c_char,
+    _tty: *const c_char,
+    database: *const c_char,
+    user: *const c_char,
+    password: *const c_char,
+) -> *mut PGconn {
+    // SAFETY: the caller's promise; the connection was just made.
+    unsafe {
+        let given = [
+            ("host", text(host)),
+            ("port", text(port)),
+            ("options", text(options)),
+            ("user", text(user)),
+            ("password", text(password)),
+        ];
+        let conn = make(|| login(text(database).unwrap_or_default(), &given));
+        drive(conn, (), PGconn::connect_step);
+        conn
+    }
+}
+
+/// Asks whether there is a server, as [`PQconnectdb`] connects (`PGPing`): 0 there is one, 1 it lets nobody in now, 2 none
+/// answered, 3 the connection string makes no sense. No user, password or database need be right.
+///
+/// # Safety
+/// `conninfo` is NULL or a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn PQping(conninfo: *const c_char) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { ping(make(|| Options::parse(text(conninfo).unwrap_or_default()))) }
+}
+
+/// The same from arrays, as in [`PQconnectdbParams`].
+///
+/// # Safety
+/// The arrays are NULL or as said there.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn PQpingParams(
+    keywords: *const *const c_char,
+    values: *const *const c_char,
+    expand_dbname: c_int,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { ping(make(|| pairs(keywords, values, expand_dbname != 0))) }
+}
+
 /// Begins to connect; go on with [`PQconnectPoll`].
 ///
 /// # Safety
@@ -266,7 +566,7 @@ pub unsafe extern "C" fn PQconnectStartParams(
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn PQconnectPoll(conn: *mut PGconn) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { enter(conn, POLLING_FAILED, PGconn::poll_connect) }
+    unsafe { turn(conn) }
 }
 
 /// Closes the connection, connects anew with the same options, and waits until that is done.
@@ -277,8 +577,11 @@ pub unsafe extern "C-unwind" fn PQconnectPoll(conn: *mut PGconn) -> c_int {
 pub unsafe extern "C-unwind" fn PQreset(conn: *mut PGconn) {
     // SAFETY: the caller's promise.
     unsafe {
-        enter(conn, (), PGconn::begin_again);
+        start_again(conn);
         drive(conn, (), PGconn::connect_step);
+        if enter(conn, BAD, |conn| conn.status()) == OK {
+            events::tell_reset(conn);
+        }
     }
 }
 
@@ -290,10 +593,8 @@ pub unsafe extern "C-unwind" fn PQreset(conn: *mut PGconn) {
 pub unsafe extern "C-unwind" fn PQresetStart(conn: *mut PGconn) -> c_int {
     // SAFETY: the caller's promise.
     unsafe {
-        enter(conn, 0, |conn| {
-            conn.begin_again();
-            c_int::from(conn.status() != BAD)
-        })
+        start_again(conn);
+        enter(conn, 0, |conn| c_int::from(conn.status() != BAD))
     }
 }
 
@@ -304,7 +605,13 @@ pub unsafe extern "C-unwind" fn PQresetStart(conn: *mut PGconn) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn PQresetPoll(conn: *mut PGconn) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { enter(conn, POLLING_FAILED, PGconn::poll_connect) }
+    unsafe {
+        let said = turn(conn);
+        if said == POLLING_OK {
+            events::tell_reset(conn);
+        }
+        said
+    }
 }
 
 /// Closes a connection and frees it. NULL is fine.
@@ -316,10 +623,6 @@ pub unsafe extern "C" fn PQfinish(conn: *mut PGconn) {
     if conn.is_null() {
         return;
     }
-    // SAFETY: the caller's promise; connections come from boxes.
-    unsafe {
-        guard(|| (*conn).link.close());
-        trace::write(conn);
-        guard(|| drop(Box::from_raw(conn)));
-    }
+    // SAFETY: the caller's promise.
+    unsafe { finish(conn) };
 }

@@ -32,7 +32,7 @@ pub unsafe extern "C" fn PQstatus(conn: *const PGconn) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn PQsocket(conn: *const PGconn) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { look(conn, -1, |conn| conn.link.socket().unwrap_or(-1)) }
+    unsafe { look(conn, -1, PGconn::socket) }
 }
 
 /// The process ID of the server's backend; 0 without a connection.
@@ -102,8 +102,8 @@ pub unsafe extern "C" fn PQserverVersion(conn: *const PGconn) -> c_int {
     // SAFETY: the caller's promise.
     unsafe {
         look(conn, 0, |conn| match conn.status() {
-            OK => conn.link.facts().server_version() as c_int,
-            _ => 0,
+            BAD => 0,
+            _ => conn.link.facts().server_version() as c_int,
         })
     }
 }
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn PQfullProtocolVersion(conn: *const PGconn) -> c_int {
 }
 
 fn full_version(conn: &PGconn) -> c_int {
-    if conn.status() != OK {
+    if conn.status() == BAD {
         return 0;
     }
     let version = conn.link.facts().protocol() as i32;
@@ -150,7 +150,7 @@ pub unsafe extern "C" fn PQconnectionNeedsPassword(conn: *const PGconn) -> c_int
     }
 }
 
-/// 1 when the server asked for a password and got one.
+/// 1 when the server asked for a password, whether there was one or not.
 ///
 /// # Safety
 /// As above.
@@ -159,7 +159,8 @@ pub unsafe extern "C" fn PQconnectionUsedPassword(conn: *const PGconn) -> c_int 
     // SAFETY: the caller's promise.
     unsafe {
         look(conn, 0, |conn| {
-            c_int::from(conn.link.facts().password_used())
+            let facts = conn.link.facts();
+            c_int::from(facts.password_used() || facts.password_needed())
         })
     }
 }

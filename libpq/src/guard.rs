@@ -1,10 +1,12 @@
 //! The border: nothing unwinds into C, and callbacks run where they may do as they like. Knows no operation.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 
 use pgpoll::error::Error;
 
-use crate::conn::PGconn;
+use crate::auth_data::{self, Asked};
+use crate::conn::{PGconn, POLLING_READING};
 use crate::{notice, trace};
 
 /// How far a function came.
@@ -23,6 +25,15 @@ pub(crate) fn guard<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
+/// Sees to it that a panic, which ends at the border, prints nothing on the program's standard error. The hook that prints belongs to
+/// the copy of the standard library inside this library; builds with debug assertions keep it, and developers their messages.
+pub(crate) fn silence() {
+    static ONCE: Once = Once::new();
+    if !cfg!(debug_assertions) {
+        ONCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
+    }
+}
+
 /// Takes `step` until it is done, waiting in between; after each step the trace is written and notices are delivered, with
 /// nothing of ours on the stack that a callback's longjmp could lose.
 ///
@@ -36,9 +47,18 @@ pub(crate) unsafe fn drive<T: Copy>(
     if conn.is_null() {
         return fallback;
     }
+    // Programs open connections for their children (pg_basebackup, whoever calls daemon): who uses one has it. Only closing
+    // is no use, so that a child that ends leaves its parent's session alone.
+    // SAFETY: not NULL, and ours alone as the caller promises.
+    unsafe { (*conn).link.take_over() };
     loop {
-        // SAFETY: not NULL, and ours alone as the caller promises; the reference ends with the step.
-        let said = guard(|| step(unsafe { &mut *conn }));
+        let said = guard(|| {
+            // SAFETY: not NULL, and ours alone as the caller promises; the reference ends with the step.
+            let conn = unsafe { &mut *conn };
+            let said = step(conn);
+            conn.remember_texts();
+            said
+        });
         if said.is_none() {
             // SAFETY: as above.
             guard(|| unsafe { poison(&mut *conn) });
@@ -56,8 +76,21 @@ pub(crate) unsafe fn drive<T: Copy>(
             Some(Step::Wait { .. }) if called => {}
             Some(Step::Wait { read, write }) => {
                 // SAFETY: as above.
-                let (socket, timeout) = unsafe { ((*conn).link.socket(), (*conn).patience()) };
-                pgpoll::net::wait(socket, read, write, timeout);
+                let (read, write) = match unsafe { auth_data::ask(conn) } {
+                    Asked::Nothing => (read, write),
+                    Asked::Answered => continue,
+                    Asked::Waiting(direction) => {
+                        (direction == POLLING_READING, direction != POLLING_READING)
+                    }
+                };
+                // SAFETY: as above.
+                let (socket, timeout) = unsafe { ((*conn).socket(), (*conn).patience()) };
+                pgpoll::net::wait(
+                    Some(socket).filter(|&socket| socket >= 0),
+                    read,
+                    write,
+                    timeout,
+                );
             }
         }
     }
@@ -87,6 +120,22 @@ pub(crate) unsafe fn look<T>(
 ) -> T {
     // SAFETY: the caller's promise.
     unsafe { look_at(conn, fallback, work) }
+}
+
+/// Changes a connection; nothing is parsed, written or delivered.
+///
+/// # Safety
+/// As for [`drive`].
+pub(crate) unsafe fn edit<T>(
+    conn: *mut PGconn,
+    fallback: T,
+    work: impl FnOnce(&mut PGconn) -> T,
+) -> T {
+    // SAFETY: the caller's promise.
+    match unsafe { conn.as_mut() } {
+        None => fallback,
+        Some(conn) => guard(|| work(conn)).unwrap_or(fallback),
+    }
 }
 
 /// The same for any object of C's.

@@ -1,11 +1,19 @@
 //! Notices on their way to the program: receivers, processors, and the frames from which they are called.
 
 use std::ffi::{c_char, c_void};
-use std::ptr;
+use std::io::Write;
+use std::{fmt, ptr};
+
+use pgpoll::encoding::Encoding;
+use pgpoll::error::ServerError;
 
 use crate::conn::PGconn;
 use crate::guard::{guard, look};
-use crate::result::{NONFATAL_ERROR, PGresult};
+use crate::result::{NONFATAL_ERROR, Origin, Owned, PGresult, clear};
+use crate::text::EMPTY;
+
+/// Bytes of a notice of libpq itself.
+const LONGEST: usize = 1023;
 
 /// Gets a notice as a result.
 pub type PQnoticeReceiver = Option<unsafe extern "C-unwind" fn(*mut c_void, *const PGresult)>;
@@ -22,6 +30,14 @@ pub(crate) struct Hooks {
 }
 
 impl Hooks {
+    /// Nobody.
+    pub(crate) const NONE: Self = Self {
+        receiver: None,
+        receiver_argument: ptr::null_mut(),
+        processor: None,
+        processor_argument: ptr::null_mut(),
+    };
+
     pub(crate) const DEFAULT: Self = Self {
         receiver: Some(default_receiver),
         receiver_argument: ptr::null_mut(),
@@ -33,7 +49,10 @@ impl Hooks {
 /// Hands the notice to the processor.
 unsafe extern "C-unwind" fn default_receiver(_: *mut c_void, result: *const PGresult) {
     // SAFETY: called with a result that lives through the call.
-    let (hooks, message) = unsafe { ((*result).hooks, (*result).message()) };
+    let (hooks, mut message) = unsafe { ((*result).hooks, (*result).message()) };
+    if message.is_null() {
+        message = EMPTY;
+    }
     if let Some(processor) = hooks.processor {
         // SAFETY: the program's function and argument, as it gave them.
         unsafe { processor(hooks.processor_argument, message) };
@@ -52,22 +71,35 @@ unsafe extern "C-unwind" fn default_processor(_: *mut c_void, message: *const c_
 ///
 /// # Safety
 /// `conn` is a connection, and no reference to it is alive: the receiver may call in again.
+#[inline(always)]
 pub(crate) unsafe fn deliver(conn: *mut PGconn) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { (*conn).has_notice() && deliver_all(conn) }
+}
+
+/// # Safety
+/// As for [`deliver`].
+#[cold]
+unsafe fn deliver_all(conn: *mut PGconn) -> bool {
     let mut called = false;
     loop {
         // SAFETY: the caller's promise.
+        if !unsafe { (*conn).has_notice() } {
+            return called;
+        }
+        // SAFETY: as above.
         let notice = guard(|| unsafe { (*conn).next_notice() }).flatten();
         let Some(notice) = notice else { return called };
         called = true;
-        // SAFETY: from the box that was just made.
-        unsafe { give(Box::into_raw(notice)) };
+        // SAFETY: made just now.
+        unsafe { give(notice.into_raw()) };
     }
 }
 
 /// Calls the receiver, then frees the notice. A receiver that does not return leaks it, as in libpq.
 ///
 /// # Safety
-/// `notice` comes from a box.
+/// `notice` is a result that nobody else has.
 unsafe fn give(notice: *mut PGresult) {
     // SAFETY: the caller's promise; the program's function and argument, as it gave them.
     unsafe {
@@ -75,7 +107,7 @@ unsafe fn give(notice: *mut PGresult) {
         if let Some(receiver) = hooks.receiver {
             receiver(hooks.receiver_argument, notice);
         }
-        drop(Box::from_raw(notice));
+        clear(notice);
     }
 }
 
@@ -84,18 +116,45 @@ unsafe fn give(notice: *mut PGresult) {
 /// # Safety
 /// `result` is a result.
 #[cold]
-pub(crate) unsafe fn internal(result: *const PGresult, text: &str) {
+pub(crate) unsafe fn internal(result: *const PGresult, text: fmt::Arguments<'_>) {
+    // SAFETY: the caller's promise.
+    unsafe { tell((*result).hooks, text) };
+}
+
+/// The same to whoever gets the notices.
+///
+/// # Safety
+/// The program's functions can be called with its arguments.
+#[cold]
+pub(crate) unsafe fn tell(hooks: Hooks, text: fmt::Arguments<'_>) {
+    if hooks.receiver.is_none() {
+        return;
+    }
     let notice = guard(|| {
-        // SAFETY: the caller's promise.
-        let hooks = unsafe { (*result).hooks };
-        let body = [b"M", text.as_bytes(), b"\0SNOTICE\0VNOTICE\0\0"].concat();
-        let message = [text.as_bytes(), b"\n"].concat();
-        Box::new(PGresult::report(NONFATAL_ERROR, hooks, &body, &message))
+        let mut buffer = [0; LONGEST];
+        let mut rest = &mut buffer[..];
+        // What does not fit is cut off.
+        let _ = rest.write_fmt(text);
+        let left = rest.len();
+        own(hooks, buffer.get(..LONGEST - left).unwrap_or_default())
     });
     if let Some(notice) = notice {
-        // SAFETY: from a box.
-        unsafe { give(Box::into_raw(notice)) };
+        // SAFETY: made just now.
+        unsafe { give(notice.into_raw()) };
     }
+}
+
+/// A notice that no server has sent.
+pub(crate) fn own(hooks: Hooks, text: &[u8]) -> Owned {
+    let body = [b"M", text, b"\0SNOTICE\0VNOTICE\0\0"].concat();
+    let fields = ServerError::new(&body).ok();
+    let origin = Origin {
+        hooks,
+        ..Origin::NONE
+    };
+    let message = [text, b"\n"].concat();
+    let encoding = Encoding::default();
+    PGresult::report(NONFATAL_ERROR, &origin, fields, None, encoding, &message)
 }
 
 /// Sets who gets notices as results; NULL changes nothing. Returns who got them before.
@@ -110,10 +169,10 @@ pub unsafe extern "C" fn PQsetNoticeReceiver(
 ) -> PQnoticeReceiver {
     // SAFETY: NULL or valid.
     let conn = unsafe { conn.as_mut() }?;
-    let old = conn.hooks.receiver;
+    let old = conn.origin.hooks.receiver;
     if receiver.is_some() {
-        conn.hooks.receiver = receiver;
-        conn.hooks.receiver_argument = argument;
+        conn.origin.hooks.receiver = receiver;
+        conn.origin.hooks.receiver_argument = argument;
     }
     old
 }
@@ -130,10 +189,10 @@ pub unsafe extern "C" fn PQsetNoticeProcessor(
 ) -> PQnoticeProcessor {
     // SAFETY: NULL or valid.
     let conn = unsafe { conn.as_mut() }?;
-    let old = conn.hooks.processor;
+    let old = conn.origin.hooks.processor;
     if processor.is_some() {
-        conn.hooks.processor = processor;
-        conn.hooks.processor_argument = argument;
+        conn.origin.hooks.processor = processor;
+        conn.origin.hooks.processor_argument = argument;
     }
     old
 }

@@ -64,3 +64,13 @@ pub unsafe extern "C-unwind" fn PQnotifies(conn: *mut PGconn) -> *mut PGnotify {
         })
     }
 }
+
+/// Frees what [`PQnotifies`] gave, as [`PQfreemem`](crate::free::PQfreemem) does: for programs older than that. NULL is fine.
+///
+/// # Safety
+/// `notification` is NULL or was not freed yet.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PQfreeNotify(notification: *mut PGnotify) {
+    // SAFETY: the caller's promise; it is a block from malloc.
+    unsafe { libc::free(notification.cast()) };
+}

@@ -4,11 +4,12 @@ use std::ffi::{CString, c_char, c_int};
 use std::ptr;
 use std::sync::OnceLock;
 
-use pgpoll::conninfo::{OPTIONS, Options};
+use pgpoll::conninfo::{OPTIONS, Options, Surroundings};
 
+use crate::arguments::text;
 use crate::conn::PGconn;
 use crate::free;
-use crate::guard::look;
+use crate::guard::{guard, look};
 
 /// One option; all but `val` is static, `val` comes from malloc.
 #[repr(C)]
@@ -79,6 +80,50 @@ fn array(options: &Options) -> *mut PQconninfoOption {
         }
         array
     }
+}
+
+/// What each option is when nothing is said of it: from the service, the environment, the build, the account. NULL without
+/// memory. Free them with [`PQconninfoFree`].
+#[unsafe(no_mangle)]
+pub extern "C" fn PQconndefaults() -> *mut PQconninfoOption {
+    let defaults =
+        guard(|| Options::defaults(&Surroundings::real()).map(|options| array(&options)));
+    match defaults {
+        Some(Ok(array)) => array,
+        _ => ptr::null_mut(),
+    }
+}
+
+/// The options that a connection string sets, the others with NULL as value. NULL if it makes no sense; then the reason is
+/// at `message` unless that is NULL: free it with [`PQfreemem`](crate::free::PQfreemem). Free the options with [`PQconninfoFree`].
+///
+/// # Safety
+/// `conninfo` is NULL or a string; `message` is NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PQconninfoParse(
+    conninfo: *const c_char,
+    message: *mut *mut c_char,
+) -> *mut PQconninfoOption {
+    // SAFETY: the caller's promise.
+    let message = unsafe { message.as_mut() };
+    let parsed = guard(|| {
+        // SAFETY: the caller's promise.
+        let conninfo = unsafe { text(conninfo) }.unwrap_or_default();
+        match Options::parse(conninfo) {
+            Ok(options) => (array(&options), ptr::null_mut()),
+            Err(error) => {
+                let text = free::string(&[error.as_bytes(), b"\n"].concat());
+                (ptr::null_mut(), text)
+            }
+        }
+    });
+    let (options, text) = parsed.unwrap_or((ptr::null_mut(), ptr::null_mut()));
+    match message {
+        Some(message) => *message = text,
+        // SAFETY: from malloc, or NULL.
+        None => unsafe { libc::free(text.cast()) },
+    }
+    options
 }
 
 /// The options of a connection, ended by one with a NULL keyword. Free them with [`PQconninfoFree`].

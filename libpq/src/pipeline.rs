@@ -6,8 +6,10 @@ use pgpoll::engine::{Command, End};
 
 use crate::conn::{OK, PGconn};
 use crate::guard::{Step, drive, enter};
-use crate::send::submit;
+use crate::send::{submit, submit_by};
 use crate::state::{Async, Class, Entry, Pipeline};
+
+const NO_CONNECTION: &str = "no connection to the server";
 
 impl PGconn {
     fn enter_pipeline(&mut self) -> bool {
@@ -24,6 +26,9 @@ impl PGconn {
     }
 
     fn exit_pipeline(&mut self) -> bool {
+        if self.consumer.state.is_copy() {
+            self.message.line("cannot exit pipeline mode while in COPY");
+        }
         let why = match self.consumer.state {
             Async::Ready | Async::ReadyMore => "cannot exit pipeline mode with uncollected results",
             Async::Busy => "cannot exit pipeline mode while busy",
@@ -46,6 +51,11 @@ impl PGconn {
                 .line("cannot send pipeline when not in pipeline mode");
             return false;
         }
+        if self.consumer.state.is_copy() {
+            self.message
+                .line("internal error: cannot send pipeline while in COPY");
+            return false;
+        }
         match self.link.engine_mut().start(Command::Sync, End::Sync) {
             Ok(operation) => {
                 self.enqueue(Entry {
@@ -56,7 +66,9 @@ impl PGconn {
                 true
             }
             Err(error) => {
-                self.message.line(error.message());
+                let lost = self.status() != OK;
+                let text = if lost { NO_CONNECTION } else { error.message() };
+                self.message.line(text);
                 false
             }
         }
@@ -64,7 +76,7 @@ impl PGconn {
 
     fn request_flush(&mut self) -> bool {
         if self.status() != OK {
-            self.message.line("no connection to the server");
+            self.message.line(NO_CONNECTION);
             return false;
         }
         if self.consumer.state != Async::Idle && !self.consumer.is_in_pipeline() {
@@ -114,12 +126,7 @@ pub unsafe extern "C-unwind" fn PQexitPipelineMode(conn: *mut PGconn) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn PQpipelineSync(conn: *mut PGconn) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe {
-        if !drive(conn, false, |conn| Step::Done(conn.sync())) {
-            return 0;
-        }
-        c_int::from(drive(conn, -1, PGconn::flush_step) >= 0)
-    }
+    unsafe { submit_by(conn, PGconn::sync, PGconn::flush_step) }
 }
 
 /// The same, but sends only when much is queued.
@@ -139,5 +146,10 @@ pub unsafe extern "C-unwind" fn PQsendPipelineSync(conn: *mut PGconn) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn PQsendFlushRequest(conn: *mut PGconn) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { submit(conn, PGconn::request_flush) }
+    unsafe {
+        if !drive(conn, false, |conn| Step::Done(conn.request_flush())) {
+            return 0;
+        }
+        c_int::from(drive(conn, -1, PGconn::push_step) >= 0)
+    }
 }

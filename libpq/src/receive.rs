@@ -1,38 +1,52 @@
 //! Results as they come: reading without waiting, and waiting for the next one.
 
 use std::ffi::c_int;
+use std::ptr;
 
-use crate::conn::PGconn;
+use crate::conn::{BAD, PGconn};
+use crate::events;
 use crate::guard::{Step, drive, enter};
-use crate::result::PGresult;
+use crate::result::{Owned, PGresult};
 use crate::state::Async;
 
 impl PGconn {
     /// Towards the next result, or the NULL in its place.
     pub(crate) fn result_step(&mut self) -> Step<*mut PGresult> {
+        if std::mem::take(&mut self.waited) {
+            // There is something to parse now.
+            self.link.consume_input();
+        }
         self.parse();
         if self.consumer.state != Async::Busy {
             let result = self.take_result();
-            return Step::Done(result.map_or(std::ptr::null_mut(), Box::into_raw));
+            return Step::Done(result.map_or(ptr::null_mut(), Owned::into_raw));
         }
         self.link.flush();
-        if self.link.consume_input() > 0 || !self.link.engine().is_linked() {
+        self.await_result()
+    }
+
+    /// Nothing to give yet: what to wait for.
+    #[inline(always)]
+    pub(crate) fn await_result<T>(&mut self) -> Step<T> {
+        self.waited = true;
+        // What no descriptor shows is not waited for, and neither is the end.
+        if self.link.has_input() || self.link.is_send_broken() || !self.link.engine().is_linked() {
             return Step::Again;
         }
         Step::Wait {
             read: true,
-            write: !self.link.engine().output().is_empty(),
+            write: self.link.engine().has_output(),
         }
     }
 
     /// Reads what has arrived, and parses nothing.
     fn consume(&mut self) -> bool {
-        if self.link.error().is_some() {
+        if self.link.error().is_some() || self.loss_told {
             self.message.line("connection not open");
             return false;
         }
-        if self.nonblocking {
-            self.link.flush();
+        if self.nonblocking && matches!(self.flush_step(), Step::Done(left) if left < 0) {
+            return false;
         }
         if self.link.consume_input() == 0 && self.link.engine().loss().is_some() {
             self.tell_loss();
@@ -41,9 +55,24 @@ impl PGconn {
         true
     }
 
-    fn is_busy(&mut self) -> bool {
+    pub(crate) fn is_busy(&mut self) -> bool {
         self.parse();
         self.consumer.state == Async::Busy
+    }
+}
+
+/// The next result, or NULL; its event procedures are told of it.
+///
+/// # Safety
+/// As for [`drive`].
+pub(crate) unsafe fn next_result(conn: *mut PGconn) -> *mut PGresult {
+    // SAFETY: the caller's promise; no reference is alive when procedures are called.
+    unsafe {
+        let result = drive(conn, ptr::null_mut(), PGconn::result_step);
+        if !result.is_null() {
+            events::tell_create(conn, result);
+        }
+        result
     }
 }
 
@@ -55,7 +84,7 @@ impl PGconn {
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn PQgetResult(conn: *mut PGconn) -> *mut PGresult {
     // SAFETY: the caller's promise.
-    unsafe { drive(conn, std::ptr::null_mut(), PGconn::result_step) }
+    unsafe { next_result(conn) }
 }
 
 /// 1 when [`PQgetResult`] would wait.
@@ -87,7 +116,7 @@ pub unsafe extern "C-unwind" fn PQflush(conn: *mut PGconn) -> c_int {
     // SAFETY: the caller's promise.
     unsafe {
         drive(conn, -1, |conn| {
-            if conn.link.error().is_some() {
+            if conn.status() == BAD {
                 return Step::Done(-1);
             }
             conn.flush_step()
@@ -104,7 +133,7 @@ pub unsafe extern "C-unwind" fn PQsetnonblocking(conn: *mut PGconn, nonblocking:
     // SAFETY: the caller's promise.
     unsafe {
         drive(conn, -1, |conn| {
-            if conn.link.error().is_some() {
+            if conn.status() == BAD {
                 return Step::Done(-1);
             }
             let wanted = nonblocking != 0;
@@ -115,11 +144,11 @@ pub unsafe extern "C-unwind" fn PQsetnonblocking(conn: *mut PGconn, nonblocking:
                 conn.clear_error();
             }
             match conn.flush_step() {
-                // What is left goes out in the new mode.
-                Step::Done(_) => {
+                Step::Done(0) => {
                     conn.nonblocking = wanted;
                     Step::Done(0)
                 }
+                Step::Done(_) => Step::Done(-1),
                 step => step,
             }
         })

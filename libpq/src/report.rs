@@ -1,5 +1,6 @@
 //! The text of a server's error or notice as libpq writes it. Knows fields and verbosity, no connection.
 
+use pgpoll::encoding::Encoding;
 use pgpoll::error::ServerError;
 
 pub(crate) const TERSE: i32 = 0;
@@ -23,8 +24,8 @@ pub(crate) struct Manner<'a> {
     pub is_error: bool,
     /// The query that it is about.
     pub query: Option<&'a [u8]>,
-    /// The texts are UTF-8; otherwise a byte is a character.
-    pub utf8: bool,
+    /// The encoding of the texts.
+    pub encoding: Encoding,
 }
 
 /// The text, with the newline at its end.
@@ -73,7 +74,7 @@ pub(crate) fn message(error: &ServerError, manner: &Manner<'_>) -> Vec<u8> {
     };
     if verbosity != TERSE {
         if let Some((query, position)) = shown {
-            pointer(&mut out, query, position, manner.utf8);
+            pointer(&mut out, query, position, manner.encoding);
         }
         line(&mut out, "DETAIL", b'D');
         line(&mut out, "HINT", b'H');
@@ -119,7 +120,7 @@ fn number(digits: &[u8]) -> usize {
 }
 
 /// The line of the query with the error in it, and a `^` below it. `position` counts characters from 1.
-fn pointer(out: &mut Vec<u8>, query: &[u8], position: usize, utf8: bool) {
+fn pointer(out: &mut Vec<u8>, query: &[u8], position: usize, encoding: Encoding) {
     let Some(at) = position.checked_sub(1) else {
         return;
     };
@@ -143,7 +144,7 @@ fn pointer(out: &mut Vec<u8>, query: &[u8], position: usize, utf8: bool) {
             }
         }
         before = byte;
-        let (len, width) = character(&query[offset..], utf8);
+        let (len, width) = character(&query[offset..], encoding);
         offset += len;
         column += width;
     }
@@ -188,11 +189,14 @@ fn pointer(out: &mut Vec<u8>, query: &[u8], position: usize, utf8: bool) {
         prefix.push_str("...");
     }
     out.extend_from_slice(prefix.as_bytes());
-    let text = query.get(place(begin)..place(end)).unwrap_or_default();
-    out.extend(
-        text.iter()
-            .map(|&byte| if byte == b'\t' { b' ' } else { byte }),
-    );
+    let start = out.len();
+    out.extend_from_slice(query.get(place(begin)..place(end)).unwrap_or_default());
+    for &(offset, _) in places.get(begin..end).unwrap_or_default() {
+        let at = start + offset - place(begin);
+        if let Some(tab @ b'\t') = out.get_mut(at) {
+            *tab = b' ';
+        }
+    }
     if cut_right {
         out.extend_from_slice(b"...");
     }
@@ -202,25 +206,10 @@ fn pointer(out: &mut Vec<u8>, query: &[u8], position: usize, utf8: bool) {
     out.extend_from_slice(b"^\n");
 }
 
-/// Bytes and screen columns of the character that `text` begins with.
-fn character(text: &[u8], utf8: bool) -> (usize, usize) {
-    let head = &text[..text.len().min(4)];
-    let valid = match std::str::from_utf8(head) {
-        Ok(valid) => valid,
-        Err(error) => std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default(),
-    };
-    match valid.chars().next() {
-        Some(first) if utf8 => (first.len_utf8(), if is_wide(first) { 2 } else { 1 }),
-        _ => (1, 1),
-    }
-}
-
-/// Characters that take two columns: East Asian ones and pictures.
-fn is_wide(character: char) -> bool {
-    matches!(u32::from(character),
-        0x1100..=0x115F | 0x2E80..=0x303E | 0x3041..=0x4DBF | 0x4E00..=0xA4CF | 0xA960..=0xA97F
-        | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF | 0xFE30..=0xFE6F | 0xFF00..=0xFF60 | 0xFFE0..=0xFFE6
-        | 0x1F300..=0x1F64F | 0x1F900..=0x1F9FF | 0x20000..=0x3FFFD)
+/// Bytes and screen columns of the character that `text` begins with; control characters take one column here.
+fn character(text: &[u8], encoding: Encoding) -> (usize, usize) {
+    let width = usize::try_from(encoding.width(text)).unwrap_or(0);
+    (encoding.length(text).min(text.len()), width.max(1))
 }
 
 #[cfg(test)]
@@ -234,7 +223,7 @@ mod tests {
             context: CONTEXT_OF_ERRORS,
             is_error: true,
             query: Some(query.as_bytes()),
-            utf8: true,
+            encoding: Encoding::UTF8,
         };
         let error = ServerError::new(body).unwrap();
         String::from_utf8(message(&error, &manner)).unwrap_or_default()
@@ -275,7 +264,29 @@ mod tests {
 
     fn pointer_of(query: &str, position: usize) -> String {
         let mut out = Vec::new();
-        pointer(&mut out, query.as_bytes(), position, true);
+        pointer(&mut out, query.as_bytes(), position, Encoding::UTF8);
         String::from_utf8(out).unwrap_or_default()
+    }
+
+    #[test]
+    fn characters_are_those_of_the_encoding() {
+        let pointed = |name: &[u8], query: &[u8], position| {
+            let mut out = Vec::new();
+            let encoding = Encoding::named(name).unwrap();
+            pointer(&mut out, query, position, encoding);
+            out
+        };
+        // A trail byte that looks like a tab's or a backslash's is no character.
+        let query = b"\x95\\\tx";
+        for (name, position, columns) in [(b"SJIS", 3, 3), (b"BIG5", 2, 2), (b"UTF8", 4, 3)] {
+            let marker = [&b" ".repeat(8 + columns)[..], b"^\n"].concat();
+            let line = b"LINE 1: \x95\\ x\n";
+            assert_eq!(
+                pointed(name, query, position),
+                [&line[..], &marker].concat()
+            );
+        }
+        // The tab is swallowed by what claims to be two bytes.
+        assert!(pointed(b"UTF8", b"\xc3\tx", 2).starts_with(b"LINE 1: \xc3\tx\n"));
     }
 }

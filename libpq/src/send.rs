@@ -13,11 +13,50 @@ use crate::guard::{Step, drive};
 /// As for [`drive`].
 pub(crate) unsafe fn submit(conn: *mut PGconn, work: impl Fn(&mut PGconn) -> bool) -> c_int {
     // SAFETY: the caller's promise.
+    unsafe { submit_by(conn, work, PGconn::push_step) }
+}
+
+/// Sends with `work`, which queues a command, then pushes the output by `push`.
+///
+/// # Safety
+/// As for [`drive`].
+pub(crate) unsafe fn submit_by(
+    conn: *mut PGconn,
+    work: impl Fn(&mut PGconn) -> bool,
+    mut push: impl FnMut(&mut PGconn) -> Step<c_int>,
+) -> c_int {
+    let mut queued = false;
+    // SAFETY: the caller's promise.
     unsafe {
-        if !drive(conn, false, |conn| Step::Done(work(conn))) {
-            return 0;
+        drive(conn, 0, |conn| {
+            conn.submit_step(&mut queued, &work, &mut push)
+        })
+    }
+}
+
+impl PGconn {
+    /// Queues a command by `work`, unless that is done, and pushes the output by `push`: 1 when it was sent.
+    #[inline]
+    pub(crate) fn submit_step(
+        &mut self,
+        queued: &mut bool,
+        work: impl Fn(&mut Self) -> bool,
+        push: impl FnOnce(&mut Self) -> Step<c_int>,
+    ) -> Step<c_int> {
+        if !*queued {
+            *queued = work(self);
+            if !*queued {
+                return Step::Done(0);
+            }
         }
-        c_int::from(drive(conn, -1, PGconn::push_step) >= 0)
+        match push(self) {
+            Step::Done(sent) if sent < 0 => {
+                self.take_back();
+                Step::Done(0)
+            }
+            Step::Done(_) => Step::Done(1),
+            step => step,
+        }
     }
 }
 

@@ -8,19 +8,35 @@ use std::net::SocketAddr;
 use libc::{sockaddr_in, sockaddr_in6, sockaddr_storage, sockaddr_un, socklen_t};
 use pgpoll::conn::Cancel;
 use pgpoll::link::Addr;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::conn::PGconn;
 use crate::guard::guard;
 
-/// An address, a packet, and the options of the socket; opaque to C.
+/// An address, a packet, and the options of the socket; opaque to C. Yet ruby-pg up to 1.5 looks into it, so that its first fields are
+/// those of libpq up to 17.
+#[repr(C)]
 pub struct PGcancel {
-    addr: sockaddr_storage,
-    len: socklen_t,
+    to: Remote,
+    pid: c_int,
+    /// The first four bytes of the key, which is all of it in protocol 3.0. Wiped in the end, as the packet is.
+    key: c_int,
     /// Empty when the server sent no key. It carries the key: it is wiped in the end.
     packet: Zeroizing<Vec<u8>>,
     /// Level, name and value of each option to set.
     options: [(c_int, c_int, c_int); 5],
+}
+
+#[repr(C)]
+struct Remote {
+    addr: sockaddr_storage,
+    len: socklen_t,
+}
+
+impl Drop for PGcancel {
+    fn drop(&mut self) {
+        self.key.zeroize();
+    }
 }
 
 /// Without the packet.
@@ -39,14 +55,22 @@ impl PGcancel {
             return None;
         }
         let mut cancel = Self {
-            // SAFETY: all zeroes are a valid sockaddr_storage.
-            addr: unsafe { mem::zeroed() },
-            len: 0,
+            to: Remote {
+                // SAFETY: all zeroes are a valid sockaddr_storage.
+                addr: unsafe { mem::zeroed() },
+                len: 0,
+            },
+            pid: 0,
+            key: 0,
             packet: Zeroizing::default(),
             options: [UNSET; 5],
         };
         if let Ok(request) = Cancel::of(&conn.link) {
             cancel.packet = Zeroizing::new(request.packet().to_vec());
+            // Length, code, process ID, key.
+            let word = |at| cancel.packet.get(at..at + 4)?.try_into().ok();
+            cancel.pid = word(8).map_or(0, c_int::from_be_bytes);
+            cancel.key = word(12).map_or(0, c_int::from_be_bytes);
             cancel.set_addr(request.addr())?;
             if matches!(request.addr(), Addr::Tcp(_)) {
                 cancel.set_options(conn);
@@ -89,11 +113,12 @@ impl PGcancel {
                 self.store(at);
                 // `@name` is in the abstract namespace: a NUL first, and none behind.
                 if path.first() == Some(&b'@') {
-                    self.len = (mem::offset_of!(sockaddr_un, sun_path) + path.len()) as socklen_t;
+                    self.to.len =
+                        (mem::offset_of!(sockaddr_un, sun_path) + path.len()) as socklen_t;
                     at.sun_path[0] = 0;
-                    let len = self.len;
+                    let len = self.to.len;
                     self.store(at);
-                    self.len = len;
+                    self.to.len = len;
                 }
             }
         }
@@ -103,8 +128,8 @@ impl PGcancel {
     fn store<T>(&mut self, addr: T) {
         const { assert!(size_of::<T>() <= size_of::<sockaddr_storage>()) };
         // SAFETY: a socket address, no larger than the storage and no stricter aligned.
-        unsafe { (&raw mut self.addr).cast::<T>().write(addr) };
-        self.len = size_of::<T>() as socklen_t;
+        unsafe { (&raw mut self.to.addr).cast::<T>().write(addr) };
+        self.to.len = size_of::<T>() as socklen_t;
     }
 
     fn set_options(&mut self, conn: &PGconn) {
@@ -147,7 +172,8 @@ impl PGcancel {
             }
         }
         // SAFETY: the address and its length were set together.
-        let connect = || unsafe { libc::connect(socket, (&raw const self.addr).cast(), self.len) };
+        let connect =
+            || unsafe { libc::connect(socket, (&raw const self.to.addr).cast(), self.to.len) };
         again(|| connect() as isize).map_err(|()| &b"connect"[..])?;
         let (at, len) = (self.packet.as_ptr().cast(), self.packet.len());
         // SAFETY: the packet lives as long as the request.
@@ -275,7 +301,7 @@ unsafe fn cancel_now(cancel: Option<&PGcancel>, buffer: *mut c_char, size: c_int
         None => b"no cancel object supplied",
         Some(cancel) if cancel.packet.is_empty() => b"no cancellation key received",
         Some(cancel) => {
-            let family = c_int::from(cancel.addr.ss_family);
+            let family = c_int::from(cancel.to.addr.ss_family);
             // SAFETY: no pointers.
             let socket = unsafe { libc::socket(family, STREAM, 0) };
             let said = if socket < 0 {

@@ -4,9 +4,8 @@
 use std::collections::VecDeque;
 use std::ffi::c_int;
 
-use pgpoll::rows::Batch;
-
-use crate::result::PGresult;
+use crate::copy::Line;
+use crate::result::Owned;
 
 /// Where the consumer stands, in libpq's words (`PGAsyncStatusType`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +20,31 @@ pub(crate) enum Async {
     ReadyMore,
     /// In a pipeline, between two commands: a NULL is due.
     PipelineIdle,
+    /// A COPY takes data.
+    CopyIn,
+    /// A COPY gives data.
+    CopyOut,
+    /// A COPY of replication takes and gives data.
+    CopyBoth,
+}
+
+impl Async {
+    /// Whether a COPY is under way.
+    pub(crate) fn is_copy(self) -> bool {
+        matches!(self, Self::CopyIn | Self::CopyOut | Self::CopyBoth)
+    }
+
+    /// Whether data of a COPY can be put.
+    #[inline]
+    pub(crate) fn takes(self) -> bool {
+        matches!(self, Self::CopyIn | Self::CopyBoth)
+    }
+
+    /// Whether data of a COPY comes.
+    #[inline]
+    pub(crate) fn gives(self) -> bool {
+        matches!(self, Self::CopyOut | Self::CopyBoth)
+    }
 }
 
 /// `PGpipelineStatus`.
@@ -47,7 +71,7 @@ pub(crate) enum Class {
 pub(crate) struct Entry {
     pub class: Class,
     /// For the line of an error message that shows where the error is.
-    pub query: Option<Box<[u8]>>,
+    pub query: Option<Vec<u8>>,
     pub operation: u64,
 }
 
@@ -58,23 +82,32 @@ pub(crate) struct Partial {
     pub status: c_int,
 }
 
+/// So much room of a query that was answered is kept for the next one.
+const SPARE: usize = 1024;
+
 /// The consumer's side of a connection.
 #[derive(Debug)]
 pub(crate) struct Consumer {
     pub state: Async,
     pub pipeline: Pipeline,
     pub queue: VecDeque<Entry>,
+    /// Room for the next query.
+    spare: Vec<u8>,
     pub partial: Option<Partial>,
     /// The result that is ready.
-    pub result: Option<Box<PGresult>>,
+    pub result: Option<Owned>,
     /// The result that follows it at once.
-    pub next: Option<Box<PGresult>>,
+    pub next: Option<Owned>,
     /// Rows whose command is not complete yet.
-    pub rows: Option<Batch>,
+    pub rows: Option<Owned>,
     /// The operation outside of a pipeline.
     pub current: u64,
     /// Its ReadyForQuery has been seen already.
     pub ended: bool,
+    /// The last COPY that began is in binary.
+    pub copy_is_binary: bool,
+    /// A row of a COPY that has not fitted into the caller's buffer.
+    pub line: Option<Line>,
 }
 
 impl Consumer {
@@ -83,12 +116,15 @@ impl Consumer {
             state: Async::Idle,
             pipeline: Pipeline::Off,
             queue: VecDeque::new(),
+            spare: Vec::new(),
             partial: None,
             result: None,
             next: None,
             rows: None,
             current: 0,
             ended: false,
+            copy_is_binary: false,
+            line: None,
         }
     }
 
@@ -104,8 +140,8 @@ impl Consumer {
         self.ended = false;
     }
 
-    pub(crate) fn give(&mut self, result: PGresult, state: Async) {
-        self.result = Some(Box::new(result));
+    pub(crate) fn give(&mut self, result: Owned, state: Async) {
+        self.result = Some(result);
         self.state = state;
     }
 
@@ -114,7 +150,28 @@ impl Consumer {
         match self.queue.front().map(|head| head.class) {
             Some(Class::Simple) if !is_ready_for_query => {}
             Some(Class::Sync) if !is_sync => {}
-            _ => drop(self.queue.pop_front()),
+            _ => self.pop(),
         }
+    }
+
+    /// Takes the head off the queue.
+    #[inline]
+    fn pop(&mut self) {
+        let head = self.queue.pop_front();
+        if let Some(query) = head.and_then(|head| head.query)
+            && query.capacity() <= SPARE
+        {
+            self.spare = query;
+        }
+    }
+
+    /// A copy of a query, for its entry; none without memory.
+    #[inline]
+    pub(crate) fn keep(&mut self, query: &[u8]) -> Option<Vec<u8>> {
+        let mut copy = std::mem::take(&mut self.spare);
+        copy.clear();
+        copy.try_reserve_exact(query.len()).ok()?;
+        copy.extend_from_slice(query);
+        Some(copy)
     }
 }

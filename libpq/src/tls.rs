@@ -33,9 +33,9 @@ static NONE: List<1> = List([ptr::null()]);
 pub(crate) type Told = [Option<CString>; TLS_ATTRIBUTES.len()];
 
 impl PGconn {
-    /// The connection, as long as it is up, or getting there, and encrypted.
+    /// The connection, as long as it is up, or getting there, and encrypted with TLS.
     fn encrypted(&self) -> Option<&Connection> {
-        Some(&self.link).filter(|link| self.status() != BAD && link.is_encrypted())
+        Some(&self.link).filter(|link| self.status() != BAD && link.facts().tls().is_some())
     }
 
     fn tls_attribute(&mut self, name: &[u8]) -> Option<*const c_char> {

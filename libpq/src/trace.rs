@@ -13,16 +13,29 @@ use crate::conn::PGconn;
 ///
 /// # Safety
 /// `conn` is a connection; its FILE is open.
+#[inline(always)]
 pub(crate) unsafe fn write(conn: *mut PGconn) {
     // SAFETY: the caller's promise.
-    let conn = unsafe { &mut *conn };
-    if conn.trace_file.is_null() {
-        return;
+    unsafe {
+        if !(*conn).trace_file.is_null() {
+            write_lines(&mut *conn);
+        }
     }
+}
+
+#[cold]
+fn write_lines(conn: &mut PGconn) {
     if let Some(trace) = conn.link.engine_mut().trace() {
         let lines = trace.lines();
-        // SAFETY: the bytes live through the call; the FILE is the program's.
-        unsafe { libc::fwrite(lines.as_ptr().cast(), 1, lines.len(), conn.trace_file) };
+        if lines.is_empty() {
+            return;
+        }
+        // Programs read the file while the trace goes on, or without ending it: libpq flushes it whenever it sends.
+        // SAFETY: the bytes live through the calls; the FILE is the program's.
+        unsafe {
+            libc::fwrite(lines.as_ptr().cast(), 1, lines.len(), conn.trace_file);
+            libc::fflush(conn.trace_file);
+        }
         trace.wrote(lines.len());
     }
 }

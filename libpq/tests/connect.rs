@@ -6,11 +6,12 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
 use std::time::{Duration, Instant};
 
-use pq::accessors::{PQgetvalue, PQresultErrorField, PQresultErrorMessage, PQresultStatus};
+use pq::accessors::{PQresultErrorField, PQresultErrorMessage, PQresultStatus};
 use pq::cancel::{
     PQcancelBlocking, PQcancelCreate, PQcancelErrorMessage, PQcancelFinish, PQcancelPoll,
     PQcancelReset, PQcancelSocket, PQcancelStart, PQcancelStatus,
 };
+use pq::cells::PQgetvalue;
 use pq::conn::{PGconn, PQconnectPoll, PQconnectStart, PQconnectdb, PQfinish, PQreset};
 use pq::exec::PQexec;
 use pq::facts::{PQbackendPID, PQsocket, PQstatus, PQtransactionStatus};

@@ -22,12 +22,6 @@ pub enum Error {
     /// No mechanism of the server's list is known here.
     #[error("none of the server's SASL authentication mechanisms are supported")]
     NoMechanism,
-    /// The server wants OAUTHBEARER and offers nothing else that is known here.
-    #[error(
-        "server requires OAuth authentication (OAUTHBEARER), which this library does not support: \
-         let the role authenticate with a password, or use another client"
-    )]
-    OAuth,
     /// A SCRAM message is not what RFC 5802 says it is.
     #[error("malformed SCRAM message ({0})")]
     Malformed(Cow<'static, str>),

@@ -1,8 +1,9 @@
-//! Authentication exchanges as pure functions over bytes: md5 and SCRAM-SHA-256. Knows no messages and no sockets.
+//! Authentication exchanges as pure functions over bytes: md5, SCRAM-SHA-256, OAUTHBEARER. Knows no messages and no sockets.
 #![forbid(unsafe_code)]
 
 mod error;
 pub mod md5;
+pub mod oauth;
 mod prep;
 mod require;
 pub mod sasl;

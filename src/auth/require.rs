@@ -54,13 +54,17 @@ pub enum Request {
         complete: bool,
         /// The exchange was bound to the TLS connection (SCRAM-SHA-256-PLUS, verified).
         bound: bool,
+        /// The connection is encrypted with GSSAPI, which has told the server who we are and who it is.
+        gss_encrypted: bool,
     },
     /// AuthenticationCleartextPassword.
     Password,
     /// AuthenticationMD5Password.
     Md5,
-    /// AuthenticationGSS and AuthenticationGSSContinue.
+    /// AuthenticationGSS.
     Gss,
+    /// AuthenticationGSSContinue, which SSPI uses as well.
+    GssContinue,
     /// AuthenticationSSPI.
     Sspi,
     /// AuthenticationSASL, AuthenticationSASLContinue and AuthenticationSASLFinal.
@@ -75,7 +79,7 @@ impl Request {
             Self::Ok { .. } => "server did not complete authentication",
             Self::Password => "server requested a cleartext password",
             Self::Md5 => "server requested a hashed password",
-            Self::Gss => "server requested GSSAPI authentication",
+            Self::Gss | Self::GssContinue => "server requested GSSAPI authentication",
             Self::Sspi => "server requested SSPI authentication",
             Self::Sasl => "server requested SASL authentication",
             Self::Unknown => "server requested an unknown authentication type",
@@ -151,10 +155,17 @@ impl RequireAuth {
     /// [`Error::Requirement`] with libpq's reason.
     pub fn check(&self, request: Request) -> Result<(), Error> {
         let fine = match request {
-            Request::Ok { complete, .. } => complete || self.allows(Method::None),
+            Request::Ok {
+                complete,
+                gss_encrypted,
+                ..
+            } => {
+                complete || self.allows(Method::None) || (gss_encrypted && self.allows(Method::Gss))
+            }
             Request::Password => self.allows(Method::Password),
             Request::Md5 => self.allows(Method::Md5),
             Request::Gss => self.allows(Method::Gss),
+            Request::GssContinue => self.allows(Method::Gss) || self.allows(Method::Sspi),
             Request::Sspi => self.allows(Method::Sspi),
             Request::Sasl => self.allows(Method::ScramSha256) || self.allows(Method::Oauth),
             Request::Unknown => self.text.is_empty(),
@@ -170,7 +181,11 @@ impl RequireAuth {
     /// # Errors
     /// [`Error::Requirement`]: `server requested SCRAM-SHA-256 authentication`.
     pub fn check_mechanism(&self, mechanism: Mechanism) -> Result<(), Error> {
-        if self.allows(Method::ScramSha256) {
+        let method = match mechanism {
+            Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => Method::ScramSha256,
+            Mechanism::OauthBearer => Method::Oauth,
+        };
+        if self.allows(method) {
             return Ok(());
         }
         Err(self.refusal(&format!(
@@ -179,7 +194,7 @@ impl RequireAuth {
         )))
     }
 
-    pub(super) fn refusal(&self, reason: &str) -> Error {
+    fn refusal(&self, reason: &str) -> Error {
         Error::Requirement {
             requirement: self.text.clone(),
             reason: reason.into(),
@@ -195,10 +210,12 @@ mod tests {
     const DONE: Request = Request::Ok {
         complete: true,
         bound: false,
+        gss_encrypted: false,
     };
     const CUT_SHORT: Request = Request::Ok {
         complete: false,
         bound: false,
+        gss_encrypted: false,
     };
     const REQUESTS: [Request; 6] = [
         Request::Password,

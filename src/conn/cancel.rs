@@ -2,7 +2,7 @@
 //! operation and no protocol.
 
 use std::fmt;
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -73,6 +73,7 @@ impl Cancel {
         };
         let mut packet = Zeroizing::new(Vec::with_capacity(16 + key.expose().len()));
         request.encode(&mut packet)?;
+        let gss = facts.gss_encrypted().then(|| connection.gss_peer());
         let tls = match (facts.tls(), &connection.tls) {
             (None, _) => None,
             (Some(_), Some(tls)) => Some(tls.clone()),
@@ -90,6 +91,7 @@ impl Cancel {
             requirepeer: owned(connection.options().get("requirepeer"))
                 .filter(|user| !user.is_empty()),
             tls,
+            gss,
             host: owned(connection.of_host("host")).unwrap_or_default(),
             hostaddr: owned(connection.of_host("hostaddr")),
             timeout: connection.connect_timeout.unwrap_or(TIMEOUT),
@@ -119,7 +121,10 @@ impl Cancel {
             None | Some(
                 Phase::Start
                     | Phase::Resolving
+                    | Phase::Credentials
                     | Phase::Dialling
+                    | Phase::NegotiatingGss
+                    | Phase::SecuringGss
                     | Phase::Negotiating
                     | Phase::Securing
             )
@@ -226,6 +231,11 @@ impl Cancel {
     /// The descriptor to wait for; it may be another one after each poll.
     pub fn socket(&self) -> Option<RawFd> {
         self.net.fd()
+    }
+
+    /// The same, to be used before the next poll.
+    pub fn borrow_socket(&self) -> Option<BorrowedFd<'_>> {
+        self.net.borrow_fd()
     }
 
     /// When to poll at the latest: nanoseconds of CLOCK_MONOTONIC; `None` before the first poll and after the last. It is

@@ -56,7 +56,7 @@ impl Connection {
                 drained = true;
             }
             // With all of it received and something to take, the caller polls again before it waits: that poll sees the rest.
-            let enough = self.all_received && self.engine.peek().is_some();
+            let enough = self.all_received && self.engine.has_item();
             if need.read && !drained && left > 0 && !enough {
                 match self.receive(left) {
                     Some(0) => drained = true,
@@ -85,7 +85,7 @@ impl Connection {
         need.write |= self.net.has_unsent();
         let ready = self.readiness(need);
         self.trace_step();
-        if ready.is_stalled() && self.engine.deadline().is_none() {
+        if ready.is_stalled() && self.engine.deadline().is_none() && self.token.is_none() {
             return self.stalled();
         }
         ready
@@ -103,19 +103,34 @@ impl Connection {
 
     /// Carries questions and answers between the engine and the net; true when there was one.
     pub fn converse(&mut self) -> bool {
+        let progress = self.pass_on();
+        match self.net.answer() {
+            Some((id, answer)) => {
+                self.engine.answer(id, answer);
+                true
+            }
+            None => progress,
+        }
+    }
+
+    /// Carries the engine's questions to the net; true when one of them was answered.
+    pub fn pass_on(&mut self) -> bool {
         let mut progress = false;
         while let Some((id, ask)) = self.engine.ask() {
-            if matches!(ask, Ask::Cancel { .. }) {
-                progress |= self.begin_cancel(id);
-                continue;
+            match ask {
+                Ask::Cancel { .. } => {
+                    progress |= self.begin_cancel(id);
+                    continue;
+                }
+                Ask::Token(ask) => {
+                    progress |= self.begin_token(id, ask);
+                    continue;
+                }
+                _ => self.token = None,
             }
             self.end_cancel();
             self.net.ask(id, ask);
             self.send_failed = None;
-        }
-        if let Some((id, answer)) = self.net.answer() {
-            self.engine.answer(id, answer);
-            progress = true;
         }
         progress
     }
@@ -131,9 +146,13 @@ impl Connection {
             if output.is_empty() {
                 return progress;
             }
+            let all = output.len();
             match self.net.send(output) {
                 Sent::Bytes(count) => {
                     self.engine.sent(count);
+                    if count == all {
+                        return true;
+                    }
                     progress = true;
                 }
                 Sent::Wait => {
@@ -183,32 +202,69 @@ impl Connection {
     }
 
     /// Receives what has arrived, without parsing it and even while finished items wait to be taken: how many bytes came.
-    /// That the transport is gone is seen in [`Engine::loss`](crate::engine::Engine::loss).
+    /// That the transport is gone is seen in [`Engine::loss`](crate::engine::Engine::loss). Whoever waits next is woken by what
+    /// lies unread.
     pub fn consume_input(&mut self) -> usize {
         let mut count = 0;
-        self.heard = true;
+        self.all_received = false;
         // What is in memory already no descriptor will show: that goes beyond the budget.
-        while (count < BUDGET || self.net.has_input()) && self.engine.is_linked() {
-            match self.receive(usize::MAX) {
-                Some(0) | None => break,
-                Some(received) => count += received,
+        while (count < BUDGET || self.has_input()) && !self.all_received {
+            match self.receive_once() {
+                0 => break,
+                received => count += received,
             }
         }
-        self.engine.release();
+        if count == 0 {
+            self.engine.release();
+        }
         count
     }
 
-    /// Runs the protocol on what has been received, without I/O.
-    pub fn advance(&mut self) -> Need {
-        let need = self.engine.advance(clock::now_ns(), usize::MAX);
-        self.engine.release();
-        need
+    /// The same, but at most once, as much as there is room for.
+    pub fn receive_once(&mut self) -> usize {
+        if !self.engine.is_linked() {
+            return 0;
+        }
+        let received = self.receive(usize::MAX);
+        self.heard |= received != Some(0);
+        received.unwrap_or(0)
     }
 
-    /// What was read before there was room is looked at without I/O.
+    /// Whether bytes that were received, and no descriptor shows, wait in the net.
+    #[inline]
+    pub fn has_input(&self) -> bool {
+        self.net.has_input()
+    }
+
+    /// Whether there may be something new to the protocol, or the connection is over.
+    #[inline]
+    pub fn has_news(&self) -> bool {
+        self.heard || self.engine.has_work() || self.engine.deadline().is_some()
+    }
+
+    /// Runs the protocol on what has been received, without I/O, if there is anything new to it.
+    #[inline]
+    pub fn advance(&mut self) {
+        if self.has_news() {
+            self.go_on();
+        }
+    }
+
+    #[inline(never)]
+    fn go_on(&mut self) {
+        self.heard = false;
+        self.engine.advance(clock::now_ns(), usize::MAX);
+        self.engine.release();
+    }
+
+    /// What was read before there was room, or left where it was, is looked at without I/O.
     #[inline(never)]
     pub(super) fn catch_up(&mut self) {
-        if !self.engine.need().read && self.engine.error().is_none() {
+        if self.engine.finish_left_answer() {
+            return;
+        }
+        let due = !self.engine.need().read || self.engine.has_work();
+        if due && self.engine.error().is_none() {
             self.engine.advance(clock::now_ns(), BUDGET);
             self.trace_step();
         }
@@ -259,7 +315,7 @@ impl Connection {
             self.interest_of_cancel(&mut need);
         }
         let mut ready = Readiness::default();
-        let has_item = self.engine.peek().is_some();
+        let has_item = self.engine.has_item();
         let (notice, notification) = self.engine.has_mail();
         ready.set(Readiness::RESULT, has_item);
         ready.set(Readiness::NOTICE, notice);

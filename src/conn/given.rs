@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use super::{Connection, NATIVE_ROOM};
-use crate::conninfo::Options;
+use crate::conninfo::{Options, Surroundings};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::net::Net;
@@ -35,7 +35,13 @@ impl Connection {
 
     fn open_given(net: Net, conninfo: &[u8]) -> Self {
         match Options::parse(conninfo) {
-            Ok(options) => Self::open_over(options, NATIVE_ROOM, Some(net)),
+            Ok(options) => Self::open_over(
+                options,
+                NATIVE_ROOM,
+                &Surroundings::real(),
+                Some(net),
+                false,
+            ),
             Err(error) => {
                 let mut connection = Self::failed(Error::misuse(error.to_string()));
                 connection.net = net;

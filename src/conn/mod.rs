@@ -1,10 +1,12 @@
 //! A connection: the engine coupled with a real transport. Both faces stand on it; it knows no C.
 
+mod awaited;
 mod cancel;
 mod copy;
 mod drive;
 mod given;
 pub mod group;
+mod gss;
 mod large_object;
 mod place;
 mod readiness;
@@ -12,13 +14,16 @@ mod rescue;
 mod start;
 mod timeline;
 mod tls;
+mod token;
 mod trace;
 
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use awaited::{Answer, Awaited, Reactor};
 pub use cancel::{Cancel, CancelPoll};
+pub use place::Place;
 pub use readiness::{Readiness, State};
 pub use timeline::Timelines;
 pub use tls::{TLS_ATTRIBUTES, TLS_LIBRARY};
@@ -28,15 +33,19 @@ use self::rescue::Rescue;
 use self::start::SendQueue;
 use self::trace::Tracing;
 use crate::auth::wiping;
-use crate::conninfo::{Options, Plan, Surroundings, TcpOptions, Tls};
-use crate::engine::{Engine, Facts, Item, Notice, Notification, Random, Room};
+use crate::conninfo::{Host, Options, Plan, Secret, Surroundings, TcpOptions, Tls};
+use crate::engine::{
+    CommandTag, Done, Engine, Facts, Item, Notice, Notification, Random, Room, Taken,
+};
 use crate::error::Error;
+use crate::link::{AskId, TokenAsk};
 use crate::net::{Net, clock, entropy, same_tls};
-use crate::rows::Limits;
+use crate::rows::{Batch, Limits};
 
 /// What [`Connection::set_batch`] and the taker leave in the connection before reading stops.
 const NATIVE_ROOM: Room = Room {
     items: 256,
+    ahead: 0,
     bytes: 1024 * 1024,
     inbox: 1024 * 1024,
 };
@@ -44,7 +53,7 @@ const NATIVE_ROOM: Room = Room {
 /// A connection to a PostgreSQL server.
 ///
 /// Start an operation, [`poll`](Connection::poll), wait for what the poll names, poll again, [`take`](Connection::take)
-/// the items. No call waits, except [`wait`](Connection::wait).
+/// the items. No call waits, except [`wait`](Connection::wait). In an asynchronous runtime it is awaited: [`Awaited`].
 #[derive(Debug)]
 pub struct Connection {
     engine: Engine,
@@ -67,12 +76,20 @@ pub struct Connection {
     heard: bool,
     /// There are no options to connect with.
     hopeless: bool,
+    /// What is wrong with the options.
+    refused: Option<Box<crate::conninfo::Error>>,
     /// The transport is the caller's.
     given: bool,
     /// How a request to cancel connects: the plan itself is gone once the connection is up.
     tcp: TcpOptions,
     tls: Option<Arc<Tls>>,
     connect_timeout: Option<Duration>,
+    /// What the password file has for each host, where that is kept.
+    passwords: Option<Box<[Option<Secret>]>>,
+    /// The caller gives tokens.
+    gives_tokens: bool,
+    /// A token that the engine asks for.
+    token: Option<Box<(AskId, TokenAsk)>>,
     /// A request to cancel an operation that nobody wants any more.
     rescue: Option<Box<Rescue>>,
     /// The file of a large object that is imported or exported.
@@ -98,30 +115,46 @@ impl Connection {
 
     /// The same from options that were parsed already.
     pub fn open_options(options: Options) -> Self {
-        Self::open_with(options, NATIVE_ROOM)
+        Self::open_over(options, NATIVE_ROOM, &Surroundings::real(), None, false)
     }
 
-    /// The same with a policy of how much may be finished and not taken.
-    pub fn open_with(options: Options, room: Room) -> Self {
-        Self::open_over(options, room, None)
+    /// The same with a policy of how much may be finished and not taken, and what the options are filled from; and what the
+    /// password file says is kept, for [`places`](Connection::places).
+    pub fn open_with(options: Options, room: Room, from: &Surroundings) -> Self {
+        Self::open_over(options, room, from, None, true)
     }
 
     /// The same over what the caller has connected, if it is `given`.
-    fn open_over(mut options: Options, room: Room, given: Option<Net>) -> Self {
-        let surroundings = Surroundings::real();
+    fn open_over(
+        mut options: Options,
+        room: Room,
+        from: &Surroundings,
+        given: Option<Net>,
+        keeps_passwords: bool,
+    ) -> Self {
         let planned = wiping(|| {
-            options.fill_defaults(&surroundings)?;
+            if let Err(error) = options.fill_defaults(from) {
+                options = Options::default();
+                return Err(error);
+            }
             let planned = match given {
-                None => options.plan(&surroundings)?,
-                Some(_) => options.plan_given(&surroundings)?,
+                None => options.plan(from),
+                Some(_) => options.plan_given(from),
             };
-            options.settle(&planned.0, &surroundings)?;
-            Ok::<_, crate::conninfo::Error>(planned)
+            match &planned {
+                Ok((plan, _)) => options.settle(plan, from)?,
+                // What it is refused for is worth more than what else goes wrong.
+                Err(error) => drop(options.settle_refused(error, from)),
+            }
+            planned
         });
         let mut connection = match planned {
-            Ok((plan, warnings)) => Self::over_plan(plan, warnings, room),
+            Ok((plan, warnings)) => Self::over_plan(plan, warnings, room, keeps_passwords),
             Err(error) => {
-                Self::with_engine(Engine::failed(Error::misuse(error.to_string()), room), room)
+                let engine = Engine::failed(Error::misuse(error.to_string()), room);
+                let mut connection = Self::with_engine(engine, room);
+                connection.refused = Some(Box::new(error));
+                connection
             }
         };
         connection.options = options;
@@ -139,10 +172,11 @@ impl Connection {
         connection
     }
 
-    fn over_plan(mut plan: Plan, warnings: Vec<String>, room: Room) -> Self {
+    fn over_plan(mut plan: Plan, warnings: Vec<String>, room: Room, keeps_passwords: bool) -> Self {
         plan.tls = plan.tls.map(same_tls);
         let (tcp, tls) = (plan.tcp.clone(), plan.tls.clone());
         let connect_timeout = plan.connect_timeout;
+        let passwords = keeps_passwords.then(|| passwords(&plan));
         let engine = match entropy() {
             Ok(seed) => Engine::new(plan, Random::new(seed), room),
             Err(error) => Engine::failed(error.into(), room),
@@ -152,6 +186,7 @@ impl Connection {
         connection.tcp = tcp;
         connection.tls = tls;
         connection.connect_timeout = connect_timeout;
+        connection.passwords = passwords;
         connection
     }
 
@@ -171,10 +206,14 @@ impl Connection {
             quiet: true,
             heard: false,
             hopeless: false,
+            refused: None,
             given: false,
             tcp: TcpOptions::default(),
             tls: None,
             connect_timeout: None,
+            passwords: None,
+            gives_tokens: false,
+            token: None,
             rescue: None,
             moving: None,
             switches: 0,
@@ -194,7 +233,13 @@ impl Connection {
         if self.given {
             return self.refuse_reset();
         }
-        let mut fresh = Self::open_with(self.options.clone(), self.room);
+        let mut fresh = Self::open_over(
+            self.options.clone(),
+            self.room,
+            &Surroundings::real(),
+            None,
+            self.passwords.is_some(),
+        );
         fresh.limits = self.limits;
         fresh.engine.set_limits(self.limits);
         fresh.set_front(self.front);
@@ -210,14 +255,16 @@ impl Connection {
         fresh.told = self.told;
         fresh.send_queue = self.send_queue.anew();
         fresh.engine.set_healing(self.engine.heals());
+        fresh.engine.leave_answers(self.engine.leaves_answers());
         fresh.take_over_rescue(self);
+        fresh.gives_tokens = self.gives_tokens;
         *self = fresh;
     }
 
     /// The next finished item; `None` when nothing is finished now.
     #[inline]
     pub fn take(&mut self) -> Option<Item> {
-        if self.engine.peek().is_none() {
+        if !self.engine.has_item() {
             self.catch_up();
         }
         self.engine.take()
@@ -225,11 +272,26 @@ impl Connection {
 
     /// The same for a caller who takes the parts of it: it is gone when `work` is done.
     #[inline(always)]
-    pub fn take_with<T>(&mut self, work: impl FnOnce(&mut Item) -> T) -> Option<T> {
-        if self.engine.peek().is_none() {
+    pub fn take_with<T>(&mut self, work: impl FnOnce(u64, Taken<'_>) -> T) -> Option<T> {
+        if !self.engine.has_item() {
             self.catch_up();
         }
         self.engine.take_with(work)
+    }
+
+    /// All items of an operation at once, as [`Engine::take_answer`] has them.
+    #[inline(always)]
+    pub fn take_answer<T>(
+        &mut self,
+        work: impl FnOnce(u64, Option<Batch>, &CommandTag, Done) -> T,
+    ) -> Option<T> {
+        self.engine.take_answer(work)
+    }
+
+    /// All that operations have yielded and what was left in the input until now, as [`Engine::take_left_answers`] has it.
+    #[inline(always)]
+    pub fn take_left_answers(&mut self, work: impl FnMut(u64, Option<Batch>, &[u8], Done) -> bool) {
+        self.engine.take_left_answers(work);
     }
 
     /// The next notice.
@@ -257,6 +319,11 @@ impl Connection {
             return Some(socket);
         }
         self.net.fd()
+    }
+
+    /// The same, to be used before the next poll: for runtimes that keep a duplicate.
+    pub fn borrow_socket(&self) -> Option<BorrowedFd<'_>> {
+        self.borrow_cancel_socket().or_else(|| self.net.borrow_fd())
     }
 
     /// Goes up whenever [`socket`](Connection::socket) changes.
@@ -290,6 +357,11 @@ impl Connection {
     /// Why the connection is over, once it is.
     pub fn error(&self) -> Option<&Error> {
         self.engine.error()
+    }
+
+    /// What is wrong with the options, if that is why the connection is over.
+    pub fn refused(&self) -> Option<&crate::conninfo::Error> {
+        self.refused.as_deref()
     }
 
     /// The options, as given and filled with defaults.
@@ -329,6 +401,13 @@ impl Connection {
         self.trace_step();
     }
 
+    /// Makes the connection that a parent process opened the forked child's, which may otherwise only close it, and then says nothing
+    /// to the server. The parent uses it no more: the two would take each other's replies.
+    #[inline]
+    pub fn take_over(&mut self) {
+        self.net.take_over();
+    }
+
     /// One line of JSON: phase, operation, what it awaits, where and since when, bytes, queue, transaction.
     pub fn inspect(&self) -> String {
         self.engine.inspect(clock::now_ns())
@@ -363,6 +442,15 @@ impl Connection {
             self.flush();
         }
     }
+}
+
+/// The passwords that the password file has for the hosts of the plan.
+fn passwords(plan: &Plan) -> Box<[Option<Secret>]> {
+    if plan.hosts.iter().all(|host| host.passfile.is_none()) {
+        return Box::default();
+    }
+    let found = |host: &Host| host.password.clone().filter(|_| host.passfile.is_some());
+    plan.hosts.iter().map(found).collect()
 }
 
 impl Drop for Connection {

@@ -1,7 +1,7 @@
 //! Time limits of operations, and the requests to cancel that the connection makes of its own accord. While one is under
 //! way, its descriptor is the one to wait for.
 
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Duration;
 
 use super::{Cancel, CancelPoll, Connection};
@@ -146,6 +146,14 @@ impl Connection {
     pub(super) fn cancel_socket(&self) -> Option<RawFd> {
         match &self.rescue {
             Some(rescue) if !rescue.over => rescue.cancel.socket(),
+            _ => None,
+        }
+    }
+
+    /// The same, to be used before the next poll.
+    pub(super) fn borrow_cancel_socket(&self) -> Option<BorrowedFd<'_>> {
+        match &self.rescue {
+            Some(rescue) if !rescue.over => rescue.cancel.borrow_socket(),
             _ => None,
         }
     }

@@ -207,6 +207,48 @@ impl Connection {
         started
     }
 
+    /// Starts a prepared statement as [`Command::Prepared`] does, compiled for the kind of the parameters.
+    #[inline(always)]
+    pub fn start_prepared_as<P: Parameters>(
+        &mut self,
+        name: &[u8],
+        params: &P,
+        format: i16,
+        max_rows: u32,
+        end: End,
+    ) -> Result<u64, Error> {
+        self.check_room()?;
+        let started = self
+            .engine
+            .start_prepared(name, params, format, max_rows, end);
+        self.trace_step();
+        started
+    }
+
+    /// Starts a prepared statement for many sets of parameters in one call: `params` of each number below `count`. Gives the id of
+    /// the first operation, behind which the others follow, and how many were started; fewer than `count` where the send queue
+    /// has no room for more ([`set_send_queue`](Connection::set_send_queue)), or where something is wrong with the next one: a
+    /// call for the rest says what.
+    ///
+    /// All but the one with the last number have no Sync of their own; `end` says whether that one has.
+    pub fn start_prepared_many<P: Parameters>(
+        &mut self,
+        name: &[u8],
+        count: usize,
+        params: impl Fn(usize) -> P,
+        format: i16,
+        end: End,
+    ) -> Result<(u64, usize), Error> {
+        self.check_room()?;
+        let most = (self.queue_limit(), MOST_OPERATIONS);
+        let started = self
+            .engine
+            .start_prepared_many(name, count, params, format, end, most);
+        self.send_queue.refused |= started.as_ref().is_ok_and(|(_, many)| *many < count);
+        self.trace_step();
+        started
+    }
+
     /// Ends a group of operations. Its done carries the errors of the commit.
     pub fn sync(&mut self) -> Result<u64, Error> {
         self.start(Command::Sync, End::Sync)

@@ -20,9 +20,9 @@ pub const TLS_ATTRIBUTES: [&CStr; 6] = [
 pub const TLS_LIBRARY: &CStr = c"rustls";
 
 impl Connection {
-    /// Whether what goes over the wire is encrypted.
+    /// Whether what goes over the wire is encrypted, with TLS or GSSAPI.
     pub fn is_encrypted(&self) -> bool {
-        self.facts().tls().is_some()
+        self.facts().tls().is_some() || self.facts().gss_encrypted()
     }
 
     /// What libpq's `PQsslAttribute` tells of an encrypted connection: one of [`TLS_ATTRIBUTES`]. `None` for another name, and

@@ -10,6 +10,20 @@ use std::borrow::Cow;
 #[error("{}", String::from_utf8_lossy(.text))]
 pub struct Error {
     text: Cow<'static, [u8]>,
+    decided: Decided,
+}
+
+/// How much of a connection's options libpq has decided upon, in its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Decided {
+    /// At most the hosts.
+    Hosts,
+    /// User, database and password file, too.
+    Account,
+    /// `sslcertmode`, too.
+    Certificate,
+    /// All of them: it would have tried a host.
+    All,
 }
 
 impl Error {
@@ -27,6 +41,7 @@ impl Error {
         }
         Self {
             text: Cow::Owned(text),
+            decided: Decided::Hosts,
         }
     }
 
@@ -42,7 +57,24 @@ impl Error {
     pub(crate) fn out_of_memory() -> Self {
         Self {
             text: Cow::Borrowed(b"out of memory"),
+            decided: Decided::Hosts,
         }
+    }
+
+    /// The same error, which comes when so much is decided.
+    pub(crate) fn after(mut self, decided: Decided) -> Self {
+        self.decided = decided;
+        self
+    }
+
+    /// What was decided before.
+    pub(crate) fn decided(&self) -> Decided {
+        self.decided
+    }
+
+    /// Whether libpq would have tried to connect before it noticed: `PQping` tells one from the other.
+    pub fn is_late(&self) -> bool {
+        self.decided == Decided::All
     }
 
     /// The text as libpq writes it, byte for byte.
@@ -55,6 +87,7 @@ impl From<String> for Error {
     fn from(text: String) -> Self {
         Self {
             text: Cow::Owned(text.into_bytes()),
+            decided: Decided::Hosts,
         }
     }
 }

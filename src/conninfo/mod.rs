@@ -14,8 +14,8 @@
 //! `PGSYSCONFDIR`, or else in `PGPOLL_SYSCONF_DIR` (of the build), or else in `/etc/postgresql-common` if there is such a folder, or
 //! else in `/usr/local/pgsql/etc`.
 //!
-//! Every option of PostgreSQL 18 is known. A build without GSSAPI answers like a libpq without it: what requires it is refused, what
-//! prefers it goes on without, and what only says how (`krbsrvname`, …) has nothing to apply to. The `oauth_…` options matter when a
+//! Every option of PostgreSQL 18 is known. Whether there is GSSAPI is seen when connecting: without its library what prefers it goes on
+//! without, and what requires it is refused. The `oauth_…` options matter when a
 //! server asks for that method. What is wrong with the files of TLS is told when TLS is begun, as by libpq: a Unix socket needs none.
 //!
 //! Three things differ from libpq on purpose. A `keepalives_…` option or `tcp_user_timeout` of zero leaves the system's default, as
@@ -27,7 +27,6 @@
 mod address;
 mod choice;
 mod defaults;
-mod encoding;
 mod encryption;
 mod error;
 mod hosts;
@@ -47,10 +46,12 @@ mod uri;
 mod values;
 
 pub use error::Error;
+pub(crate) use options::PORT;
 pub use options::{OPTIONS, OptionDef};
 pub use pairs::is_connection_string;
 pub use plan::{
-    ChannelBinding, GssEncMode, Host, Plan, Secret, SslMode, Target, TargetSessionAttrs, TcpOptions,
+    ChannelBinding, GssEncMode, Host, OauthOptions, Plan, Secret, SslMode, Target,
+    TargetSessionAttrs, TcpOptions,
 };
 pub use surroundings::Surroundings;
 pub use tls::Tls;

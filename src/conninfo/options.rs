@@ -3,8 +3,8 @@
 /// Whether this build can encrypt with TLS. One that cannot answers like a libpq without SSL support.
 pub(crate) const TLS: bool = true;
 
-/// Whether this build can encrypt with GSSAPI.
-pub(crate) const GSSAPI: bool = false;
+/// Whether this build can do GSSAPI: it can, where the system has the library for it, which is seen when it is first needed.
+pub(crate) const GSSAPI: bool = true;
 
 /// The port when none is given.
 pub(crate) const PORT: &str = "5432";

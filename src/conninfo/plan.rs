@@ -39,8 +39,14 @@ pub struct Plan {
     pub sslmode: SslMode,
     /// How TLS is done, if it may be.
     pub tls: Option<Arc<Tls>>,
+    /// The `oauth_…` options.
+    pub oauth: OauthOptions,
     /// `gssencmode`.
     pub gssencmode: GssEncMode,
+    /// `krbsrvname`: the name of the service that GSSAPI asks for.
+    pub krbsrvname: Vec<u8>,
+    /// `gssdelegation`: the server may use our credentials.
+    pub gssdelegation: bool,
     /// `requirepeer`: the operating-system user that must own the server (Unix sockets).
     pub requirepeer: Option<Vec<u8>>,
     /// `min_protocol_version` as on the wire (major << 16 | minor).
@@ -128,6 +134,17 @@ pub struct TcpOptions {
     pub keepalives_count: Option<u32>,
     /// `tcp_user_timeout`, in milliseconds.
     pub user_timeout_ms: Option<u32>,
+}
+
+/// What a server that wants OAuth may know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OauthOptions {
+    /// `oauth_issuer`, if `oauth_client_id` is set, too.
+    pub issuer: Option<String>,
+    /// `oauth_scope`.
+    pub scope: Option<String>,
+    /// `PGOAUTHDEBUG=UNSAFE`: issuers without TLS will do.
+    pub insecure: bool,
 }
 
 /// `target_session_attrs`.

@@ -9,13 +9,14 @@ use zeroize::Zeroizing;
 
 use super::choice::choose;
 use super::encryption::{self, Build};
-use super::error::{Error, copy};
-use super::plan::{Host, Plan, Secret, SslMode, Target, TargetSessionAttrs};
+use super::error::{Decided, Error, copy};
+use super::plan::{Host, OauthOptions, Plan, Secret, SslMode, Target, TargetSessionAttrs};
 use super::surroundings::Surroundings;
 use super::tls::CertificateMode;
 use super::values::Options;
 use super::{hosts, startup, tcp, tls};
 use crate::auth::RequireAuth;
+use crate::encoding::Encoding;
 
 /// A SCRAM-SHA-256 key has this many bytes.
 const SCRAM_KEY: usize = 32;
@@ -43,6 +44,13 @@ impl Options {
         Ok((plan, warnings))
     }
 
+    /// `krbsrvname` and `gssdelegation`.
+    pub(crate) fn gss(&self) -> (&[u8], bool) {
+        let delegation = self.get("gssdelegation").unwrap_or_default();
+        let service = self.get("krbsrvname").unwrap_or_default();
+        (service, delegation.starts_with(b"1"))
+    }
+
     fn plan_over(&self, from: &Surroundings, given: bool) -> Result<(Plan, Vec<String>), Error> {
         let build = Build::THIS;
         // The order is libpq's: of several mistakes the same one is reported.
@@ -54,22 +62,29 @@ impl Options {
         };
         let database = copy(self.filled("dbname").unwrap_or(&user))?;
         hosts::add_passwords(&mut hosts, self, from, (&user, &database), &mut warnings)?;
-        let require_auth = require_auth(self)?;
-        let channel_binding = encryption::channel_binding(self, build)?;
-        let sslmode = encryption::sslmode(self, build)?;
-        let tls_versions = encryption::tls_versions(self, sslmode)?;
-        let certificate_mode = encryption::certificate_mode(self, build)?;
-        let gssencmode = encryption::gssencmode(self, build)?;
-        let target_session_attrs = target_session_attrs(self)?;
-        let scram_client_key = scram_key(self, "scram_client_key", "client")?;
-        let scram_server_key = scram_key(self, "scram_server_key", "server")?;
-        let load_balance = load_balance(self)?;
-        let (min_protocol, max_protocol) = startup::protocols(self)?;
+        let account = |error: Error| error.after(Decided::Account);
+        let require_auth = require_auth(self).map_err(account)?;
+        let channel_binding = encryption::channel_binding(self, build).map_err(account)?;
+        let sslmode = encryption::sslmode(self, build).map_err(account)?;
+        let tls_versions = encryption::tls_versions(self, sslmode).map_err(account)?;
+        let certificate_mode = encryption::certificate_mode(self, build).map_err(account)?;
+        let certificate = |error: Error| error.after(Decided::Certificate);
+        let gssencmode = encryption::gssencmode(self, build).map_err(certificate)?;
+        let target_session_attrs = target_session_attrs(self).map_err(certificate)?;
+        let scram_client_key =
+            scram_key(self, "scram_client_key", "client").map_err(certificate)?;
+        let scram_server_key =
+            scram_key(self, "scram_server_key", "server").map_err(certificate)?;
+        let load_balance = load_balance(self).map_err(certificate)?;
+        let (min_protocol, max_protocol) = startup::protocols(self).map_err(certificate)?;
         let parameters = startup::parameters(self, from, &mut warnings)?;
+        let (krbsrvname, gssdelegation) = self.gss();
+        let krbsrvname = copy(krbsrvname)?;
         let requirepeer = self.filled("requirepeer").map(copy).transpose()?;
-        check_hosts(&hosts)?;
-        let connect_timeout = tcp::connect_timeout(self)?;
-        let tcp = tcp::tcp(self, &hosts)?;
+        let late = |error: Error| error.after(Decided::All);
+        check_hosts(&hosts).map_err(late)?;
+        let connect_timeout = tcp::connect_timeout(self).map_err(late)?;
+        let tcp = tcp::tcp(self, &hosts).map_err(late)?;
         // There is no TLS over Unix sockets: its files need not be read.
         let local = |host: &Host| matches!(host.target, Target::Unix(_));
         let may_encrypt = sslmode != SslMode::Disable && (given || !hosts.iter().all(local));
@@ -89,7 +104,10 @@ impl Options {
             channel_binding,
             sslmode,
             tls: tls.map(Arc::new),
+            oauth: oauth(self, from),
             gssencmode,
+            krbsrvname,
+            gssdelegation,
             requirepeer,
             min_protocol,
             max_protocol,
@@ -107,25 +125,45 @@ impl Options {
     pub fn settle(&mut self, plan: &Plan, from: &Surroundings) -> Result<(), Error> {
         self.set("user", &plan.user)?;
         self.set("dbname", &plan.database)?;
-        if self.filled("password").is_none()
+        self.settle_up_to(Decided::All, from)
+    }
+
+    /// The same after [`Options::plan`] has refused them: as far as libpq would have come.
+    ///
+    /// # Errors
+    /// `out of memory`; a user without an account.
+    pub fn settle_refused(&mut self, error: &Error, from: &Surroundings) -> Result<(), Error> {
+        if error.decided() >= Decided::Account {
+            let user = match self.filled("user") {
+                Some(user) => copy(user)?,
+                None => from.account()?.name,
+            };
+            self.set("user", &user)?;
+            if self.filled("dbname").is_none() {
+                self.set("dbname", &user)?;
+            }
+        }
+        self.settle_up_to(error.decided(), from)
+    }
+
+    fn settle_up_to(&mut self, decided: Decided, from: &Surroundings) -> Result<(), Error> {
+        if decided >= Decided::Account
+            && self.filled("password").is_none()
             && let Some(path) = hosts::password_file(self, from)?
         {
             self.set("passfile", &path)?;
         }
-        if self.get("client_encoding") == Some(b"auto") {
-            let name = plan
-                .parameters
-                .iter()
-                .find(|(name, _)| name == b"client_encoding");
-            self.set("client_encoding", name.map_or(&b""[..], |(_, value)| value))?;
-        }
-        if self.get("sslcertmode").is_none() {
+        if decided >= Decided::Certificate && self.get("sslcertmode").is_none() {
             let default: &[u8] = if Build::THIS.tls {
                 b"allow"
             } else {
                 b"disable"
             };
             self.set("sslcertmode", default)?;
+        }
+        if decided >= Decided::All && self.get("client_encoding") == Some(b"auto") {
+            let encoding = startup::locale_encoding(from).map_or(c"", Encoding::name);
+            self.set("client_encoding", encoding.to_bytes())?;
         }
         self.shrink()
     }
@@ -138,6 +176,18 @@ fn require_auth(options: &Options) -> Result<RequireAuth, Error> {
     let text =
         std::str::from_utf8(value).map_err(|_| Error::invalid_value("require_auth", value))?;
     RequireAuth::parse(text).map_err(Error::from)
+}
+
+fn oauth(options: &Options, from: &Surroundings) -> OauthOptions {
+    let text = |keyword| {
+        let value = String::from_utf8_lossy(options.get(keyword)?);
+        Some(value.into_owned())
+    };
+    OauthOptions {
+        issuer: text("oauth_issuer").filter(|_| options.get("oauth_client_id").is_some()),
+        scope: text("oauth_scope"),
+        insecure: from.variable("PGOAUTHDEBUG").as_deref() == Some(b"UNSAFE"),
+    }
 }
 
 fn target_session_attrs(options: &Options) -> Result<TargetSessionAttrs, Error> {

@@ -1,10 +1,10 @@
 //! What the startup packet asks for: protocol versions and session parameters. Knows names and order, not the message.
 
 use super::choice::choose;
-use super::encoding;
 use super::error::{Error, copy};
 use super::surroundings::Surroundings;
 use super::values::Options;
+use crate::encoding::Encoding;
 
 const PROTOCOL_3_0: u32 = 3 << 16;
 const PROTOCOL_3_2: u32 = 3 << 16 | 2;
@@ -62,11 +62,10 @@ pub(super) fn parameters(
         add("application_name", name)?;
     }
     match options.filled("client_encoding") {
-        Some(b"auto") => {
-            if let Some(encoding) = locale_encoding(from, warnings) {
-                add("client_encoding", encoding.as_bytes())?;
-            }
-        }
+        Some(b"auto") => match locale_encoding(from) {
+            Some(encoding) => add("client_encoding", encoding.name().to_bytes())?,
+            None => warnings.push(no_encoding(from)),
+        },
         Some(encoding) => add("client_encoding", encoding)?,
         None => {}
     }
@@ -81,17 +80,19 @@ pub(super) fn parameters(
     Ok(parameters)
 }
 
-fn locale_encoding(from: &Surroundings, warnings: &mut Vec<String>) -> Option<&'static str> {
+/// PostgreSQL's name for the locale's character set.
+pub(super) fn locale_encoding(from: &Surroundings) -> Option<Encoding> {
     let (name, codeset) = from.locale();
-    let encoding = encoding::of_locale(&name, &codeset);
-    if encoding.is_none() {
-        warnings.push(format!(
-            "could not determine encoding for locale \"{}\": codeset is \"{}\"",
-            String::from_utf8_lossy(&name),
-            String::from_utf8_lossy(&codeset)
-        ));
-    }
-    encoding
+    Encoding::of_locale(&name, &codeset)
+}
+
+fn no_encoding(from: &Surroundings) -> String {
+    let (name, codeset) = from.locale();
+    format!(
+        "could not determine encoding for locale \"{}\": codeset is \"{}\"",
+        String::from_utf8_lossy(&name),
+        String::from_utf8_lossy(&codeset)
+    )
 }
 
 #[cfg(test)]

@@ -2,11 +2,14 @@
 
 use super::connect::Miss;
 use super::facts::Phase;
+use super::gss;
+use super::oauth;
 use super::random::Random;
 use super::serve::unexpected;
 use super::startup::refused;
 use super::state::State;
 use super::wait::{Stop, breathe, message, with};
+use crate::auth::oauth::Bearer;
 use crate::auth::sasl::{ChannelBinding, Mechanism};
 use crate::auth::scram::{Binding, Client, Credentials, SLICE};
 use crate::auth::{self, Request, sasl};
@@ -27,8 +30,20 @@ enum Asked {
     Cleartext,
     Md5([u8; 4]),
     Sasl(Box<Client>, Mechanism),
+    Bearer,
     SaslContinue(Vec<u8>),
     SaslFinal(Vec<u8>),
+    /// The first step, or the next one with what the server says to the one before.
+    Gss(Option<Vec<u8>>),
+}
+
+/// How far it is.
+#[derive(Default)]
+struct Progress {
+    passwords_sent: usize,
+    scram: Option<Box<Client>>,
+    gss: gss::Exchange,
+    oauth: Option<oauth::Exchange>,
 }
 
 /// Goes through authentication up to AuthenticationOk.
@@ -36,14 +51,15 @@ pub(super) async fn authenticate(
     plan: &Plan,
     host: &Host,
     random: &mut Random,
+    bearer: &mut Option<Bearer>,
 ) -> Result<(), Miss> {
-    let mut passwords_sent = 0;
-    let mut scram: Option<Box<Client>> = None;
+    let mut progress = Progress::default();
     loop {
         match message().await? {
             Authentication::TAG => {}
             ErrorResponse::TAG => {
-                return Err(match refused(host, passwords_sent > 0 || scram.is_some()) {
+                let password_sent = progress.passwords_sent > 0 || progress.scram.is_some();
+                return Err(match refused(host, password_sent) {
                     Miss::Final(error) => Miss::Refused(error),
                     miss => miss,
                 });
@@ -55,16 +71,21 @@ pub(super) async fn authenticate(
             tag => return Err(unexpected(tag, "authentication").into()),
         }
         let nonce = random.nonce();
-        let state_of_scram = scram.as_deref();
         let asked = with(|state| {
             state.enter(Phase::Authenticating);
-            state.asked(plan, host, nonce, passwords_sent, state_of_scram)
+            state.facts.challenged = true;
+            state.asked(plan, host, nonce, &progress)
         })?;
         match asked {
-            Asked::Ok => return Ok(()),
+            Asked::Ok => {
+                if let Some(exchange) = &progress.oauth {
+                    exchange.check_ok()?;
+                }
+                return Ok(());
+            }
             Asked::Cleartext => {
                 with(|state| state.send_password(host, |password| password.to_vec()))?;
-                passwords_sent += 1;
+                progress.passwords_sent += 1;
             }
             Asked::Md5(salt) => {
                 with(|state| {
@@ -72,10 +93,17 @@ pub(super) async fn authenticate(
                         auth::md5::response(&plan.user, password, salt).to_vec()
                     })
                 })?;
-                passwords_sent += 1;
+                progress.passwords_sent += 1;
+            }
+            Asked::Bearer | Asked::Sasl(..) if progress.oauth.is_some() => {
+                return Err(failed("duplicate SASL authentication request"));
+            }
+            Asked::Bearer => progress.oauth = Some(oauth::Exchange::begin(plan, bearer).await?),
+            Asked::SaslFinal(_) if progress.oauth.is_some() => {
+                return Err(failed("server sent unexpected additional OAuth data"));
             }
             Asked::Sasl(client, mechanism) => {
-                if scram.is_some() {
+                if progress.scram.is_some() {
                     return Err(failed("duplicate SASL authentication request"));
                 }
                 with(|state| {
@@ -88,10 +116,14 @@ pub(super) async fn authenticate(
                     state.trace_authentication(before, "SASLInitialResponse");
                     Ok::<(), Stop>(())
                 })?;
-                scram = Some(client);
+                progress.scram = Some(client);
             }
             Asked::SaslContinue(data) => {
-                let client = begun(&mut scram)?;
+                if let Some(exchange) = &mut progress.oauth {
+                    exchange.challenged(bearer, &data).await?;
+                    continue;
+                }
+                let client = begun(&mut progress.scram)?;
                 client.challenge(&data).map_err(auth_failed)?;
                 while !client.derive(SLICE) {
                     breathe("the SCRAM key to be derived").await?;
@@ -105,8 +137,11 @@ pub(super) async fn authenticate(
                 })?;
             }
             Asked::SaslFinal(data) => {
-                begun(&mut scram)?.finish(&data).map_err(auth_failed)?;
+                begun(&mut progress.scram)?
+                    .finish(&data)
+                    .map_err(auth_failed)?;
             }
+            Asked::Gss(token) => progress.gss.step(plan, host, token).await?,
         }
     }
 }
@@ -134,9 +169,14 @@ impl State {
         plan: &Plan,
         host: &Host,
         nonce: [u8; 18],
-        passwords_sent: usize,
-        scram: Option<&Client>,
+        progress: &Progress,
     ) -> Result<Asked, Miss> {
+        let scram = progress.scram.as_deref();
+        let passwords_sent = progress.passwords_sent;
+        let token_shown = progress
+            .oauth
+            .as_ref()
+            .is_some_and(|exchange| exchange.shown);
         let message = Authentication::decode(self.input.body()).map_err(Stop::from)?;
         let verified = scram.is_some_and(Client::is_verified);
         let request = match message {
@@ -146,9 +186,18 @@ impl State {
                     "server authenticated the client without completing the SCRAM exchange",
                 ));
             }
+            Authentication::Ok if progress.gss.is_open() => {
+                return Err(failed(
+                    "server authenticated the client without completing the GSSAPI exchange",
+                ));
+            }
             Authentication::Ok => Request::Ok {
-                complete: passwords_sent > 0 || verified,
+                complete: passwords_sent > 0
+                    || verified
+                    || token_shown
+                    || progress.gss == gss::Exchange::Complete,
                 bound: scram.is_some_and(Client::is_bound),
+                gss_encrypted: self.facts.gss_encrypted,
             },
             // A server that has not proved itself in the exchange that it began does not get the password another way.
             Authentication::CleartextPassword | Authentication::MD5Password { .. }
@@ -156,6 +205,20 @@ impl State {
             {
                 return Err(failed(
                     "server asked for a password in the middle of the SCRAM exchange",
+                ));
+            }
+            Authentication::CleartextPassword | Authentication::MD5Password { .. }
+                if progress.gss.is_open() =>
+            {
+                return Err(failed(
+                    "server asked for a password in the middle of the GSSAPI exchange",
+                ));
+            }
+            Authentication::CleartextPassword | Authentication::MD5Password { .. }
+                if token_shown =>
+            {
+                return Err(failed(
+                    "server asked for a password in the middle of the OAuth exchange",
                 ));
             }
             Authentication::CleartextPassword | Authentication::MD5Password { .. }
@@ -167,7 +230,8 @@ impl State {
             }
             Authentication::CleartextPassword => Request::Password,
             Authentication::MD5Password { .. } => Request::Md5,
-            Authentication::GSS | Authentication::GSSContinue { .. } => Request::Gss,
+            Authentication::GSS => Request::Gss,
+            Authentication::GSSContinue { .. } => Request::GssContinue,
             Authentication::SSPI => Request::Sspi,
             Authentication::SASL { .. }
             | Authentication::SASLContinue { .. }
@@ -191,8 +255,15 @@ impl State {
                     &plan.require_auth,
                 )
                 .map_err(auth_failed)?;
+                if mechanism == Mechanism::OauthBearer {
+                    self.consume()?;
+                    return Ok(Asked::Bearer);
+                }
                 let credentials = match (&plan.scram_client_key, &plan.scram_server_key) {
-                    (Some(client), Some(server)) => keys(client.expose(), server.expose())?,
+                    (Some(client), Some(server)) => {
+                        self.facts.password_used = true;
+                        keys(client.expose(), server.expose())?
+                    }
                     _ => Credentials::Password(self.password(host)?),
                 };
                 let binding = self.binding(mechanism, plan.channel_binding)?;
@@ -201,10 +272,14 @@ impl State {
             }
             Authentication::SASLContinue { data } => Asked::SaslContinue(data.to_vec()),
             Authentication::SASLFinal { data } => Asked::SaslFinal(data.to_vec()),
-            Authentication::GSS | Authentication::GSSContinue { .. } => {
-                return Err(failed("GSSAPI authentication not supported"));
+            // A Windows server's own negotiation is spoken by GSSAPI too, as far as both know Kerberos.
+            Authentication::GSS | Authentication::SSPI => Asked::Gss(None),
+            Authentication::GSSContinue { data } => {
+                let mut token = Vec::new();
+                token.try_reserve_exact(data.len()).map_err(Stop::from)?;
+                token.extend_from_slice(data);
+                Asked::Gss(Some(token))
             }
-            Authentication::SSPI => return Err(failed("SSPI authentication not supported")),
             Authentication::KerberosV5 => {
                 return Err(failed("Kerberos 5 authentication not supported"));
             }
@@ -240,6 +315,7 @@ impl State {
     /// then that somebody in between has hidden its offer (RFC 5802, 6).
     fn binding(&self, mechanism: Mechanism, wanted: ChannelBinding) -> Result<Binding, Miss> {
         match (mechanism, &self.facts.tls) {
+            (Mechanism::OauthBearer, _) => Ok(Binding::None),
             (Mechanism::ScramSha256, Some(_)) if wanted != ChannelBinding::Disable => {
                 Ok(Binding::NotUsed)
             }

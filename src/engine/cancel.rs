@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::connect::{Miss, dial, named};
-use super::encrypt::{Methods, encrypt};
+use super::encrypt::{Means, Methods, encrypt};
 use super::facts::Phase;
 use super::wait::{Stop, byte, sent, with};
 use crate::conninfo::{Secret, TcpOptions, Tls};
 use crate::error::Error;
-use crate::link::{Addr, LinkErrorKind};
+use crate::link::{Addr, GssPeer, LinkErrorKind};
 
 /// What is sent, and how its connection is made.
 #[derive(Debug, Clone)]
@@ -23,8 +23,10 @@ pub struct CancelPlan {
     pub tcp: TcpOptions,
     /// `requirepeer`.
     pub requirepeer: Option<Vec<u8>>,
-    /// How the other connection is encrypted: then this one is, too, or not made. `None` if it is not.
+    /// How the other connection is encrypted with TLS: then this one is, too, or not made. `None` if it is not.
     pub tls: Option<Arc<Tls>>,
+    /// The same for GSSAPI.
+    pub gss: Option<GssPeer>,
     /// `host` as it was written, for the server's certificate and for error texts.
     pub host: Vec<u8>,
     /// `hostaddr` as it was written.
@@ -47,8 +49,12 @@ pub(super) async fn cancel(plan: &CancelPlan) -> Result<(), Error> {
 
 async fn request(plan: &CancelPlan) -> Result<(), Miss> {
     dial(&plan.addr, &plan.tcp, plan.requirepeer.as_deref()).await?;
-    let mut methods = Methods::only(plan.tls.is_some());
-    encrypt(&mut methods, plan.tls.as_ref(), &plan.host).await?;
+    let means = Means {
+        tls: plan.tls.as_ref(),
+        gss: plan.gss.as_ref(),
+        host: &plan.host,
+    };
+    encrypt(&mut Methods::only(&means), &means).await?;
     with(|state| {
         state.enter(Phase::Startup);
         let before = state.output.buffer().len();

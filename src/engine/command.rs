@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::large_object::{Call, LargeObject};
 use super::state::State;
-use super::statements::{Source, Statements};
+use super::statements::{Known, Source, Statements};
 use super::transfer::Transfer;
 use super::unwanted::Standing;
 use super::wait;
@@ -293,7 +293,7 @@ fn encode(
     expect: &mut Expect,
 ) -> Result<bool, wire::Error> {
     let steps = &mut expect.steps;
-    let mut repeatable = false;
+    let repeatable = false;
     match command {
         Command::Query { sql } => {
             *steps = Steps::QUERY | Steps::SYNC;
@@ -333,9 +333,7 @@ fn encode(
         } => {
             *steps |= Steps::PARSE | Steps::BIND | Steps::DESCRIBE_PORTAL | Steps::EXECUTE;
             wire::encode_parse(out, b"", sql, types)?;
-            wire::encode_bind(out, b"", b"", params, &[format])?;
-            wire::encode_describe(out, b'P', b"")?;
-            execute(out, steps, max_rows)?;
+            return execute(out, b"", params, format, max_rows, true, steps).map(|()| false);
         }
         Command::Prepare {
             name,
@@ -365,21 +363,9 @@ fn encode(
             max_rows,
             describe,
         } => {
-            *steps |= Steps::BIND | Steps::EXECUTE;
-            wire::encode_bind(out, b"", name, params, &[format])?;
-            let known = statements.find(name);
-            repeatable = max_rows == 0 && known.is_some_and(|known| known.source.is_some());
-            match known.and_then(|known| known.columns.as_ref()) {
-                Some(columns) if !describe => {
-                    expect.columns = columns.clone();
-                    expect.format = Some(format);
-                }
-                _ => {
-                    *steps |= Steps::DESCRIBE_PORTAL;
-                    wire::encode_describe(out, b'P', b"")?;
-                }
-            }
-            execute(out, steps, max_rows)?;
+            return execution(
+                out, statements, expect, name, params, format, max_rows, describe,
+            );
         }
         Command::DescribeStatement { name } => {
             *steps |= Steps::DESCRIBE_STATEMENT;
@@ -407,15 +393,82 @@ fn encode(
     Ok(repeatable)
 }
 
-/// Execute. With a row limit the operation is a group that a sync ends, and the rows are asked for now.
-fn execute(out: &mut Vec<u8>, steps: &mut Steps, max_rows: u32) -> Result<(), wire::Error> {
-    wire::encode_execute(out, b"", max_rows as i32)?;
-    if max_rows > 0 {
-        *steps = steps.without(Steps::SYNC) | Steps::LIMITED;
-        wire::encode_flush(out)?;
+/// Appends what executes a prepared statement. Whether it could be tried a second time.
+#[allow(clippy::too_many_arguments)]
+#[inline(always)]
+fn execution<P: Parameters + ?Sized>(
+    out: &mut Vec<u8>,
+    statements: &Statements,
+    expect: &mut Expect,
+    name: &[u8],
+    params: &P,
+    format: i16,
+    max_rows: u32,
+    describe: bool,
+) -> Result<bool, wire::Error> {
+    let steps = &mut expect.steps;
+    *steps |= Steps::BIND | Steps::EXECUTE;
+    let known = statements.find(name);
+    let columns = known.and_then(|known| known.columns.as_ref());
+    let columns = columns.filter(|_| !describe);
+    match columns {
+        Some(columns) => {
+            expect.columns = columns.clone();
+            expect.format = Some(format);
+        }
+        None => *steps |= Steps::DESCRIBE_PORTAL,
     }
-    Ok(())
+    execute(
+        out,
+        name,
+        params,
+        format,
+        max_rows,
+        columns.is_none(),
+        steps,
+    )?;
+    Ok(max_rows == 0 && known.is_some_and(|known| known.source.is_some()))
 }
+
+/// From Bind on. With a row limit the operation is a group that a sync ends, and the rows are asked for now.
+#[inline(always)]
+fn execute<P: Parameters + ?Sized>(
+    out: &mut Vec<u8>,
+    name: &[u8],
+    params: &P,
+    format: i16,
+    max_rows: u32,
+    describe: bool,
+    steps: &mut Steps,
+) -> Result<(), wire::Error> {
+    if max_rows == 0 {
+        let sync = steps.has(Steps::SYNC);
+        return wire::encode_execution(out, name, params, format, describe, sync);
+    }
+    execute_some(out, name, params, format, max_rows, describe, steps)
+}
+
+#[cold]
+fn execute_some<P: Parameters + ?Sized>(
+    out: &mut Vec<u8>,
+    name: &[u8],
+    params: &P,
+    format: i16,
+    max_rows: u32,
+    describe: bool,
+    steps: &mut Steps,
+) -> Result<(), wire::Error> {
+    wire::encode_bind(out, b"", name, params, &[format])?;
+    if describe {
+        wire::encode_describe(out, b'P', b"")?;
+    }
+    wire::encode_execute(out, b"", max_rows as i32)?;
+    *steps = steps.without(Steps::SYNC) | Steps::LIMITED;
+    wire::encode_flush(out)
+}
+
+/// What the execution of a prepared statement waits for whose columns are remembered.
+const EXECUTION: Steps = Steps::BIND.with(Steps::EXECUTE);
 
 /// Messages under construction at the end of the output: taken back unless they are finished. The values of parameters come
 /// from the caller's own code: a panic in it must not leave half of a message behind.
@@ -467,6 +520,147 @@ impl State {
     #[inline(always)]
     pub(super) fn start(&mut self, command: Command<'_>, end: End) -> Result<u64, Error> {
         self.check_may_start(&command)?;
+        let operation = self.queue_messages(end, |out, statements, heals, expect| {
+            encode(command, out, statements, heals, expect)
+        })?;
+        if matches!(command, Command::Import { .. } | Command::Export { .. }) {
+            self.transfer = Transfer::of(&command);
+        }
+        Ok(operation)
+    }
+
+    /// The same as for [`Command::Prepared`], compiled for the kind of the parameters.
+    #[inline(always)]
+    pub(super) fn start_prepared<P: Parameters>(
+        &mut self,
+        name: &[u8],
+        params: &P,
+        format: i16,
+        max_rows: u32,
+        end: End,
+    ) -> Result<u64, Error> {
+        self.check_is_open()?;
+        self.check_portal()?;
+        self.queue_messages(end, |out, statements, _, expect| {
+            execution(
+                out, statements, expect, name, params, format, max_rows, false,
+            )
+        })
+    }
+
+    /// The same for many sets of parameters, `params` of each number below `count`: how many were started, and the id of the
+    /// first. No more are started once so many bytes wait to be sent or so many operations to be answered as `most` says. All
+    /// but the one with the last number have no Sync of their own.
+    pub(super) fn start_prepared_many<P: Parameters>(
+        &mut self,
+        name: &[u8],
+        count: usize,
+        params: impl Fn(usize) -> P,
+        format: i16,
+        end: End,
+        most: (usize, usize),
+    ) -> Result<(u64, usize), Error> {
+        self.check_is_open()?;
+        self.check_portal()?;
+        let first = self.last_operation + 1;
+        let known = self.statements.find(name);
+        let columns = known.and_then(|known| known.columns.clone());
+        let usual = match (count, &columns) {
+            (0, _) => return Ok((first, 0)),
+            (_, None) => None,
+            _ => wire::Executions::new(name, params(0).len(), format),
+        };
+        let queued = match (&usual, &columns) {
+            (Some(usual), Some(columns)) => {
+                self.queue_executions(usual, columns, count, &params, format, end, most)
+            }
+            _ => 0,
+        };
+        for number in queued..count {
+            if self.output.unsent() >= most.0 || self.queue.len() >= most.1 {
+                return Ok((first, number));
+            }
+            let end = match number + 1 == count {
+                true => end,
+                false => End::More,
+            };
+            let params = params(number);
+            let started = self.queue_messages(end, |out, statements, _, expect| {
+                execution(out, statements, expect, name, &params, format, 0, false)
+            });
+            match started {
+                Ok(_) => {}
+                Err(error) if number == 0 => return Err(error),
+                // Those before it are on their way: the next call meets the error again, as its first.
+                Err(_) => return Ok((first, number)),
+            }
+        }
+        Ok((first, count))
+    }
+
+    /// Starts them as long as they are of the usual kind: how many.
+    #[allow(clippy::too_many_arguments)]
+    #[inline(always)]
+    fn queue_executions<P: Parameters>(
+        &mut self,
+        usual: &wire::Executions,
+        columns: &Known,
+        count: usize,
+        params: &impl Fn(usize) -> P,
+        format: i16,
+        end: End,
+        most: (usize, usize),
+    ) -> usize {
+        if self.trace.is_some() {
+            return 0;
+        }
+        for number in 0..count {
+            if self.output.unsent() >= most.0 || self.queue.len() >= most.1 {
+                return number;
+            }
+            let from = self.output.end();
+            let params = params(number);
+            let sync = end == End::Sync && number + 1 == count;
+            let messages = Unfinished::at_end_of(self.output.buffer());
+            if !usual.encode(messages.out, &params, sync) || self.queue.try_reserve(1).is_err() {
+                return number;
+            }
+            messages.finish();
+            let steps = match sync {
+                true => EXECUTION.with(Steps::SYNC),
+                false => EXECUTION,
+            };
+            self.last_operation += 1;
+            self.queue.push_back(Expect {
+                operation: self.last_operation,
+                steps,
+                left: steps,
+                limits: self.limits,
+                format: Some(format),
+                columns: columns.clone(),
+                call: Call::Any,
+                subject: None,
+                standing: Standing::Wanted,
+                begins_group: !self.group_open,
+                withdrawn: false,
+                from,
+                since: 0,
+                deadline: self.timeout,
+            });
+            self.group_open = !sync;
+            self.group_flushed = false;
+            self.unstamped = true;
+        }
+        count
+    }
+
+    /// Appends the messages of an operation, and queues what they expect.
+    #[inline(always)]
+    fn queue_messages(
+        &mut self,
+        end: End,
+        encode: impl FnOnce(&mut Vec<u8>, &Statements, bool, &mut Expect) -> Result<bool, wire::Error>,
+    ) -> Result<u64, Error> {
         let from = self.output.end();
         let messages = Unfinished::at_end_of(self.output.buffer());
         let mut expect = Expect {
@@ -488,14 +682,7 @@ impl State {
             since: 0,
             deadline: self.timeout,
         };
-        let encoded = encode(
-            command,
-            messages.out,
-            &self.statements,
-            self.heals,
-            &mut expect,
-        );
-        let repeatable = match encoded {
+        let repeatable = match encode(messages.out, &self.statements, self.heals, &mut expect) {
             Ok(repeatable) => repeatable && self.heals,
             Err(error) => return Err(not_encoded(error)),
         };
@@ -503,7 +690,9 @@ impl State {
             return Err(refused("out of memory: too many operations are queued"));
         }
         let before = messages.finish();
-        self.trace_frontend(before);
+        if self.trace.is_some() {
+            self.trace_frontend(before);
+        }
         // Alone, and with nothing before it that its failure would undo.
         if repeatable
             && before == 0
@@ -513,9 +702,6 @@ impl State {
             && self.facts.transaction == Some(TransactionStatus::Idle)
         {
             self.output.make_repeatable();
-        }
-        if expect.steps.has(Steps::TRANSFER) {
-            self.transfer = Transfer::of(&command);
         }
         expect.left = expect.steps;
         self.last_operation = expect.operation;
@@ -534,23 +720,22 @@ impl State {
     #[inline]
     pub(super) fn stamp(&mut self) {
         self.unstamped = false;
-        for index in (0..self.queue.len()).rev() {
-            match self.queue.get_mut(index) {
-                Some(new) if new.since == 0 => {
-                    new.since = self.now;
-                    new.deadline = self.now.saturating_add(new.deadline);
-                    self.alarm = self.alarm.min(new.deadline);
-                }
-                _ => return,
+        for new in self.queue.iter_mut().rev() {
+            if new.since != 0 {
+                return;
             }
+            new.since = self.now;
+            new.deadline = self.now.saturating_add(new.deadline);
+            self.alarm = self.alarm.min(new.deadline);
         }
         // All are new: the coroutine learns of the first with its reply.
         self.awaiting.what = wait::REPLY;
         self.awaiting.since = self.now;
     }
 
+    /// Whether anything may be started now.
     #[inline(always)]
-    pub(super) fn check_may_start(&self, command: &Command<'_>) -> Result<(), Error> {
+    fn check_is_open(&self) -> Result<(), Error> {
         if let Some(over) = &self.over {
             return Err(is_over(over));
         }
@@ -564,17 +749,33 @@ impl State {
                 "the connection is not up yet: poll until it is idle before starting an operation",
             ));
         }
-        if let Some(barrier) = self.barrier() {
-            return Err(refused(barrier));
+        match self.barrier() {
+            Some(barrier) => Err(refused(barrier)),
+            None => Ok(()),
         }
+    }
+
+    /// Whether anything but a sync may follow the operation started last.
+    #[inline(always)]
+    fn check_portal(&self) -> Result<(), Error> {
+        match self.portal_open {
+            true => Err(refused(
+                "a portal with a row limit is open: continue it, or end it with a sync, first",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn check_may_start(&self, command: &Command<'_>) -> Result<(), Error> {
+        self.check_is_open()?;
         if let Command::LargeObject(what) = command {
             what.check()?;
         }
+        if !matches!(command, Command::Sync) {
+            self.check_portal()?;
+        }
         match command {
-            Command::Sync => Ok(()),
-            _ if self.portal_open => Err(refused(
-                "a portal with a row limit is open: continue it, or end it with a sync, first",
-            )),
             Command::Query { .. }
             | Command::Copy { .. }
             | Command::Call { .. }

@@ -2,12 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::encrypt::{Methods, encrypt};
+use super::encrypt::{Means, Methods, encrypt};
 use super::facts::Phase;
 use super::random::Random;
 use super::state::State;
 use super::wait::{Stop, answer, with};
-use super::{startup, target};
+use super::{gss, startup, target};
+use crate::auth::oauth::Bearer;
 use crate::conninfo::{Host, Plan, Target, TargetSessionAttrs, TcpOptions};
 use crate::error::Error;
 use crate::link::{Addr, Answer, Ask, LinkError, LinkErrorKind, Peer};
@@ -18,10 +19,14 @@ const MOST_CHATTER: usize = 1024 * 1024;
 /// What an attempt that failed means for the ones after it.
 #[derive(Debug)]
 pub(super) enum Miss {
-    /// TLS did not come about: the other method of encryption may do, or another address.
+    /// The server is content with the next method of encryption, which needs a fresh transport.
+    Again,
+    /// Encryption did not come about: another method of it may do, or another address.
     Unencrypted(Error),
-    /// The server does not let us in like this: the other method of encryption may do, but no other server is asked.
+    /// The server does not let us in like this: another method of encryption may do, but no other server is asked.
     Refused(Error),
+    /// The same address may do, now that there is a token to show.
+    Token(Error),
     /// Another address may do.
     Address(Error),
     /// Another host may do; all addresses of this one are the same server.
@@ -34,8 +39,10 @@ impl Miss {
     /// Why, when nothing else is tried.
     pub(super) fn into_error(self) -> Error {
         match self {
+            Self::Again => Error::transport("the connection has to be made again"),
             Self::Unencrypted(error)
             | Self::Refused(error)
+            | Self::Token(error)
             | Self::Address(error)
             | Self::Host(error)
             | Self::Final(error) => error,
@@ -64,6 +71,7 @@ impl From<Stop> for Miss {
 /// Tries what the plan names. The error tells what every address said, in order.
 pub(super) async fn connect(plan: &Plan, mut random: Random) -> Result<(), Error> {
     let mut failures = Failures::default();
+    let mut bearer = None;
     let mut order: Vec<usize> = (0..plan.hosts.len()).collect();
     if plan.load_balance {
         random.shuffle(&mut order);
@@ -79,7 +87,10 @@ pub(super) async fn connect(plan: &Plan, mut random: Random) -> Result<(), Error
             let Some(host) = plan.hosts.get(number) else {
                 continue;
             };
-            with(|state| state.facts.host = number);
+            with(|state| {
+                state.facts.host = number;
+                state.facts.protocol = plan.max_protocol;
+            });
             let addresses = match addresses(plan, host, &mut random).await {
                 Ok(addresses) => addresses,
                 Err(error) => {
@@ -91,10 +102,17 @@ pub(super) async fn connect(plan: &Plan, mut random: Random) -> Result<(), Error
                 }
             };
             for addr in addresses {
-                let next = match visit(plan, host, &addr, wanted, &mut random, &mut failures).await
-                {
-                    Ok(()) => return Ok(()),
-                    Err(next) => next,
+                let visit = visit(
+                    plan,
+                    host,
+                    &addr,
+                    wanted,
+                    &mut random,
+                    &mut bearer,
+                    &mut failures,
+                );
+                let Err(next) = visit.await else {
+                    return Ok(());
                 };
                 match next {
                     Next::Address => {}
@@ -159,15 +177,31 @@ async fn visit(
     addr: &Addr,
     wanted: TargetSessionAttrs,
     random: &mut Random,
+    bearer: &mut Option<Bearer>,
     failures: &mut Failures,
 ) -> Result<(), Next> {
-    let mut methods = Methods::of(plan, addr);
     with(|state| state.set_timeout(plan));
+    let mut methods = None;
     loop {
-        let Err(miss) = attempt(plan, host, addr, &mut methods, wanted, random).await else {
+        let tried = match &mut methods {
+            Some(methods) => attempt(plan, host, addr, methods, wanted, random, bearer).await,
+            none => match gss::methods(plan, addr).await {
+                Ok(chosen) => {
+                    *none = Some(chosen);
+                    continue;
+                }
+                Err(miss) => Err(miss),
+            },
+        };
+        let Err(miss) = tried else {
             return Ok(());
         };
+        let again = matches!(miss, Miss::Token(_)) && *addr != Addr::Given;
+        let mut advance = || methods.as_mut().is_some_and(Methods::advance);
         let (error, may_retry, next) = match miss {
+            Miss::Again if advance() => continue,
+            Miss::Again => (miss.into_error(), false, Next::Address),
+            Miss::Token(error) => (error, false, Next::Nothing),
             Miss::Unencrypted(error) => (error, true, Next::Address),
             Miss::Refused(error) => (error, true, Next::Nothing),
             Miss::Address(error) => (error, false, Next::Address),
@@ -175,8 +209,11 @@ async fn visit(
             Miss::Final(error) => (error, false, Next::Nothing),
         };
         failures.add(named(&host.name, host.hostaddr.as_deref(), addr, error));
+        if again {
+            continue;
+        }
         // What was given cannot be dialled again.
-        if !may_retry || *addr == Addr::Given || !methods.advance() {
+        if !may_retry || *addr == Addr::Given || !advance() {
             return Err(next);
         }
     }
@@ -190,11 +227,18 @@ async fn attempt(
     methods: &mut Methods,
     wanted: TargetSessionAttrs,
     random: &mut Random,
+    bearer: &mut Option<Bearer>,
 ) -> Result<(), Miss> {
     dial(addr, &plan.tcp, plan.requirepeer.as_deref()).await?;
     with(|state| state.chatter = Some(MOST_CHATTER));
-    encrypt(methods, plan.tls.as_ref(), &host.name).await?;
-    startup::start_up(plan, host, random).await?;
+    let peer = gss::peer(plan, host);
+    let means = Means {
+        tls: plan.tls.as_ref(),
+        gss: Some(&peer),
+        host: &host.name,
+    };
+    encrypt(methods, &means).await?;
+    startup::start_up(plan, host, random, bearer).await?;
     target::check(wanted).await?;
     with(|state| {
         state.chatter = None;
@@ -211,7 +255,7 @@ pub(super) async fn dial(
     requirepeer: Option<&[u8]>,
 ) -> Result<(), Miss> {
     with(|state| {
-        state.begin_attempt(addr.clone());
+        state.begin_attempt(addr.clone(), Phase::Dialling);
         state.ask(Ask::Dial {
             addr: addr.clone(),
             tcp: tcp.clone(),
@@ -342,11 +386,11 @@ impl State {
     }
 
     /// Forgets the address before this one.
-    fn begin_attempt(&mut self, addr: Addr) {
+    pub(super) fn begin_attempt(&mut self, addr: Addr, phase: Phase) {
         self.facts.forget_server();
         self.mail.forget_notifications();
         self.facts.addr = Some(addr);
-        self.enter(Phase::Dialling);
+        self.enter(phase);
         self.input.clear();
         self.input.set_startup(true);
         self.broken = None;

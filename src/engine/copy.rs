@@ -11,7 +11,7 @@ use super::output::Tail;
 use super::serve::{Halt, failed, unexpected};
 use super::state::State;
 use super::timeline::Change;
-use super::wait::{Stop, after_copy_data, replies, with};
+use super::wait::{Stop, after_copy_data, replies, until, with};
 use crate::error::Error;
 use crate::wire::frame::Header;
 use crate::wire::{
@@ -35,6 +35,8 @@ pub(super) struct Copy {
     refusal: &'static str,
     /// The last message of data, as long as more can be appended to it.
     tail: Tail,
+    /// What comes is not wanted.
+    discards: bool,
 }
 
 const NONE: &str =
@@ -57,6 +59,7 @@ impl Default for Copy {
             takes: false,
             refusal: NONE,
             tail: Tail::default(),
+            discards: false,
         }
     }
 }
@@ -97,8 +100,15 @@ impl Copy {
 pub(super) async fn copy() -> Result<(), Halt> {
     let way = with(State::begin_copy)?;
     let ended = match way {
-        CopyWay::In => end_of_copy_in().await,
-        CopyWay::Out | CopyWay::Both => end_of_data(way == CopyWay::Both).await,
+        CopyWay::In => match end_of_put().await {
+            Ok(()) => end_of_copy_in().await,
+            Err(stop) => Err(stop.into()),
+        },
+        CopyWay::Out => end_of_data(false).await,
+        CopyWay::Both => match end_of_data(true).await {
+            Ok(()) => end_of_put().await.map_err(Halt::from),
+            ended => ended,
+        },
     };
     with(State::copy_over);
     ended?;
@@ -106,6 +116,15 @@ pub(super) async fn copy() -> Result<(), Halt> {
         pass_over_data().await?;
     }
     Ok(())
+}
+
+/// The end of the data that is put, where the client looks at nothing else before it: libpq's clients put all of their data, and
+/// end it, before they see that the server has refused it. When the transport is gone there is no end to wait for.
+#[track_caller]
+fn end_of_put() -> impl Future<Output = Result<(), Stop>> + Send {
+    until("the end of the data that is put", |state| {
+        (!state.like_libpq || !state.copy.takes || state.lost.is_some()).then_some(())
+    })
 }
 
 /// What comes while the data goes to the server: its error, at any moment; else, behind the end of the data, the command's end.
@@ -129,13 +148,18 @@ async fn end_of_data(both: bool) -> Result<(), Halt> {
         CopyDone::TAG => {
             CopyDone::decode(state.input.body())?;
             state.consume()?;
-            if state.copy.takes {
+            if state.copy.takes && state.like_libpq {
+                state.copy.way = Some(CopyWay::In);
+            } else if state.copy.takes {
                 state.end_copy(None)?;
                 state.copy.close(FINISHED);
             }
             Ok(())
         }
-        CommandComplete::TAG if both => Ok(()),
+        CommandComplete::TAG if both => {
+            state.copy.close(FINISHED);
+            Ok(())
+        }
         ErrorResponse::TAG => {
             state.copy.close(FAILED);
             failed(state)
@@ -188,6 +212,7 @@ impl State {
             takes: way != CopyWay::Out,
             refusal: OUT,
             tail: Tail::default(),
+            discards: false,
         };
         if self.copy.takes {
             self.output.keep_up_to(KEPT);
@@ -211,6 +236,21 @@ impl State {
             return Ok(());
         }
         self.put_message(data)
+    }
+
+    /// Appends data to the last message, if there is one that more can be appended to, and nothing has been received that could
+    /// be turned to first. Whether that has been done.
+    #[inline]
+    fn append_copy_data(&mut self, data: &[u8]) -> bool {
+        let start = self.output.tail_start(self.copy.tail, data.len(), MESSAGE);
+        let done = self.input.unread() == 0
+            && start.is_some_and(|start| {
+                wire::extend_copy_data(self.output.buffer(), start, data).is_ok()
+            });
+        if done {
+            self.copy.tail.grow(data.len());
+        }
+        done
     }
 
     /// Puts data that begins a message.
@@ -253,7 +293,7 @@ impl State {
     pub(super) fn copy_end(&mut self, error: Option<&[u8]>) -> Result<(), Error> {
         let refusal = match self.copy.way {
             Some(CopyWay::Out) => Some(OUT_HAS_NO_END),
-            Some(CopyWay::Both) if error.is_some() => Some(BOTH_CANNOT_FAIL),
+            Some(CopyWay::Both) if error.is_some() && !self.like_libpq => Some(BOTH_CANNOT_FAIL),
             _ => (!self.copy.takes).then_some(self.copy.refusal),
         };
         if let Some(refusal) = refusal {
@@ -262,6 +302,8 @@ impl State {
         let ended = self.end_copy(error);
         ended.map_err(|error| Error::misuse(error.to_string()))?;
         self.copy.close(ENDED);
+        // What has been received already may be looked at now.
+        self.runnable |= self.like_libpq;
         Ok(())
     }
 
@@ -280,6 +322,11 @@ impl State {
         match error {
             None => CopyDone.encode(out)?,
             Some(reason) => CopyFail { reason }.encode(out)?,
+        }
+        // The server has read past the Sync behind the Execute that began the COPY.
+        let head = self.queue.front().map(|head| head.steps);
+        if head.is_some_and(|steps| !steps.has(Steps::QUERY)) {
+            wire::encode_sync(out)?;
         }
         self.trace_frontend(before);
         self.send_with_last();
@@ -314,7 +361,7 @@ impl State {
     /// Goes past messages of data, at most so many; where they lie in the chunk.
     fn copy_run(&mut self, most: usize) -> Range<usize> {
         // What is finished comes before the data: so it is known which COPY that is of.
-        if !self.copy.gives() || self.has_failed() || !self.items.is_empty() {
+        if !self.copy.gives() || self.discards_copy_data() || !self.items.is_empty() {
             return 0..0;
         }
         let start = self.input.place();
@@ -335,7 +382,13 @@ impl State {
         self.copy.gives()
             && self.items.is_empty()
             && self.input.is_whole(CopyData::TAG)
-            && !self.has_failed()
+            && !self.discards_copy_data()
+    }
+
+    /// Whether nobody takes the data that comes.
+    #[inline]
+    pub(super) fn discards_copy_data(&self) -> bool {
+        self.copy.discards || self.has_failed()
     }
 
     /// What a COPY waits for, in words; `None` without one.
@@ -376,10 +429,38 @@ impl Engine {
         }
     }
 
+    /// The next message of data that [`copy_get`](Engine::copy_get) would give, where it is to be had without more ado.
+    #[inline]
+    pub fn copy_next(&mut self) -> Option<&[u8]> {
+        let state = self.state_mut();
+        let given = state.copy.gives() && state.items.is_empty() && state.trace.is_none();
+        if !given || state.discards_copy_data() {
+            return None;
+        }
+        state.input.take_next(CopyData::TAG)
+    }
+
+    /// Puts data as [`copy_put`](Engine::copy_put) would, where that can be done without more ado. Whether it was done.
+    #[inline]
+    pub fn copy_append(&mut self, data: &[u8]) -> bool {
+        self.state_mut().append_copy_data(data)
+    }
+
     /// Whether there is something for [`copy_get`](Engine::copy_get) to give.
     #[inline]
     pub fn has_copy_data(&self) -> bool {
         self.state().has_copy_data()
+    }
+
+    /// Whether data comes, or may come.
+    #[inline]
+    pub fn gives_copy_data(&self) -> bool {
+        self.state().copy.gives()
+    }
+
+    /// Drops the data that is still to come of a COPY; its end is waited for.
+    pub fn discard_copy_data(&mut self) {
+        self.state_mut().copy.discards = true;
     }
 
     /// Whether data can be put.

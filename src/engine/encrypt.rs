@@ -5,73 +5,110 @@ use std::sync::Arc;
 
 use super::connect::Miss;
 use super::facts::Phase;
+use super::gss;
 use super::state::State;
 use super::wait::{Stop, answer, byte, with};
-use crate::conninfo::{Plan, SslMode, Tls};
+use crate::conninfo::{GssEncMode, Plan, SslMode, Tls};
 use crate::error::Error;
-use crate::link::{Addr, Answer, Ask, LinkErrorKind, TlsFacts};
+use crate::link::{Addr, Answer, Ask, GssPeer, LinkErrorKind, TlsFacts};
 use crate::wire::SSLRequest;
 use crate::wire::frame::{EncryptionAnswer, ssl_answer};
 
 /// The protocol that a server of direct TLS has to select (ALPN, RFC 7301).
 const ALPN: &[u8] = b"postgresql";
 
-/// Whether a transport is encrypted.
+/// How a transport is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Method {
-    Plain,
+    Gss,
     Tls,
+    Plain,
 }
 
-/// The methods for one address: the one that is tried, and the one that is left when it fails.
+/// The methods for one address: the one that is tried, and those that are left when it fails, in their order.
 #[derive(Debug)]
 pub(super) struct Methods {
     pub current: Method,
-    spare: Option<Method>,
+    spare: [Option<Method>; 2],
 }
 
 impl Methods {
-    /// What `sslmode` allows, in its order. Unix sockets are never encrypted.
-    pub(super) fn of(plan: &Plan, addr: &Addr) -> Self {
-        let (current, spare) = match plan.sslmode {
-            _ if matches!(addr, Addr::Unix(_)) => (Method::Plain, None),
-            SslMode::Disable => (Method::Plain, None),
-            SslMode::Allow => (Method::Plain, Some(Method::Tls)),
-            SslMode::Prefer => (Method::Tls, Some(Method::Plain)),
-            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => (Method::Tls, None),
+    /// What `sslmode` and `gssencmode` allow, in their order. Unix sockets are never encrypted. `credentials`: there are some for GSSAPI.
+    pub(super) fn of(plan: &Plan, addr: &Addr, credentials: bool) -> Self {
+        let local = matches!(addr, Addr::Unix(_));
+        let gss_only = plan.gssencmode == GssEncMode::Require;
+        let gss = credentials && !local && plan.gssencmode != GssEncMode::Disable;
+        let (first, second) = match plan.sslmode {
+            _ if gss_only => (None, None),
+            _ if local => (Some(Method::Plain), None),
+            SslMode::Disable => (Some(Method::Plain), None),
+            SslMode::Allow => (Some(Method::Plain), Some(Method::Tls)),
+            SslMode::Prefer => (Some(Method::Tls), Some(Method::Plain)),
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => (Some(Method::Tls), None),
         };
+        match first {
+            Some(current) if !gss => Self {
+                current,
+                spare: [second, None],
+            },
+            _ => Self {
+                current: Method::Gss,
+                spare: [first, second],
+            },
+        }
+    }
+
+    /// What the other connection has, and no other.
+    pub(super) fn only(means: &Means<'_>) -> Self {
+        let current = match (means.gss, means.tls) {
+            (Some(_), _) => Method::Gss,
+            (None, Some(_)) => Method::Tls,
+            (None, None) => Method::Plain,
+        };
+        let spare = [None, None];
         Self { current, spare }
     }
 
-    /// One, and no other.
-    pub(super) fn only(tls: bool) -> Self {
-        let current = if tls { Method::Tls } else { Method::Plain };
-        let spare = None;
-        Self { current, spare }
+    /// The one after the current one.
+    pub(super) fn next(&self) -> Option<Method> {
+        self.spare[0]
     }
 
-    /// Goes on to the next one; false when there is none.
+    /// Goes on to it; false when there is none.
     pub(super) fn advance(&mut self) -> bool {
-        match self.spare.take() {
-            Some(next) => {
+        match self.spare {
+            [Some(next), after] => {
                 self.current = next;
+                self.spare = [after, None];
                 true
             }
-            None => false,
+            [None, _] => false,
         }
     }
 }
 
-/// Encrypts a fresh transport if that is the method, or finds that the server does without and that this will do, too.
-pub(super) async fn encrypt(
-    methods: &mut Methods,
-    tls: Option<&Arc<Tls>>,
-    host: &[u8],
-) -> Result<(), Miss> {
-    if methods.current == Method::Plain {
+/// What the methods work with.
+#[derive(Debug)]
+pub(super) struct Means<'a> {
+    pub tls: Option<&'a Arc<Tls>>,
+    pub gss: Option<&'a GssPeer>,
+    /// The host as the user wrote it.
+    pub host: &'a [u8],
+}
+
+/// Encrypts a fresh transport as far as the methods want it; a server that does without may be content with the next one.
+pub(super) async fn encrypt(methods: &mut Methods, means: &Means<'_>) -> Result<(), Miss> {
+    if methods.current == Method::Gss && gss::encrypt(methods, means).await? {
         return Ok(());
     }
-    let Some(tls) = tls else {
+    match methods.current {
+        Method::Tls => encrypt_with_tls(methods, means).await,
+        Method::Plain | Method::Gss => Ok(()),
+    }
+}
+
+async fn encrypt_with_tls(methods: &mut Methods, means: &Means<'_>) -> Result<(), Miss> {
+    let Some(tls) = means.tls else {
         return Err(Miss::Refused(Error::misuse(
             "TLS is wanted, but the plan does not say how it is done: give it `tls`, or `sslmode=disable`",
         )));
@@ -79,7 +116,7 @@ pub(super) async fn encrypt(
     if !tls.direct && !request(methods).await? {
         return Ok(());
     }
-    let facts = secure(tls, host).await?;
+    let facts = secure(tls, means.host).await?;
     if tls.direct {
         check_protocol(&facts)?;
     }
@@ -94,15 +131,12 @@ pub(super) async fn encrypt(
 async fn request(methods: &mut Methods) -> Result<bool, Miss> {
     with(State::request_encryption)?;
     let answered = byte("the server's answer to SSLRequest").await?;
-    with(|state| {
-        if let Some(trace) = &mut state.trace
-            && matches!(answered, b'S' | b'N')
-        {
-            trace.answer("SSLResponse", answered);
-        }
+    let answered = with(|state| {
+        state.trace_answer("SSLResponse", answered);
+        ssl_answer(answered)
     });
     let refused = |text: &'static str| Err(Miss::Address(Error::transport(text)));
-    match ssl_answer(answered) {
+    match answered {
         // What has come with the answer came in clear: it may be anybody's.
         Ok(EncryptionAnswer::Accepted) if with(|state| state.input.unread()) > 0 => {
             refused("received unencrypted data after SSL response")
@@ -166,5 +200,13 @@ impl State {
         SSLRequest.encode(self.output.buffer())?;
         self.trace_startup(before);
         Ok(())
+    }
+
+    pub(super) fn trace_answer(&mut self, request: &'static str, answered: u8) {
+        if let Some(trace) = &mut self.trace
+            && matches!(answered, b'S' | b'G' | b'N')
+        {
+            trace.answer(request, answered);
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::ops::ControlFlow::{Break, Continue};
 use std::sync::Arc;
 
 use super::command::{Expect, Steps};
+use super::copy;
 use super::heal::heal;
 use super::item::{CommandTag, Reply};
 use super::serve::{Halt, failed, unexpected};
@@ -178,6 +179,7 @@ async fn execute() -> Result<(), Halt> {
         });
         match executed.await? {
             Executed::Complete => return Ok(()),
+            Executed::Copy if with(|state| state.like_libpq) => copy::copy().await?,
             Executed::Copy => refuse_copy().await?,
             Executed::Suspended => match portal().await? {
                 Portal::Continued => {}

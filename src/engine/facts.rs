@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::conninfo::Secret;
+use crate::encoding::Encoding;
 use crate::link::{Addr, TlsFacts};
 use crate::wire::TransactionStatus;
 
@@ -14,9 +15,15 @@ pub enum Phase {
     Start,
     /// Waiting for the addresses of a host name.
     Resolving,
+    /// Looking for credentials for GSSAPI.
+    Credentials,
     /// Waiting for the socket to be connected.
     Dialling,
-    /// The server is asked whether it encrypts.
+    /// The server is asked whether it encrypts with GSSAPI.
+    NegotiatingGss,
+    /// The GSSAPI handshake is under way.
+    SecuringGss,
+    /// The server is asked whether it encrypts with TLS.
     Negotiating,
     /// The TLS handshake is under way.
     Securing,
@@ -40,7 +47,10 @@ impl Phase {
         match self {
             Self::Start => "start",
             Self::Resolving => "resolving",
+            Self::Credentials => "looking for credentials",
             Self::Dialling => "dialling",
+            Self::NegotiatingGss => "negotiating GSSAPI encryption",
+            Self::SecuringGss => "securing with GSSAPI",
             Self::Negotiating => "negotiating encryption",
             Self::Securing => "securing",
             Self::Startup => "startup",
@@ -51,6 +61,18 @@ impl Phase {
             Self::Over => "over",
         }
     }
+}
+
+/// What the server has said about the texts of the session, and how often: what was said last, on whatever connection, is
+/// what libpq's functions without a connection go by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Texts {
+    /// `client_encoding`; `SQL_ASCII` when it is none that is known here.
+    pub encoding: Encoding,
+    /// `standard_conforming_strings`: backslashes are nothing special in literals.
+    pub standard_strings: bool,
+    /// How often the first, and the second, was reported.
+    pub reports: (u16, u16),
 }
 
 /// What is known of the connection.
@@ -65,9 +87,13 @@ pub struct Facts {
     pub(super) host: usize,
     pub(super) addr: Option<Addr>,
     pub(super) tls: Option<Box<TlsFacts>>,
+    pub(super) challenged: bool,
+    pub(super) gss_encrypted: bool,
+    pub(super) gss_used: bool,
     pub(super) password_needed: bool,
     pub(super) password_used: bool,
     pub(super) server_version: u32,
+    texts: Texts,
 }
 
 impl Facts {
@@ -106,7 +132,7 @@ impl Facts {
         self.key.as_ref()
     }
 
-    /// The protocol version as on the wire, once the server has agreed to it.
+    /// The protocol version as on the wire: the one that is asked for, until the server names an older one.
     pub fn protocol(&self) -> u32 {
         self.protocol
     }
@@ -126,9 +152,24 @@ impl Facts {
         self.addr.as_ref()
     }
 
-    /// What the TLS handshake came to; `None` while the connection is not encrypted.
+    /// What the TLS handshake came to; `None` while the connection is not encrypted with it.
     pub fn tls(&self) -> Option<&TlsFacts> {
         self.tls.as_deref()
+    }
+
+    /// The server has spoken of authentication: there is one, whatever becomes of the connection.
+    pub fn challenged(&self) -> bool {
+        self.challenged
+    }
+
+    /// Whether what goes over the wire is encrypted with GSSAPI.
+    pub fn gss_encrypted(&self) -> bool {
+        self.gss_encrypted
+    }
+
+    /// Whether GSSAPI has told the server who we are: by an authentication, or by encryption.
+    pub fn gss_used(&self) -> bool {
+        self.gss_used
     }
 
     /// The server asked for a password and there was none.
@@ -136,7 +177,7 @@ impl Facts {
         self.password_needed
     }
 
-    /// The server asked for a password and got one.
+    /// The server asked for a password and got one, or what was made of one.
     pub fn password_used(&self) -> bool {
         self.password_used
     }
@@ -146,10 +187,25 @@ impl Facts {
         self.server_version
     }
 
+    /// What the server has said about texts.
+    pub fn texts(&self) -> Texts {
+        self.texts
+    }
+
     /// Keeps a parameter that the server reported. The work of it grows with the bytes of all, which are returned.
     pub(super) fn set_parameter(&mut self, name: &[u8], value: &[u8]) -> usize {
-        if name == b"server_version" {
-            self.server_version = version_number(value);
+        let texts = &mut self.texts;
+        match name {
+            b"server_version" => self.server_version = version_number(value),
+            b"client_encoding" => {
+                texts.encoding = Encoding::named(value).unwrap_or_default();
+                texts.reports.0 = texts.reports.0.wrapping_add(1);
+            }
+            b"standard_conforming_strings" => {
+                texts.standard_strings = value == b"on";
+                texts.reports.1 = texts.reports.1.wrapping_add(1);
+            }
+            _ => {}
         }
         self.parameters.set(name, value);
         self.parameters.0.len()
@@ -160,11 +216,17 @@ impl Facts {
         self.parameters = Parameters::default();
         self.pid = 0;
         self.key = None;
-        self.protocol = 0;
+        self.challenged = false;
         self.transaction = None;
         self.addr = None;
         self.tls = None;
+        self.gss_encrypted = false;
+        self.gss_used = false;
         self.server_version = 0;
+        self.texts = Texts {
+            reports: self.texts.reports,
+            ..Texts::default()
+        };
         self.password_needed = false;
         self.password_used = false;
     }
@@ -295,6 +357,23 @@ mod tests {
         ] {
             assert_eq!(version_number(text.as_bytes()), number, "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_said_about_texts_is_counted() {
+        let mut facts = Facts::default();
+        facts.set_parameter(b"client_encoding", b"UTF8");
+        facts.set_parameter(b"standard_conforming_strings", b"on");
+        facts.set_parameter(b"client_encoding", b"KLINGON");
+        let mut texts = Texts {
+            encoding: Encoding::SQL_ASCII,
+            standard_strings: true,
+            reports: (2, 1),
+        };
+        assert_eq!(facts.texts(), texts);
+        facts.forget_server();
+        texts.standard_strings = false;
+        assert_eq!(facts.texts(), texts);
     }
 
     #[test]

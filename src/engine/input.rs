@@ -183,29 +183,35 @@ impl Input {
         self.len
     }
 
-    /// Where that body begins in the chunk.
-    #[inline]
-    pub(super) fn body_at(&self) -> usize {
-        self.at + Header::SIZE
+    /// What is here from the next message on, if nothing of that has been looked at and it begins like any other: to look at
+    /// messages without changing anything, so that no row that stays in the chunk may end before them.
+    #[inline(always)]
+    pub(super) fn ahead(&self) -> Option<Ahead<'_>> {
+        let rest = self.chunk.get(self.at..)?;
+        (self.tag == 0 && !self.careful).then_some(Ahead { rest })
     }
 
-    /// The body of the message behind that one, if it has this tag and is here as a whole.
+    /// Goes past all messages but what was left [ahead](Ahead::left) of them.
+    #[inline(always)]
+    pub(super) fn go_on_with(&mut self, left: usize) {
+        self.at = self.chunk.len() - left;
+    }
+
+    /// The body of the next message, which is gone past, if it has this tag and is here as a whole. Its tag is left there, so no row
+    /// that stays in the chunk may end before it.
     #[inline]
-    pub(super) fn body_behind(&self, tag: u8) -> Option<&[u8]> {
-        let behind = self.chunk.get(self.at + Header::SIZE + self.len..)?;
-        let (&[found, a, b, c, d], rest) = behind.split_first_chunk()?;
-        let len = u32::from_be_bytes([a, b, c, d]).checked_sub(4)?;
-        if found != tag {
-            return None;
+    pub(super) fn take_next(&mut self, tag: u8) -> Option<&[u8]> {
+        if self.is_whole(tag) {
+            let body = self.at + Header::SIZE;
+            let end = body + self.len;
+            self.consume();
+            return self.chunk.get(body..end);
         }
-        rest.get(..len as usize)
-    }
-
-    /// Goes past a message with a body of `len` bytes that has been looked at by [`body_behind`](Input::body_behind) alone: its tag
-    /// is still there, so no row that stays in the chunk may end before it.
-    #[inline]
-    pub(super) fn consume_unread(&mut self, len: usize) {
-        self.at += Header::SIZE + len;
+        let mut ahead = self.ahead()?;
+        let len = ahead.body(tag)?.len();
+        let left = ahead.left();
+        self.go_on_with(left);
+        self.chunk.get(self.at - len..self.at)
     }
 
     /// The chunk, and where the body of the message lies in it.
@@ -375,6 +381,44 @@ impl Input {
         let full = mem::replace(&mut self.chunk, next);
         self.at = 0;
         gather.keep(full)
+    }
+}
+
+/// Messages that are looked at one after the other, each if it is the one that is expected and is here as a whole.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ahead<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Ahead<'a> {
+    /// The body of the next one, if it has this tag; it is gone past then.
+    #[inline(always)]
+    pub(super) fn body(&mut self, tag: u8) -> Option<&'a [u8]> {
+        let (&[found, a, b, c, d], rest) = self.rest.split_first_chunk()?;
+        let len = u32::from_be_bytes([a, b, c, d]).wrapping_sub(4) as usize;
+        if found != tag {
+            return None;
+        }
+        let (body, rest) = rest.split_at_checked(len)?;
+        self.rest = rest;
+        Some(body)
+    }
+
+    /// Goes past the next one, if it has this tag and no body.
+    #[inline(always)]
+    pub(super) fn bare(&mut self, tag: u8) -> Option<()> {
+        let (&[found, a, b, c, d], rest) = self.rest.split_first_chunk()?;
+        if found != tag || u32::from_be_bytes([a, b, c, d]) != 4 {
+            return None;
+        }
+        self.rest = rest;
+        Some(())
+    }
+
+    /// So many bytes are not gone past.
+    #[inline(always)]
+    pub(super) fn left(&self) -> usize {
+        self.rest.len()
     }
 }
 

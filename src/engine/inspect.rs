@@ -25,6 +25,13 @@ impl State {
         if let Some(tls) = &self.facts.tls {
             text(&mut line, "tls", tls.version);
         }
+        if self.facts.gss_used {
+            let what = match self.facts.gss_encrypted {
+                true => "encrypted",
+                false => "authenticated",
+            };
+            text(&mut line, "gssapi", what);
+        }
         if let Some(head) = self.queue.front() {
             number(&mut line, "operation", head.operation);
             text(&mut line, "kind", head.what());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::large_object::number_returned;
 use crate::error::Error;
 use crate::rows::{Batch, Columns};
-use crate::wire::TransactionStatus;
+use crate::wire::{TransactionStatus, short};
 
 /// One thing that is finished, and the operation that it belongs to.
 #[derive(Debug)]
@@ -20,15 +20,6 @@ pub struct Item {
 }
 
 impl Item {
-    #[inline(always)]
-    pub(super) fn rows(operation: u64, batch: Batch) -> Self {
-        Self {
-            operation,
-            held: batch.memory(),
-            reply: Reply::Rows(batch),
-        }
-    }
-
     #[inline(always)]
     pub(super) fn new(operation: u64, reply: Reply) -> Self {
         let held = reply.memory();
@@ -155,6 +146,17 @@ pub enum Verdict {
     Lost,
 }
 
+impl Verdict {
+    /// After a ReadyForQuery.
+    #[inline]
+    pub(super) fn after(status: TransactionStatus) -> Self {
+        match status {
+            TransactionStatus::Idle => Self::Clean,
+            _ => Self::InTransaction,
+        }
+    }
+}
+
 /// A command tag (`INSERT 0 1`), kept in place when it is as short as those of queries are.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CommandTag(Tag);
@@ -168,11 +170,12 @@ enum Tag {
 const SHORT: usize = 22;
 
 impl CommandTag {
+    #[inline(always)]
     pub(super) fn new(tag: &[u8]) -> Self {
         let mut text = [0; SHORT];
         Self(match text.get_mut(..tag.len()) {
             Some(start) => {
-                start.copy_from_slice(tag);
+                short::copy(start, tag);
                 Tag::Short {
                     len: tag.len() as u8,
                     text,
@@ -183,6 +186,7 @@ impl CommandTag {
     }
 
     /// The tag as the server wrote it.
+    #[inline(always)]
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
             Tag::Short { len, text } => &text[..usize::from(*len)],
@@ -191,6 +195,7 @@ impl CommandTag {
     }
 
     /// The number of rows that the command touched, where the tag says it.
+    #[inline(always)]
     pub fn rows(&self) -> Option<u64> {
         crate::wire::CommandComplete {
             tag: self.as_bytes(),

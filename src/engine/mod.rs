@@ -13,7 +13,9 @@ mod copy;
 mod encrypt;
 mod extended;
 mod facts;
+mod finished;
 mod function;
+mod gss;
 mod heal;
 mod input;
 mod inspect;
@@ -21,6 +23,7 @@ mod item;
 mod json;
 mod large_object;
 mod mail;
+mod oauth;
 mod outlook;
 mod output;
 mod query;
@@ -47,7 +50,8 @@ use std::task::{Context, Poll, Waker};
 pub use cancel::CancelPlan;
 pub use command::{Command, End};
 pub use copy::CopyMessages;
-pub use facts::{Facts, Phase};
+pub use facts::{Facts, Phase, Texts};
+pub use finished::Taken;
 pub use input::Spare;
 pub use item::{CommandTag, CopyWay, Copying, Done, Item, Outcome, Reply, Verdict};
 pub use large_object::{
@@ -68,7 +72,8 @@ use self::timeline::Change;
 use crate::conninfo::Plan;
 use crate::error::Error;
 use crate::link::{Answer, Ask, AskId, LinkError};
-use crate::rows::{Limits, OutOfMemory};
+use crate::rows::{Batch, Limits, OutOfMemory};
+use crate::wire::Parameters;
 
 /// The coroutine; what it returns is why the connection is over: nothing, if it has done what it was for.
 type Task = Pin<Box<dyn Future<Output = Result<(), Box<Error>>> + Send>>;
@@ -116,6 +121,7 @@ impl Engine {
     pub fn cancel(plan: CancelPlan) -> Self {
         let room = Room {
             items: 1,
+            ahead: 0,
             bytes: 1,
             inbox: 1,
         };
@@ -293,6 +299,7 @@ impl Engine {
         state.runnable = false;
         state.breathing = false;
         state.starved = false;
+        state.left_answers = false;
         if !self.run() {
             return Need::default();
         }
@@ -349,14 +356,15 @@ impl Engine {
         if now >= state.alarm {
             state.hold_back_if_due();
         }
-        state.runnable
-            || state.starved
-            || state.answer.is_some()
-            || state.facts.phase != Phase::Ready
-            || state.portal_suspended
-            || (state.aborted && !state.queue.is_empty())
+        state.has_work()
             || now >= state.alarm
             || state.deadline.is_some_and(|deadline| now >= deadline)
+    }
+
+    /// The same but for deadlines.
+    #[inline]
+    pub fn has_work(&self) -> bool {
+        self.state().has_work()
     }
 
     /// What the engine needs, as of the last advance.
@@ -364,13 +372,19 @@ impl Engine {
     pub fn need(&self) -> Need {
         let state = self.state();
         let reading = state.linked && state.lost.is_none();
+        let full = state.left_answers && !state.input.has_room();
         Need {
-            read: reading && !state.starved && !state.breathing,
+            read: reading && !state.starved && !state.breathing && !full,
             write: reading && !state.output.is_empty(),
             runnable: state.runnable,
             answer: matches!(
                 state.facts.phase,
-                Phase::Resolving | Phase::Dialling | Phase::Securing
+                Phase::Resolving
+                    | Phase::Credentials
+                    | Phase::Dialling
+                    | Phase::SecuringGss
+                    | Phase::Securing
+                    | Phase::Authenticating
             ),
         }
     }
@@ -392,6 +406,36 @@ impl Engine {
         self.state_mut().start(command, end)
     }
 
+    /// The same as for [`Command::Prepared`], compiled for the kind of the parameters.
+    #[inline(always)]
+    pub fn start_prepared<P: Parameters>(
+        &mut self,
+        name: &[u8],
+        params: &P,
+        format: i16,
+        max_rows: u32,
+        end: End,
+    ) -> Result<u64, Error> {
+        let state = self.state_mut();
+        state.start_prepared(name, params, format, max_rows, end)
+    }
+
+    /// Starts a prepared statement for many sets of parameters: `params` of each number below `count`. Gives the id of the first
+    /// operation, behind which the others follow, and how many were started: no more once `most` bytes wait to be sent, or so
+    /// many operations for their end. They are one group, which ends, as `end` says, with the last number.
+    pub fn start_prepared_many<P: Parameters>(
+        &mut self,
+        name: &[u8],
+        count: usize,
+        params: impl Fn(usize) -> P,
+        format: i16,
+        end: End,
+        most: (usize, usize),
+    ) -> Result<(u64, usize), Error> {
+        let state = self.state_mut();
+        state.start_prepared_many(name, count, params, format, end, most)
+    }
+
     /// Asks a suspended portal for up to `max_rows` more rows (0: all).
     pub fn continue_portal(&mut self, max_rows: u32) -> Result<(), Error> {
         self.state_mut().continue_portal(max_rows)
@@ -406,8 +450,10 @@ impl Engine {
         state.say_goodbye();
     }
 
-    /// Three things that callers of libpq rely on: what the server has refused is not tried again; a simple query may follow an open group, which it then ends, as the server
-    /// allows; and after a FATAL error the end of the transport is waited for, and told besides.
+    /// What callers of libpq rely on: what the server has refused is not tried again; a simple query may follow an open group,
+    /// which it then ends, as the server allows; any query may begin a COPY, whose data the client ends before it sees an error;
+    /// what comes unasked for is dropped with a notice; and after a FATAL error the end of the transport is waited for, and told
+    /// besides.
     pub fn behave_like_libpq(&mut self) {
         self.state_mut().like_libpq = true;
         self.set_healing(false);
@@ -451,14 +497,11 @@ impl Engine {
         self.state_mut().gather.set_front(front);
     }
 
-    /// How the rows of the operation at the head of the queue are cut from now on; false when there is none.
-    pub fn set_head_limits(&mut self, limits: Limits) -> bool {
-        match self.state_mut().queue.front_mut() {
-            Some(head) => {
-                head.limits = limits;
-                true
-            }
-            None => false,
+    /// How the rows of `operation` are cut from now on, if it is the head of the queue: what was finished is not cut again.
+    pub fn set_head_limits(&mut self, operation: u64, limits: Limits) {
+        let head = self.state_mut().queue.front_mut();
+        if let Some(head) = head.filter(|head| head.operation == operation) {
+            head.limits = limits;
         }
     }
 
@@ -488,22 +531,63 @@ impl Engine {
         self.state().lost.as_ref()
     }
 
-    /// The next finished item, left where it is.
+    /// Whether a finished item is there to be taken.
     #[inline]
-    pub fn peek(&self) -> Option<&Item> {
-        self.state().items.front()
+    pub fn has_item(&self) -> bool {
+        !self.state().items.is_empty()
     }
 
     /// The next finished item.
     #[inline]
     pub fn take(&mut self) -> Option<Item> {
-        self.state_mut().take()
+        self.state_mut().items.take()
     }
 
-    /// The same for a caller who takes the parts of it: it is gone when `work` is done.
+    /// The same if it is rows, and nothing else.
     #[inline]
-    pub fn take_with<T>(&mut self, work: impl FnOnce(&mut Item) -> T) -> Option<T> {
-        self.state_mut().take_with(work)
+    pub fn take_rows(&mut self) -> Option<Batch> {
+        self.state_mut().items.take_rows()
+    }
+
+    /// The same for a caller who takes the parts of it: the operation's id and what is taken, which is gone when `work` is
+    /// done.
+    #[inline(always)]
+    pub fn take_with<T>(&mut self, work: impl FnOnce(u64, Taken<'_>) -> T) -> Option<T> {
+        self.state_mut().items.take_with(work)
+    }
+
+    /// Whether all that an operation yields stays in the input until it is taken, while there is an item to be taken before it:
+    /// see [`take_left_answers`](Engine::take_left_answers). Not so where an operation has a deadline.
+    pub fn leave_answers(&mut self, leaves: bool) {
+        self.state_mut().leaves_answers = leaves;
+    }
+
+    /// The same.
+    pub fn leaves_answers(&self) -> bool {
+        self.state().leaves_answers
+    }
+
+    /// Lets `work` take what was left in the input, if no item comes before it, as long as it says so: of each operation its id,
+    /// its rows, its tag and its done. It is never made an item, which costs as much as all the rest.
+    #[inline(always)]
+    pub fn take_left_answers(&mut self, work: impl FnMut(u64, Option<Batch>, &[u8], Done) -> bool) {
+        self.state_mut().take_left_answers(work);
+    }
+
+    /// Makes items of the first that was left there, if no item comes before it; whether there was one.
+    #[inline]
+    pub fn finish_left_answer(&mut self) -> bool {
+        self.state().left_answers && self.state_mut().finish_left_answer()
+    }
+
+    /// The same for all items of an operation at once, where they are a result, if the command has one, its tag and its done,
+    /// and are all there.
+    #[inline(always)]
+    pub fn take_answer<T>(
+        &mut self,
+        work: impl FnOnce(u64, Option<Batch>, &CommandTag, Done) -> T,
+    ) -> Option<T> {
+        self.state_mut().items.take_answer(work)
     }
 
     /// The next notice.

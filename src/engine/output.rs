@@ -69,14 +69,22 @@ impl Default for Output {
 
 impl Output {
     /// Where the next message is encoded.
+    #[inline(always)]
     pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
+        if self.repeatable || self.bytes.capacity() == 0 {
+            self.begin();
+        }
+        &mut self.bytes
+    }
+
+    #[inline(never)]
+    fn begin(&mut self) {
         if self.repeatable {
             self.let_go();
         }
         if self.bytes.capacity() == 0 {
             self.bytes = take_empty();
         }
-        &mut self.bytes
     }
 
     /// What was encoded behind the first `before` bytes of the buffer.

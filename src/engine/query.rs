@@ -7,13 +7,13 @@ use super::copy;
 use super::extended::{begin, complete, empty, refuse_copy};
 use super::serve::{Halt, failed, unexpected};
 use super::state::State;
-use super::wait::replies;
+use super::wait::{replies, with};
 use crate::wire::{
     CommandComplete, CopyBothResponse, CopyInResponse, CopyOutResponse, DataRow,
     EmptyQueryResponse, ErrorResponse, ReadyForQuery, RowDescription,
 };
 
-/// Reads the results of a simple query, which may begin COPYs if it was started for that; leaves the ReadyForQuery.
+/// Reads the results of a simple query, which may begin COPYs if it was started for that, or if any may; leaves the ReadyForQuery.
 pub(super) async fn simple(steps: Steps) -> Result<(), Halt> {
     loop {
         let ended = replies(|state: &mut State, tag| {
@@ -45,7 +45,7 @@ pub(super) async fn simple(steps: Steps) -> Result<(), Halt> {
         if ended.await? {
             return Ok(());
         }
-        if steps.has(Steps::COPY) {
+        if steps.has(Steps::COPY) || with(|state| state.like_libpq) {
             copy::copy().await?;
         } else {
             refuse_copy().await?;

@@ -9,7 +9,7 @@ use super::unwanted::Standing;
 use super::wait::{Next, Stop, command, replies, with};
 use super::{extended, function, query, shutdown, transfer};
 use crate::error::{Error, ServerError};
-use crate::wire::{self, ErrorResponse, ReadyForQuery, TransactionStatus};
+use crate::wire::{self, ErrorResponse, ReadyForQuery};
 
 /// How the replies of an operation ended before their time.
 #[derive(Debug)]
@@ -147,11 +147,7 @@ impl State {
         self.facts.transaction = Some(status);
         self.consume()?;
         self.aborted = false;
-        let verdict = match status {
-            TransactionStatus::Idle => Verdict::Clean,
-            _ => Verdict::InTransaction,
-        };
-        self.done(outcome, verdict);
+        self.done(outcome, Verdict::after(status));
         Ok(())
     }
 
@@ -161,9 +157,6 @@ impl State {
         let Some(head) = self.queue.front() else {
             return;
         };
-        if self.output.is_repeatable() {
-            self.output.let_go();
-        }
         if let Some(name) = head.changes() {
             self.statements.changed(name);
         }
@@ -179,16 +172,27 @@ impl State {
         if self.fatal.is_some() {
             verdict = Verdict::Lost;
         }
-        if self.queue.is_empty() {
-            self.alarm = u64::MAX;
-            self.transfer = None;
-        }
+        self.finished_one();
         let done = Reply::Done(Done {
             outcome,
             transaction,
             verdict,
         });
-        self.items.push_back(Item::new(operation, done));
+        self.items.push(Item::new(operation, done));
+    }
+}
+
+impl State {
+    /// The operation that was at the head of the queue is over: what was kept for it goes.
+    #[inline]
+    pub(super) fn finished_one(&mut self) {
+        if self.output.is_repeatable() {
+            self.output.let_go();
+        }
+        if self.queue.is_empty() {
+            self.alarm = u64::MAX;
+            self.transfer = None;
+        }
     }
 }
 
@@ -204,9 +208,17 @@ fn unsolicited(tag: u8) -> Result<(), Stop> {
             }
             Ok(state.mail.add_notice(error)?)
         }),
-        tag => Err(Stop::broken(Error::transport(format!(
-            "message type 0x{tag:02x} arrived from server while idle"
-        )))),
+        tag => with(|state| {
+            let text = format!("message type 0x{tag:02x} arrived from server while idle");
+            if !state.like_libpq {
+                return Err(Stop::broken(Error::transport(text)));
+            }
+            let notice = ["M", &text, "\0SNOTICE\0VNOTICE\0\0"].concat();
+            state.consume()?;
+            Ok(state
+                .mail
+                .add_notice(ServerError::new(notice.as_bytes())?)?)
+        }),
     }
 }
 

@@ -7,6 +7,7 @@ use super::random::Random;
 use super::serve::unexpected;
 use super::state::State;
 use super::wait::{Stop, message, with};
+use crate::auth::oauth::Bearer;
 use crate::conninfo::{Host, Plan, Secret};
 use crate::error::{Error, ServerError};
 use crate::wire::{
@@ -15,12 +16,17 @@ use crate::wire::{
 };
 
 /// Brings a fresh transport up to its first ReadyForQuery.
-pub(super) async fn start_up(plan: &Plan, host: &Host, random: &mut Random) -> Result<(), Miss> {
+pub(super) async fn start_up(
+    plan: &Plan,
+    host: &Host,
+    random: &mut Random,
+    bearer: &mut Option<Bearer>,
+) -> Result<(), Miss> {
     with(|state| {
         state.enter(Phase::Startup);
         state.send_startup(plan)
     })?;
-    authenticate::authenticate(plan, host, random).await?;
+    authenticate::authenticate(plan, host, random, bearer).await?;
     with(|state| {
         state.enter(Phase::Settling);
         state.input.set_startup(false);

@@ -1,13 +1,13 @@
 //! All that the engine knows, lent to the coroutine while it runs.
 
 use std::collections::{TryReserveError, VecDeque};
-use std::mem;
 use std::panic::Location;
 use std::sync::Arc;
 
 use super::command::{Expect, Steps};
 use super::copy::Copy;
 use super::facts::{Facts, Phase};
+use super::finished::Finished;
 use super::input::Input;
 use super::item::{Done, Item, Outcome, Reply, Verdict};
 use super::mail::Mail;
@@ -30,11 +30,17 @@ use crate::wire::{self, TransactionStatus};
 pub struct Room {
     /// So many items.
     pub items: usize,
+    /// So many, as long as each tells nothing of what was before it: rows behind rows, and all of what an operation inside of a
+    /// group has yielded. A face that shows one result after the other can have them worked through at once.
+    pub ahead: usize,
     /// So many bytes of rows and of errors.
     pub bytes: usize,
     /// So many bytes of notifications; of as many bytes of notices the oldest are dropped.
     pub inbox: usize,
 }
+
+/// Bytes that a row has at most to be copied out by itself, at once.
+pub(super) const SMALL: usize = 4096;
 
 /// libpq's words for rows without columns.
 const NO_DESCRIPTION: &str =
@@ -47,9 +53,7 @@ pub(super) struct State {
     pub output: Output,
     pub gather: Gather,
     pub queue: VecDeque<Expect>,
-    pub items: VecDeque<Item>,
-    /// Bytes of rows and of the server's words in `items`.
-    pub item_bytes: usize,
+    pub items: Finished,
     pub room: Room,
     /// How the rows of operations started from now on are cut.
     pub limits: Limits,
@@ -110,6 +114,10 @@ pub(super) struct State {
     pub breathing: bool,
     /// The coroutine waits for finished items to be taken.
     pub starved: bool,
+    /// See [`Engine::leave_answers`](super::Engine::leave_answers).
+    pub leaves_answers: bool,
+    /// It has left some in the input.
+    pub left_answers: bool,
     pub awaiting: Awaiting,
     pub trace: Option<Box<Trace>>,
     /// An import or export of a large object is the last operation started.
@@ -128,8 +136,7 @@ impl State {
             output: Output::default(),
             gather: Gather::new(),
             queue: VecDeque::new(),
-            items: VecDeque::new(),
-            item_bytes: 0,
+            items: Finished::default(),
             room,
             limits: Limits::NONE,
             facts: Facts::default(),
@@ -166,6 +173,8 @@ impl State {
             runnable: false,
             breathing: false,
             starved: false,
+            leaves_answers: false,
+            left_answers: false,
             awaiting: Awaiting {
                 what: "to be advanced",
                 at: Location::caller(),
@@ -229,7 +238,7 @@ impl State {
                     transaction,
                     verdict: Verdict::Lost,
                 });
-                self.items.push_back(Item::new(head.operation, done));
+                self.items.push(Item::new(head.operation, done));
             }
         }
         if !in_good_order {
@@ -258,11 +267,32 @@ impl State {
         self.ask = Some((self.last_ask, Ask::Hangup));
     }
 
+    /// Whether the coroutine has something to do besides what is received, and but for deadlines.
+    #[inline]
+    pub(super) fn has_work(&self) -> bool {
+        self.runnable
+            || self.starved
+            || (self.left_answers && self.items.is_empty())
+            || self.answer.is_some()
+            || self.facts.phase != Phase::Ready
+            || self.portal_suspended
+            || self.input.broken.is_some()
+            || (self.aborted && !self.queue.is_empty())
+    }
+
     /// Whether another item may be finished.
     #[inline]
     pub(super) fn has_room(&self) -> bool {
-        ((self.items.len() < self.room.items && self.item_bytes < self.room.bytes)
+        ((self.items.len() < self.room.items && self.items.bytes() < self.room.bytes)
             || self.discards())
+            && self.mail.has_room()
+    }
+
+    /// The same for one that tells nothing of those before it.
+    #[inline]
+    pub(super) fn has_room_ahead(&self) -> bool {
+        self.items.len() < self.room.ahead
+            && self.items.bytes() < self.room.bytes
             && self.mail.has_room()
     }
 
@@ -394,9 +424,7 @@ impl State {
             Some(_) => return,
             None => 0,
         };
-        let item = Item::new(operation, reply);
-        self.item_bytes += item.held;
-        self.items.push_back(item);
+        self.items.push(Item::new(operation, reply));
     }
 
     /// Says that the operation at the head has failed. The first error is the reason: no second one is given.
@@ -424,26 +452,6 @@ impl State {
             .is_some_and(|head| head.standing != Standing::Wanted)
     }
 
-    pub(super) fn take(&mut self) -> Option<Item> {
-        let item = self.items.pop_front()?;
-        self.item_bytes -= item.held;
-        Some(item)
-    }
-
-    /// Lets `work` take what it wants of the next item, which is gone then.
-    #[inline(always)]
-    pub(super) fn take_with<T>(&mut self, work: impl FnOnce(&mut Item) -> T) -> Option<T> {
-        let item = self.items.front_mut()?;
-        self.item_bytes -= item.held;
-        let taken = work(item);
-        // A done has nothing to drop; what has is dropped here, so that nothing has to be moved for it.
-        if !matches!(item.reply, Reply::Done(_) | Reply::EmptyQuery) {
-            item.reply = Reply::EmptyQuery;
-        }
-        mem::forget(self.items.pop_front());
-        Some(taken)
-    }
-
     /// Indexes the DataRows at the head of the input, as many as are there; cuts batches as the head's limits say.
     pub(super) fn rows(&mut self) -> Result<(), Stop> {
         let (limits, failed) = match self.queue.front() {
@@ -452,6 +460,9 @@ impl State {
         };
         if !failed && !self.gather.is_open() {
             return Err(Stop::broken(Error::transport(NO_DESCRIPTION)));
+        }
+        if limits.rows == 1 && !failed {
+            return self.single_rows();
         }
         loop {
             if self.input.message() != wire::DataRow::TAG || self.budget == 0 {
@@ -473,11 +484,42 @@ impl State {
             self.budget = self.budget.saturating_sub(len + 16);
             if self.gather.is_full(limits) {
                 self.cut();
-                if !self.has_room() || !self.gather.is_open() {
+                if !(self.has_room() || self.has_room_ahead()) || !self.gather.is_open() {
                     return Ok(());
                 }
             }
         }
+    }
+
+    /// The same where each row is a batch by itself.
+    #[inline(never)]
+    fn single_rows(&mut self) -> Result<(), Stop> {
+        while self.input.message() == wire::DataRow::TAG && self.budget > 0 {
+            let len = self.input.body_len();
+            if self.trace.is_some() {
+                self.trace_backend();
+            }
+            let (chunk, start) = self.input.body_in_chunk();
+            let alone = match len <= SMALL {
+                true => self.gather.row_alone(chunk, start, len),
+                false => self.gather.row(chunk, start, len).map(|()| None),
+            };
+            let alone = match alone {
+                Ok(alone) => alone,
+                Err(RowError::Memory(_)) => return self.row_without_memory(),
+                Err(RowError::Wire(error)) => return self.row_not_understood(error),
+            };
+            self.input.consume();
+            self.budget = self.budget.saturating_sub(len + 16);
+            match alone {
+                Some(row) => self.push(Reply::Rows(row)),
+                None => self.cut(),
+            }
+            if !(self.has_room() || self.has_room_ahead()) || !self.gather.is_open() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// A row that does not have the columns of its result. Where they were remembered they may be another statement's, which

@@ -95,17 +95,7 @@ impl State {
             self.give_up_copy();
         }
         self.hold_back_if_due();
-        let dropped = &mut self.item_bytes;
-        self.items.retain(|item| {
-            let done = matches!(item.reply, Reply::Done(_));
-            let keep = done || item.operation == 0 || !concerns(item.operation);
-            found |= done && concerns(item.operation);
-            if !keep {
-                *dropped -= item.held;
-            }
-            keep
-        });
-        found
+        found | self.items.forget(concerns)
     }
 
     /// Gives up the operations whose deadline has passed, and tells so at once, whatever is before them in the queue. The
@@ -133,8 +123,7 @@ impl State {
                 late = expect.operation as u32;
                 let error = Reply::Error(Box::new(expect.timeout_error()));
                 let item = Item::new(expect.operation, error);
-                self.item_bytes += item.held;
-                self.items.push_back(item);
+                self.items.push(item);
             }
             if expect.withdrawn {
                 expect.steps = Steps::default();

@@ -119,7 +119,7 @@ impl State {
             return Some(Stop::Deadline);
         }
         match &self.lost {
-            Some(lost) if minds_loss && self.budget > 0 && !self.starved => {
+            Some(lost) if minds_loss && self.budget > 0 && !self.starved && !self.left_answers => {
                 Some(Stop::Lost(Box::new(lost.clone())))
             }
             _ => None,
@@ -222,7 +222,7 @@ pub(super) fn after_copy_data() -> impl Future<Output = Result<u8, Stop>> + Send
                 }
                 match state.next_message() {
                     0 => return Ok(None),
-                    CopyData::TAG if state.has_failed() => state.consume()?,
+                    CopyData::TAG if state.discards_copy_data() => state.consume()?,
                     CopyData::TAG => {
                         state.starved = true;
                         return Ok(None);

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::net::sys;
+use crate::net::{gss_sys, sys};
 
 static FORKS: AtomicU64 = AtomicU64::new(0);
 static WATCHED: AtomicBool = AtomicBool::new(false);
@@ -26,4 +26,5 @@ pub(super) fn watch() {
 
 extern "C" fn count() {
     FORKS.fetch_add(1, Ordering::Relaxed);
+    gss_sys::forked();
 }

@@ -16,24 +16,33 @@ pub(super) struct Helper<T> {
     result: Arc<OnceLock<Option<T>>>,
 }
 
-impl<T: Clone + Send + Sync + 'static> Helper<T> {
+impl<T: Send + Sync + 'static> Helper<T> {
     /// Starts the thread.
     pub(super) fn start(call: impl FnOnce() -> T + Send + 'static) -> Result<Self, Errno> {
+        Self::start_with(sys::HELPER_STACK, call)
+    }
+
+    /// The same with a stack of so many bytes, for what needs more than the names of hosts and users do.
+    pub(super) fn start_with(
+        stack: usize,
+        call: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Self, Errno> {
         let (ours, theirs) = pair()?;
         let result = Arc::new(OnceLock::new());
         let cell = Arc::clone(&result);
-        sys::spawn(Box::new(move || {
+        let work = Box::new(move || {
             let outcome = catch_unwind(AssertUnwindSafe(call)).ok();
             let _ = cell.set(outcome);
             drop(cell);
             ring(&theirs);
-        }))?;
+        });
+        sys::spawn(stack, work)?;
         Ok(Self { end: ours, result })
     }
 
-    /// What the call gave: `None` while it runs, `Some(None)` if it panicked. No system call, no lock.
-    pub(super) fn result(&self) -> Option<Option<T>> {
-        self.result.get().cloned()
+    /// What the call gave, once: `None` while it runs, `Some(None)` if it panicked. No system call, no lock.
+    pub(super) fn result(&mut self) -> Option<Option<T>> {
+        Arc::get_mut(&mut self.result)?.take()
     }
 
     /// Forgets the call; the descriptor may be closed at leisure.
@@ -90,7 +99,7 @@ mod tests {
         (readable, writable)
     }
 
-    fn wait(helper: &Helper<u32>) -> Option<u32> {
+    fn wait(helper: &mut Helper<u32>) -> Option<u32> {
         loop {
             if let Some(result) = helper.result() {
                 return result;
@@ -102,7 +111,7 @@ mod tests {
     #[test]
     fn the_descriptor_is_neither_readable_nor_writable_until_the_call_ends_and_then_both() {
         let (go, gate) = mpsc::channel::<()>();
-        let helper = Helper::start(move || {
+        let mut helper = Helper::start(move || {
             gate.recv().unwrap();
             7
         })
@@ -110,7 +119,7 @@ mod tests {
         assert_eq!(state(&helper), (false, false));
         assert_eq!(helper.result(), None);
         go.send(()).unwrap();
-        assert_eq!(wait(&helper), Some(7));
+        assert_eq!(wait(&mut helper), Some(7));
         while state(&helper) != (true, true) {
             sleep(Duration::from_millis(1));
         }
@@ -118,7 +127,8 @@ mod tests {
 
     #[test]
     fn a_panic_in_the_call_is_told_and_ends_nothing_else() {
-        let helper = Helper::<u32>::start(|| std::panic::resume_unwind(Box::new("no"))).unwrap();
-        assert_eq!(wait(&helper), None);
+        let mut helper =
+            Helper::<u32>::start(|| std::panic::resume_unwind(Box::new("no"))).unwrap();
+        assert_eq!(wait(&mut helper), None);
     }
 }

@@ -147,7 +147,7 @@ mod tests {
             let fd = ours.as_raw_fd();
             many.change(fd, Wants::NOTHING, READ, key as u64).unwrap();
         }
-        assert_eq!(keys(&mut many), []);
+        assert_eq!(keys(&mut many), [0_u64; 0]);
         pairs[2].1.write_all(b"x").unwrap();
         pairs[0].1.write_all(b"x").unwrap();
         assert_eq!(keys(&mut many), [0, 2]);
@@ -159,8 +159,8 @@ mod tests {
         pairs[0].0.read_exact(&mut [0]).unwrap();
         let fd = pairs[2].0.as_raw_fd();
         many.change(fd, READ, Wants::NOTHING, 2).unwrap();
-        assert_eq!(keys(&mut many), []);
-        assert_eq!(keys(&mut all), []);
+        assert_eq!(keys(&mut many), [0_u64; 0]);
+        assert_eq!(keys(&mut all), [0_u64; 0]);
         many.change(fd, Wants::NOTHING, WRITE, 2).unwrap();
         assert_eq!(keys(&mut many), [2]);
         many.change(fd, WRITE, READ, 2).unwrap();

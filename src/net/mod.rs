@@ -10,15 +10,21 @@
 //! 4. Sleep on [`Net::fd`], for [`Net::pending`] if it says so; [`Net::generation`] tells a new descriptor from one that only has the same number.
 #![deny(unsafe_code)]
 
+mod buffer;
 pub mod clock;
 mod dial;
 pub mod file;
+mod filter;
 pub mod fork;
+mod gss;
+#[allow(unsafe_code)]
+mod gss_sys;
 mod helper;
 mod many;
 mod pump;
 mod raw;
 mod resolve;
+mod room;
 mod sink;
 #[allow(unsafe_code)]
 mod sys;
@@ -26,8 +32,9 @@ mod tls;
 mod wait;
 mod work;
 
+use std::ffi::c_void;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 pub use many::{Many, Wants};
@@ -38,24 +45,32 @@ pub(crate) use tls::same as same_tls;
 pub use wait::{entropy, wait};
 
 use crate::conninfo::Tls;
-use crate::link::{Addr, Answer, Ask, AskId, LinkError, LinkErrorKind, Peer};
+use crate::link::{Addr, Answer, Ask, AskId, GssPeer, LinkError, LinkErrorKind, Peer};
+use crate::net::filter::{Filter, Shaken};
+use crate::net::gss::{Exchange, Purpose, Spoken};
 use crate::net::pump::Pump;
 use crate::net::raw::Raw;
-use crate::net::tls::{Filter, Room, Setup};
+use crate::net::room::Room;
+use crate::net::tls::Setup;
 use crate::net::work::Work;
 
 /// The transport of one connection.
 ///
 /// Connected, it is a descriptor and two numbers, and owns no heap. Every descriptor is nonblocking in effect, close-on-exec, and raises
-/// no SIGPIPE. After a fork the child may only drop it: nothing else reaches the socket that the parent goes on using.
+/// no SIGPIPE. After a fork the child may only drop it: nothing else reaches the socket that the parent goes on using, unless it takes
+/// it over.
 #[derive(Debug)]
 pub struct Net {
     raw: Option<Raw>,
-    /// Above it, once it was asked for.
-    tls: Option<Box<Filter>>,
-    /// There is TLS or memory between us and the peer, which may hold bytes back.
+    /// Encryption above it, once it was asked for.
+    filter: Option<Filter>,
+    /// What authentication has established.
+    gss: Option<Box<Exchange>>,
+    /// There is encryption or memory between us and the peer, which may hold bytes back.
     holds: bool,
     work: Option<Box<Work>>,
+    /// See [`Net::look_for_credentials_at_once`].
+    looks_at_once: bool,
     retired: Vec<OwnedFd>,
     generation: u64,
     forks: u64,
@@ -117,9 +132,11 @@ impl Net {
         fork::watch();
         Net {
             raw: None,
-            tls: None,
+            filter: None,
+            gss: None,
             holds: false,
             work: None,
+            looks_at_once: false,
             retired: Vec::new(),
             generation: 0,
             forks: fork::generation(),
@@ -156,6 +173,11 @@ impl Net {
         net
     }
 
+    /// From now on no helper looks for credentials of GSSAPI, but [`Net::ask`] itself: it may wait for whoever has them.
+    pub fn look_for_credentials_at_once(&mut self) {
+        self.looks_at_once = true;
+    }
+
     /// Begins what is asked. What went before is over: an earlier ask with its answer, and the transport unless it is to be secured.
     ///
     /// What can be answered at once is answered by the next [`Net::answer`]: call that before waiting.
@@ -167,6 +189,21 @@ impl Net {
         }
         match ask {
             Ask::Secure { tls, host } => self.secure(id, &tls, &host),
+            Ask::FindCredentials if self.raw.as_ref().is_some_and(Raw::is_given) => {
+                self.work = match self.pump_mut() {
+                    None => Work::begin(id, Ask::FindCredentials).map(Box::new),
+                    Some(_) => Some(Box::new(Work::answered(id, Answer::Failed(unwatchable())))),
+                };
+                self.generation += 1;
+            }
+            Ask::FindCredentials if self.looks_at_once => {
+                self.hangup();
+                let found = gss::find_credentials();
+                let answer = found.map_or_else(Answer::Failed, |()| Answer::CredentialsFound);
+                self.work = Some(Box::new(Work::answered(id, answer)));
+            }
+            Ask::SecureWithGss { peer } => self.secure_with_gss(id, peer),
+            Ask::GssToken { peer, token } => self.speak(id, peer, token),
             Ask::Dial {
                 addr: Addr::Given,
                 want_peer,
@@ -200,14 +237,62 @@ impl Net {
     }
 
     fn begin_handshake(&mut self, id: AskId, setup: Result<Setup, LinkError>) {
-        match setup.and_then(|setup| Filter::begin(id, setup)) {
+        match setup.and_then(|setup| tls::Filter::begin(id, setup)) {
             Ok(filter) => {
-                self.tls = Some(Box::new(filter));
+                self.filter = Some(Filter::Tls(Box::new(filter)));
                 self.holds = true;
             }
             Err(error) => {
                 self.hangup();
                 self.work = Some(Box::new(Work::answered(id, Answer::Failed(error))));
+            }
+        }
+    }
+
+    /// Begins GSSAPI encryption on the connected transport.
+    fn secure_with_gss(&mut self, id: AskId, peer: GssPeer) {
+        if self.raw.is_none() || self.pump_mut().is_some() {
+            self.hangup();
+            self.work = Some(Box::new(Work::answered(id, Answer::Failed(unwatchable()))));
+            return;
+        }
+        let filter = gss::Filter::begin(id, peer);
+        self.filter = Some(Filter::Gss(Box::new(filter)));
+        self.holds = true;
+    }
+
+    /// Goes on with the exchange of an authentication, or begins one; the transport is left alone.
+    fn speak(&mut self, id: AskId, peer: GssPeer, token: Vec<u8>) {
+        let work = match self.pump_mut() {
+            Some(_) => Work::answered(id, Answer::Failed(unwatchable())),
+            None => {
+                let exchange = self.gss.take();
+                let begun =
+                    exchange.unwrap_or_else(|| Exchange::new(peer, Purpose::Authentication));
+                Work::speak(id, begun, token)
+            }
+        };
+        self.work = Some(Box::new(work));
+        self.generation += 1;
+    }
+
+    /// Takes what a step of an exchange came to, in a handshake or else in an authentication.
+    fn spoken(&mut self, id: AskId, spoken: Result<Spoken, LinkError>) -> Option<(AskId, Answer)> {
+        let handshake = self.filter.as_mut();
+        let handshake = handshake.filter(|filter| filter.asked() == Some(id));
+        match (spoken, handshake) {
+            (Ok(spoken), Some(filter)) => {
+                filter.spoken(spoken);
+                self.shake_hands(id)
+            }
+            (Ok((exchange, Ok(step))), None) => {
+                self.gss = Some(exchange);
+                let (token, complete) = (step.token, step.complete);
+                Some((id, Answer::GssToken { token, complete }))
+            }
+            (Ok((_, Err(error))) | Err(error), _) => {
+                self.hangup();
+                Some((id, Answer::Failed(error)))
             }
         }
     }
@@ -240,8 +325,17 @@ impl Net {
                 self.begin_handshake(id, setup);
                 self.generation += u64::from(self.fd() != before);
             }
+            let work = self.work.as_mut();
+            if let Some(spoken) = work.and_then(|work| work.spoken(&mut self.retired)) {
+                self.work = None;
+                let answer = self.spoken(id, spoken);
+                self.generation += u64::from(self.fd() != before);
+                return answer;
+            }
             if self.work.is_none() {
-                return self.shake_hands(id);
+                let answer = self.shake_hands(id);
+                self.generation += u64::from(self.fd() != before);
+                return answer;
             }
         }
         let work = self.work.as_mut()?;
@@ -259,22 +353,28 @@ impl Net {
 
     /// Whose answer is to come.
     fn asked(&self) -> Option<AskId> {
-        match (&self.work, &self.tls) {
+        match (&self.work, &self.filter) {
             (Some(work), _) => Some(work.id()),
-            (None, Some(tls)) => tls.asked(),
+            (None, Some(filter)) => filter.asked(),
             (None, None) => None,
         }
     }
 
     fn shake_hands(&mut self, id: AskId) -> Option<(AskId, Answer)> {
-        let (Some(raw), Some(tls)) = (&mut self.raw, &mut self.tls) else {
+        let (Some(raw), Some(filter)) = (&mut self.raw, &mut self.filter) else {
             return None;
         };
-        match tls.shake_hands(raw)? {
-            Ok(facts) => Some((id, Answer::Secured(facts))),
-            Err(error) => {
-                self.hangup();
-                Some((id, Answer::Failed(error)))
+        match filter.shake_hands(raw) {
+            Shaken::Waits => None,
+            Shaken::Steps(exchange, token) => {
+                self.work = Some(Box::new(Work::speak(id, exchange, token)));
+                None
+            }
+            Shaken::Answered(answer) => {
+                if let Answer::Failed(_) = answer {
+                    self.hangup();
+                }
+                Some((id, answer))
             }
         }
     }
@@ -282,12 +382,17 @@ impl Net {
     /// What the caller's loop watches now: the end of a helper, the socket that is being connected, the connected socket.
     #[inline]
     pub fn fd(&self) -> Option<RawFd> {
+        self.borrow_fd().map(|fd| fd.as_raw_fd())
+    }
+
+    /// The same, to be used while the net is not.
+    #[inline]
+    pub fn borrow_fd(&self) -> Option<BorrowedFd<'_>> {
         let raw = || self.raw.as_ref().and_then(Raw::fd);
-        let fd = match &self.work {
+        match &self.work {
             None => raw(),
             Some(work) => work.fd().or_else(raw),
-        };
-        fd.map(|fd| fd.as_raw_fd())
+        }
     }
 
     /// Goes up whenever [`Net::fd`] changes: numbers of closed descriptors come back.
@@ -297,9 +402,9 @@ impl Net {
 
     /// What the descriptor is watched for while an ask is under way; `None` without one, where the engine decides.
     pub fn pending(&self) -> Option<Interest> {
-        match (&self.work, &self.tls) {
+        match (&self.work, &self.filter) {
             (Some(work), _) => work.interest(),
-            (None, Some(tls)) => tls.asked().map(|_| tls.interest()),
+            (None, Some(filter)) => filter.asked().map(|_| filter.interest()),
             (None, None) => None,
         }
     }
@@ -315,30 +420,30 @@ impl Net {
     /// Receives what has arrived, in one system call.
     #[inline]
     pub fn receive(&mut self, into: &mut [u8]) -> Received {
-        let Some((raw, tls)) = self.ready() else {
+        let Some((raw, filter)) = self.ready() else {
             return self.not_ready().map_or(Received::Wait, Received::Failed);
         };
         if into.is_empty() {
             return Received::Bytes(0); // or it would look like the end
         }
-        match tls {
+        match filter {
             None => raw.receive(into),
-            Some(tls) => tls.receive(raw, Room::slice(into)),
+            Some(filter) => filter.receive(raw, Room::slice(into)),
         }
     }
 
     /// The same, at most `most` bytes, appended to `into` without making it grow: what there is room for.
     #[inline(always)]
     pub fn receive_behind(&mut self, into: &mut Vec<u8>, most: usize) -> Received {
-        let Some((raw, tls)) = self.ready() else {
+        let Some((raw, filter)) = self.ready() else {
             return self.not_ready().map_or(Received::Wait, Received::Failed);
         };
         if most == 0 || into.len() == into.capacity() {
             return Received::Bytes(0); // or it would look like the end
         }
-        match tls {
+        match filter {
             None => raw.receive_behind(into, most),
-            Some(tls) => tls.receive(raw, Room::behind(into, most)),
+            Some(filter) => filter.receive(raw, Room::behind(into, most)),
         }
     }
 
@@ -350,31 +455,33 @@ impl Net {
 
     #[cold]
     fn holds_input(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.has_input())
+        self.filter
+            .as_ref()
+            .is_some_and(|filter| filter.has_input())
             || matches!(&self.raw, Some(Raw::Pump(pump)) if pump.has_input())
     }
 
-    /// Whether more may have arrived although the last receiving did not fill its room. Without TLS never.
+    /// Whether more may have arrived although the last receiving did not fill its room. Without encryption never.
     #[inline]
     pub fn has_more(&self) -> bool {
-        self.holds && self.tls.as_ref().is_some_and(|tls| tls.has_more())
+        self.holds && self.filter.as_ref().is_some_and(|filter| filter.has_more())
     }
 
     /// Sends as much as the kernel takes, in one system call. Never raises SIGPIPE.
     ///
-    /// With TLS bytes count as sent when their ciphertext has gone out whole. Until then the next call has to come with the same bytes.
+    /// Encrypted bytes count as sent when their ciphertext has gone out whole. Until then the next call has to come with the same bytes.
     #[inline(always)]
     pub fn send(&mut self, bytes: &[u8]) -> Sent {
-        let Some((raw, tls)) = self.ready() else {
+        let Some((raw, filter)) = self.ready() else {
             return self.not_ready().map_or(Sent::Wait, Sent::Failed);
         };
-        match tls {
+        match filter {
             None => raw.send(bytes),
-            Some(tls) => tls.send(raw, bytes),
+            Some(filter) => filter.send(raw, bytes),
         }
     }
 
-    /// Whether something waits to be sent or carried that is not in the caller's hands any more: what TLS has to say for itself or has
+    /// Whether something waits to be sent or carried that is not in the caller's hands any more: what TLS has to say for itself, what is
     /// encrypted, and what is in memory.
     #[inline]
     pub fn has_unsent(&self) -> bool {
@@ -383,19 +490,31 @@ impl Net {
 
     #[cold]
     fn holds_output(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.has_unsent())
+        self.filter
+            .as_ref()
+            .is_some_and(|filter| filter.has_unsent())
             || matches!(&self.raw, Some(Raw::Pump(pump)) if pump.has_unsent())
     }
 
     /// How many bytes of the last [`Net::send`] are encrypted already, and have to come again.
     pub fn committed(&self) -> usize {
-        self.tls.as_ref().map_or(0, |tls| tls.owed())
+        self.filter.as_ref().map_or(0, |filter| filter.owed())
     }
 
     /// Sends it, as far as that can be done now. An error is told by the next sending or receiving.
     pub fn send_unsent(&mut self) {
-        if let Some((raw, Some(tls))) = self.ready() {
-            tls.flush(raw);
+        if let Some((raw, Some(filter))) = self.ready() {
+            filter.flush(raw);
+        }
+    }
+
+    /// The context of GSSAPI (`gss_ctx_id_t`), be it of encryption or of authentication: it lives as long as the transport. NULL without
+    /// one, and while it takes a step.
+    pub fn gss_context(&self) -> *mut c_void {
+        match (&self.filter, &self.gss) {
+            (_, Some(exchange)) => exchange.pointer(),
+            (Some(filter), None) => filter.gss_context(),
+            (None, None) => std::ptr::null_mut(),
         }
     }
 
@@ -441,9 +560,9 @@ impl Net {
 
     /// Looks whether the peer is still there, as far as this machine knows: no bytes are taken, none are sent.
     pub fn is_alive(&self) -> Alive {
-        match (&self.raw, &self.tls) {
+        match (&self.raw, &self.filter) {
             _ if self.is_forked() => Alive::Failed(forked()),
-            (Some(raw), Some(tls)) => tls.look(raw),
+            (Some(raw), Some(filter)) => filter.look(raw),
             (Some(raw), None) => raw.look(),
             (None, _) => self.not_ready().map_or(Alive::Quiet, Alive::Failed),
         }
@@ -457,10 +576,16 @@ impl Net {
         self.forks = fork::generation();
     }
 
+    /// In a forked child: the connection is the child's from now on, and the parent uses it no more.
+    #[inline]
+    pub fn take_over(&mut self) {
+        self.forks = fork::generation();
+    }
+
     fn say_goodbye(&mut self) {
-        if let Some((raw, tls)) = self.ready() {
-            if let Some(tls) = tls {
-                tls.close(raw);
+        if let Some((raw, filter)) = self.ready() {
+            if let Some(filter) = filter {
+                filter.close(raw);
             }
             raw.shut_down();
         }
@@ -469,7 +594,8 @@ impl Net {
     /// Retires what there is, without a word to the peer.
     fn let_go(&mut self) {
         self.generation += u64::from(self.fd().is_some());
-        self.tls = None;
+        self.filter = None;
+        self.gss = None;
         self.holds = self.is_pumped();
         match self.raw.take() {
             Some(Raw::Socket(socket) | Raw::Given(socket)) => self.retired.push(socket),
@@ -489,14 +615,14 @@ impl Net {
         self.forks != fork::generation()
     }
 
-    /// The transport, if it is connected and ours, and the TLS above it.
+    /// The transport, if it is connected and ours, and the encryption above it.
     #[inline]
     fn ready(&mut self) -> Option<(&mut Raw, Option<&mut Filter>)> {
         if self.is_forked() {
             return None;
         }
         let raw = self.raw.as_mut()?;
-        Some((raw, self.tls.as_deref_mut()))
+        Some((raw, self.filter.as_mut()))
     }
 
     /// Why it is not: `None` while it is being connected.
@@ -520,6 +646,18 @@ impl Drop for Net {
     /// A close alone would not reach the peer while a forked child holds a copy.
     fn drop(&mut self) {
         self.say_goodbye();
+    }
+}
+
+/// A step of GSSAPI is taken by a helper, and over memory there is no descriptor that the caller's loop could watch meanwhile.
+#[cold]
+fn unwatchable() -> LinkError {
+    LinkError {
+        kind: LinkErrorKind::GssMissing,
+        errno: 0,
+        text: String::from(
+            "GSSAPI is not there for bytes that the caller carries: give a descriptor",
+        ),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The system calls: each wrapped once, with safe arguments and `errno` as the error. Knows no state; the only unsafe code below the faces.
+//! The system calls: each wrapped once, with safe arguments and `errno` as the error. Knows no state; beside `gss_sys.rs` the only unsafe code below the faces.
 
 use std::ffi::{CStr, c_char, c_int, c_short, c_void};
 use std::io::Write;
@@ -25,7 +25,7 @@ const SEND: c_int = libc::MSG_DONTWAIT;
 
 /// Stack of a helper thread, beside what the system takes of it. getaddrinfo and getpwuid_r touch 17 KB with glibc 2.36's own modules; others'
 /// modules may take more, and what is not touched costs address space alone.
-const HELPER_STACK: usize = 256 * 1024;
+pub(super) const HELPER_STACK: usize = 256 * 1024;
 
 /// The longest path that fits into a `sockaddr_un` with its NUL.
 pub(super) const UNIX_PATH_MAX: usize = {
@@ -480,12 +480,12 @@ pub(super) fn strerror(errno: Errno) -> String {
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// Runs `work` on a detached thread with a small stack and all signals blocked.
+/// Runs `work` on a detached thread with a stack of so many bytes and all signals blocked.
 ///
 /// glibc blocks the signals before the thread's first instruction (2.32; looked up at run time, so that older ones still link). Elsewhere
 /// the thread blocks them as its first act: the caller's mask is never touched, and a handler that runs before that act meets a
 /// thread like any other, which holds nothing yet.
-pub(super) fn spawn(work: Work) -> Result<(), Errno> {
+pub(super) fn spawn(stack: usize, work: Work) -> Result<(), Errno> {
     let work = Box::into_raw(Box::new(work));
     let mut attr = MaybeUninit::<libc::pthread_attr_t>::uninit();
     let mut thread = MaybeUninit::<libc::pthread_t>::uninit();
@@ -494,7 +494,7 @@ pub(super) fn spawn(work: Work) -> Result<(), Errno> {
         let mut error = libc::pthread_attr_init(attr.as_mut_ptr());
         if error == 0 {
             libc::pthread_attr_setdetachstate(attr.as_mut_ptr(), libc::PTHREAD_CREATE_DETACHED);
-            libc::pthread_attr_setstacksize(attr.as_mut_ptr(), HELPER_STACK + reserved_stack());
+            libc::pthread_attr_setstacksize(attr.as_mut_ptr(), stack + reserved_stack());
             block_signals_from_birth(attr.as_mut_ptr());
             error = libc::pthread_create(thread.as_mut_ptr(), attr.as_ptr(), start, work.cast());
             libc::pthread_attr_destroy(attr.as_mut_ptr());
@@ -687,7 +687,10 @@ mod tests {
         let has = |mask: &libc::sigset_t, signal| unsafe { libc::sigismember(mask, signal) == 1 };
         let (tell, told) = std::sync::mpsc::channel();
         assert_eq!(
-            spawn(Box::new(move || assert!(tell.send(mask()).is_ok()))),
+            spawn(
+                HELPER_STACK,
+                Box::new(move || assert!(tell.send(mask()).is_ok()))
+            ),
             Ok(())
         );
         let theirs = told.recv();

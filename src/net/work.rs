@@ -7,13 +7,18 @@ use std::sync::Arc;
 
 use crate::conninfo::Tls;
 use crate::link::{Addr, Answer, Ask, AskId, LinkError, LinkErrorKind, Peer};
+use crate::net::gss::{self, Exchange, Spoken};
 use crate::net::helper::Helper;
-use crate::net::resolve::{self, Found, Resolution};
+use crate::net::resolve::{self, Resolution};
 use crate::net::tls::Setup;
 use crate::net::{Interest, dial, sys};
 
 type User = Result<Vec<u8>, String>;
 type Prepared = Result<Setup, LinkError>;
+type Found = Result<(), LinkError>;
+
+/// Stack of a helper that calls the GSSAPI library, which looks up names itself and may load plugins.
+const GSS_STACK: usize = 1024 * 1024;
 
 /// An ask under way.
 #[derive(Debug)]
@@ -24,7 +29,7 @@ pub(super) struct Work {
 
 #[derive(Debug)]
 enum Stage {
-    Resolving(Helper<Found>),
+    Resolving(Helper<resolve::Found>),
     Dialling {
         socket: OwnedFd,
         want_user: bool,
@@ -36,6 +41,10 @@ enum Stage {
     },
     /// What a TLS handshake is begun with is made; the transport stays with the net.
     Preparing(Helper<Prepared>),
+    /// It is seen whether there are credentials for GSSAPI.
+    Finding(Helper<Found>),
+    /// A step of a GSSAPI exchange is taken; the transport stays with the net.
+    Speaking(Helper<Spoken>),
     Answered(Answer, Option<OwnedFd>),
     Over,
 }
@@ -45,7 +54,12 @@ impl Work {
     pub(super) fn begin(id: AskId, ask: Ask) -> Option<Work> {
         let stage = match ask {
             Ask::Hangup => return None,
-            Ask::Secure { .. } | Ask::Cancel { .. } => Stage::Answered(unanswerable(), None),
+            Ask::FindCredentials => find_credentials(),
+            Ask::Secure { .. }
+            | Ask::SecureWithGss { .. }
+            | Ask::GssToken { .. }
+            | Ask::Cancel { .. }
+            | Ask::Token(_) => Stage::Answered(unanswerable(), None),
             Ask::Resolve { host, port } => match resolve::begin(host, port) {
                 Resolution::Running(helper) => Stage::Resolving(helper),
                 Resolution::Done(found) => Stage::Answered(resolved(found), None),
@@ -103,7 +117,7 @@ impl Work {
 
     /// What it came to, once: then this work is over.
     pub(super) fn prepared(&mut self, retired: &mut Vec<OwnedFd>) -> Option<Prepared> {
-        let Stage::Preparing(helper) = &self.stage else {
+        let Stage::Preparing(helper) = &mut self.stage else {
             return None;
         };
         let prepared = helper.result()?.unwrap_or_else(|| {
@@ -112,6 +126,28 @@ impl Work {
         });
         mem::replace(&mut self.stage, Stage::Over).retire(retired);
         Some(prepared)
+    }
+
+    /// A step of a GSSAPI exchange, on a thread of its own.
+    pub(super) fn speak(id: AskId, exchange: Box<Exchange>, token: Vec<u8>) -> Work {
+        let stage = match Helper::start_with(GSS_STACK, move || exchange.step(&token)) {
+            Ok(helper) => Stage::Speaking(helper),
+            Err(errno) => Stage::Answered(Answer::Failed(no_thread(errno)), None),
+        };
+        Work { id, stage }
+    }
+
+    /// What it came to, once: then this work is over.
+    pub(super) fn spoken(
+        &mut self,
+        retired: &mut Vec<OwnedFd>,
+    ) -> Option<Result<Spoken, LinkError>> {
+        let Stage::Speaking(helper) = &mut self.stage else {
+            return None;
+        };
+        let spoken = helper.result()?.ok_or_else(died);
+        mem::replace(&mut self.stage, Stage::Over).retire(retired);
+        Some(spoken)
     }
 
     pub(super) fn id(&self) -> AskId {
@@ -143,6 +179,8 @@ impl Work {
             Stage::Dialling { socket, .. } => Some(socket.as_fd()),
             Stage::Naming { helper, .. } => Some(helper.as_fd()),
             Stage::Preparing(helper) => Some(helper.as_fd()),
+            Stage::Finding(helper) => Some(helper.as_fd()),
+            Stage::Speaking(helper) => Some(helper.as_fd()),
             Stage::Answered(..) | Stage::Over => None,
         }
     }
@@ -150,9 +188,11 @@ impl Work {
     /// What it is watched for.
     pub(super) fn interest(&self) -> Option<Interest> {
         match self.stage {
-            Stage::Resolving(_) | Stage::Naming { .. } | Stage::Preparing(_) => {
-                Some(Interest::Read)
-            }
+            Stage::Resolving(_)
+            | Stage::Naming { .. }
+            | Stage::Preparing(_)
+            | Stage::Finding(_)
+            | Stage::Speaking(_) => Some(Interest::Read),
             Stage::Dialling { .. } => Some(Interest::Write),
             Stage::Answered(..) | Stage::Over => None,
         }
@@ -171,6 +211,8 @@ impl Stage {
             Stage::Dialling { socket, .. } => retired.push(socket),
             Stage::Naming { socket, helper } => retired.extend([socket, helper.into_fd()]),
             Stage::Preparing(helper) => retired.push(helper.into_fd()),
+            Stage::Finding(helper) => retired.push(helper.into_fd()),
+            Stage::Speaking(helper) => retired.push(helper.into_fd()),
             Stage::Answered(_, socket) => retired.extend(socket),
             Stage::Over => {}
         }
@@ -180,7 +222,7 @@ impl Stage {
 /// The next stage, and whether it is another one.
 fn step(stage: Stage, retired: &mut Vec<OwnedFd>) -> (Stage, bool) {
     match stage {
-        Stage::Resolving(helper) => match helper.result() {
+        Stage::Resolving(mut helper) => match helper.result() {
             None => (Stage::Resolving(helper), false),
             Some(found) => {
                 retired.push(helper.into_fd());
@@ -197,7 +239,7 @@ fn step(stage: Stage, retired: &mut Vec<OwnedFd>) -> (Stage, bool) {
                 (Stage::Answered(Answer::Failed(error), None), true)
             }
         },
-        Stage::Naming { socket, helper } => match helper.result() {
+        Stage::Naming { socket, mut helper } => match helper.result() {
             None => (Stage::Naming { socket, helper }, false),
             Some(user) => {
                 retired.push(helper.into_fd());
@@ -206,7 +248,18 @@ fn step(stage: Stage, retired: &mut Vec<OwnedFd>) -> (Stage, bool) {
                 (dialled(socket, Some(user)), true)
             }
         },
-        other @ (Stage::Preparing(_) | Stage::Answered(..) | Stage::Over) => (other, false),
+        Stage::Finding(mut helper) => match helper.result() {
+            None => (Stage::Finding(helper), false),
+            Some(found) => {
+                retired.push(helper.into_fd());
+                let found = found.unwrap_or_else(|| Err(died()));
+                let answer = found.map_or_else(Answer::Failed, |()| Answer::CredentialsFound);
+                (Stage::Answered(answer, None), true)
+            }
+        },
+        other @ (Stage::Preparing(_) | Stage::Speaking(_) | Stage::Answered(..) | Stage::Over) => {
+            (other, false)
+        }
     }
 }
 
@@ -225,6 +278,36 @@ fn name_peer(socket: OwnedFd) -> Stage {
             );
             dialled(socket, Some(Err(text)))
         }
+    }
+}
+
+fn find_credentials() -> Stage {
+    // The second time it is known without a thread that there is no library.
+    if let Some(error) = gss::is_missing() {
+        return Stage::Answered(Answer::Failed(error), None);
+    }
+    match Helper::start_with(GSS_STACK, gss::find_credentials) {
+        Ok(helper) => Stage::Finding(helper),
+        Err(errno) => Stage::Answered(Answer::Failed(no_thread(errno)), None),
+    }
+}
+
+fn no_thread(errno: i32) -> LinkError {
+    LinkError {
+        kind: LinkErrorKind::Gss,
+        errno,
+        text: format!(
+            "could not start the thread that calls the GSSAPI library: {}",
+            sys::strerror(errno)
+        ),
+    }
+}
+
+fn died() -> LinkError {
+    LinkError {
+        kind: LinkErrorKind::Gss,
+        errno: 0,
+        text: String::from("the thread that calls the GSSAPI library ended without an answer"),
     }
 }
 
@@ -249,6 +332,6 @@ pub(super) fn unanswerable() -> Answer {
     })
 }
 
-fn resolved(found: Found) -> Answer {
+fn resolved(found: resolve::Found) -> Answer {
     found.map_or_else(Answer::Failed, Answer::Resolved)
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::rare::Rare;
 use super::{Block, Columns, OutOfMemory};
 
 /// Rows with their columns. Immutable, `Send + Sync`; outlives the connection it came from.
@@ -13,7 +14,7 @@ pub struct Batch {
     /// The format of all values where the Bind message said it; else the columns say.
     format: Option<i16>,
     /// What a large result has besides.
-    more: Option<Box<More>>,
+    more: Rare<More>,
 }
 
 /// The blocks behind the first.
@@ -31,14 +32,20 @@ struct More {
 }
 
 impl Batch {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(columns: Arc<Columns>, format: Option<i16>, last: Block) -> Self {
         Self {
             columns,
             format,
             first: last,
-            more: None,
+            more: Rare::NONE,
         }
+    }
+
+    /// The rows that [`Gather::only_row`](super::Gather::only_row) has made of one.
+    #[inline(always)]
+    pub fn of_row(columns: Arc<Columns>, format: Option<i16>, row: Block) -> Self {
+        Self::new(columns, format, row)
     }
 
     /// A batch of several blocks.
@@ -65,14 +72,16 @@ impl Batch {
             more.memory += block.memory();
             more.blocks.push(block);
         }
-        batch.more = (!more.blocks.is_empty()).then(|| Box::new(more));
+        if !more.blocks.is_empty() {
+            batch.more = Rare::new(more);
+        }
         Ok(batch)
     }
 
     /// How many rows.
     #[inline]
     pub fn rows(&self) -> usize {
-        match &self.more {
+        match &*self.more {
             None => self.first.rows(),
             Some(more) => more.end,
         }

@@ -1,7 +1,12 @@
 //! One stretch of received bytes with the index of the rows in it. Immutable from birth.
 
+use std::mem;
+
+use super::chunk::{SMALL, give_small, take_small, zeroed};
 use super::gather::index;
+use super::rare::Rare;
 use super::{OutOfMemory, RowError};
+use crate::wire::short;
 
 /// The length word of a cell that does not say its length: see the block's list, or the cell is NULL.
 pub const LOOK_ASIDE: u32 = 0x00FF_FFFF;
@@ -19,7 +24,7 @@ pub(super) const FIRST: usize = 6;
 pub struct Block {
     /// The bytes; in a block made by copying the index follows at `index_at`: one allocation for both.
     data: Vec<u8>,
-    large: Option<Box<Large>>,
+    large: Rare<Large>,
     /// Where the first row begins. What is before it nobody needs.
     front: u32,
     index_at: u32,
@@ -57,6 +62,15 @@ pub(super) fn stride(columns: usize) -> usize {
     4 + 2 * columns.saturating_sub(1)
 }
 
+impl Drop for Block {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.data.len() == SMALL {
+            give_small(mem::take(&mut self.data));
+        }
+    }
+}
+
 impl Block {
     /// Takes over a chunk as it is, in which the rows begin at `front`. The byte after the last row must have been set to 0.
     pub(super) fn whole(
@@ -72,10 +86,10 @@ impl Block {
         kept.extend_from_slice(index);
         Ok(Self {
             data,
-            large: Some(Box::new(Large {
+            large: Rare::new(Large {
                 index: kept.into_boxed_slice(),
                 aside: aside.into_boxed_slice(),
-            })),
+            }),
             front,
             index_at: 0,
             rows,
@@ -102,12 +116,13 @@ impl Block {
         data.extend_from_slice(index);
         Ok(Self {
             data,
-            large: (!aside.is_empty()).then(|| {
-                Box::new(Large {
+            large: match aside.is_empty() {
+                true => Rare::NONE,
+                false => Rare::new(Large {
                     index: Box::default(),
                     aside: aside.into_boxed_slice(),
-                })
-            }),
+                }),
+            },
             front: front.into(),
             index_at: index_at as u32,
             rows,
@@ -121,23 +136,44 @@ impl Block {
         let row_at = usize::from(front);
         let index_at = row_at + body.len() + 1;
         let end = index_at + stride(columns.into());
-        let mut data = Vec::new();
-        data.try_reserve_exact(end).map_err(OutOfMemory::from)?;
-        data.resize(row_at, 0);
-        data.extend_from_slice(body);
-        data.resize(end, 0);
+        let mut data = match end <= SMALL {
+            true => take_small()?,
+            false => zeroed(end)?,
+        };
         let mut aside = Vec::new();
-        if let Some((row, entry)) = data[row_at..].split_at_mut_checked(body.len() + 1)
-            && let Some((_, row)) = row.split_last_mut()
+        if let Some(place) = data.get_mut(row_at..end)
+            && let Some((row, rest)) = place.split_at_mut_checked(body.len())
+            && let Some((end_of_row, entry)) = rest.split_first_mut()
         {
+            short::copy(row, body);
+            *end_of_row = 0;
             index(row, columns.into(), 0, entry, &mut aside)?;
         }
         Ok(Self {
             data,
-            large: None,
+            large: Rare::NONE,
             front: front.into(),
             index_at: index_at as u32,
             rows: 1,
+            columns,
+        })
+    }
+
+    /// No rows, but what is left before them.
+    #[inline(never)]
+    pub(super) fn without_rows(front: u16, columns: u16) -> Result<Self, OutOfMemory> {
+        let end = usize::from(front);
+        let data = match end {
+            0 => Vec::new(),
+            1..=SMALL => take_small()?,
+            _ => zeroed(end)?,
+        };
+        Ok(Self {
+            data,
+            front: front.into(),
+            index_at: front.into(),
+            large: Rare::NONE,
+            rows: 0,
             columns,
         })
     }
@@ -196,9 +232,13 @@ impl Block {
 
     #[inline]
     fn index(&self) -> &[u8] {
-        match &self.large {
+        match &*self.large {
             Some(large) if !large.index.is_empty() => &large.index,
-            _ => self.data.get(self.index_at as usize..).unwrap_or_default(),
+            _ => {
+                let start = self.index_at as usize;
+                let end = start + self.rows() * stride(self.columns.into());
+                self.data.get(start..end).unwrap_or_default()
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use super::{Batch, Block, CHUNK, Columns, LOOK_ASIDE, OutOfMemory, WIDE, chunk};
 use crate::wire;
 
 /// Bytes of index that a connection keeps: enough for a few rows, so that small results need nothing else.
-const SMALL: usize = 256;
+const SMALL: usize = 128;
 
 /// When a batch is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,7 +132,7 @@ impl Gather {
     }
 
     /// Checks and indexes the DataRow whose body is `chunk[start..start + len]`.
-    #[inline]
+    #[inline(always)]
     pub fn row(&mut self, chunk: &mut [u8], start: usize, len: usize) -> Result<(), RowError> {
         let Some(body) = chunk.get_mut(start..start + len) else {
             return Err(malformed("cells", wire::Problem::EndsEarly));
@@ -153,6 +153,23 @@ impl Gather {
         self.to = start + len;
         self.rows += 1;
         Ok(())
+    }
+
+    /// The same for a row that is to be a batch by itself, if it is the first.
+    pub fn row_alone(
+        &mut self,
+        chunk: &mut [u8],
+        start: usize,
+        len: usize,
+    ) -> Result<Option<Batch>, RowError> {
+        let columns = self.columns.as_ref().filter(|_| self.rows() == 0);
+        match (columns, chunk.get(start..start + len)) {
+            (Some(columns), Some(body)) => {
+                let row = Block::of_row(body, self.front, self.width as u16)?;
+                Ok(Some(Batch::of_row(columns.clone(), self.format, row)))
+            }
+            _ => self.row(chunk, start, len).map(|()| None),
+        }
     }
 
     /// Checks and indexes a single value, whose length word is `chunk[start..start + 4]`, as a row of one column: `len` bytes
@@ -181,16 +198,14 @@ impl Gather {
         Ok(())
     }
 
-    /// The only row of a result, whose body is `chunk[start..start + len]`: checked, indexed and copied out at once. After that
-    /// no result is open.
+    /// The rows of a result by itself, of one row, the body of whose message this is, or of none: checked, indexed and copied at
+    /// once, for [`Batch::of_row`]. `width`: how many columns.
     #[inline(always)]
-    pub fn only_row(&mut self, chunk: &[u8], start: usize, len: usize) -> Result<Batch, RowError> {
-        let body = chunk.get(start..start + len).unwrap_or_default();
-        let Some(columns) = self.columns.take() else {
-            return Err(malformed("cells", wire::Problem::EndsEarly));
-        };
-        let block = Block::of_row(body, self.front, self.width as u16)?;
-        Ok(Batch::new(columns, self.format, block))
+    pub fn only_row(&self, width: usize, row: Option<&[u8]>) -> Result<Block, RowError> {
+        match row {
+            Some(body) => Block::of_row(body, self.front, width as u16),
+            None => Ok(Block::without_rows(self.front, width as u16)?),
+        }
     }
 
     /// Takes over the chunk that the rows lie in. The caller has copied what follows them elsewhere.

@@ -11,6 +11,7 @@ mod block;
 mod chunk;
 mod columns;
 mod gather;
+mod rare;
 
 pub use batch::Batch;
 pub use block::{Block, LOOK_ASIDE, Raw, WIDE};

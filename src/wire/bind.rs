@@ -1,9 +1,14 @@
 //! Bind: makes a portal of a prepared statement and the values of its parameters.
 
+use super::bare::encode_sync;
 use super::cursor::Cursor;
 use super::error::Error;
+use super::execute::encode_execute;
 use super::list::List;
-use super::writer::{Writer, message};
+use super::nul;
+use super::short::append;
+use super::target::encode_describe;
+use super::writer::{MAX_LENGTH, Writer, message};
 
 /// The second step of the extended query protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +54,8 @@ impl<'a> Bind<'a> {
 pub trait Parameters {
     /// How many there are.
     fn len(&self) -> usize;
-    /// The value of the one at `index`, counted from 0; `None` for NULL. Asked for once per message.
+    /// The value of the one at `index`, counted from 0; `None` for NULL. Asked for once per message, and a second time
+    /// where something is wrong with it.
     fn value(&self, index: usize) -> Option<&[u8]>;
     /// Its format: 0 text, 1 binary. Asked for only where [`has_formats`](Parameters::has_formats).
     fn format(&self, index: usize) -> i16 {
@@ -117,15 +123,214 @@ impl Parameters for &[(Option<&[u8]>, i16)] {
     }
 }
 
+/// Appends what executes a prepared statement by the unnamed portal: Bind, Describe of the portal where its columns are to be
+/// described, Execute without a row limit, and Sync where that ends the group. After an error `out` is as it was.
+#[inline(always)]
+pub fn encode_execution<P: Parameters + ?Sized>(
+    out: &mut Vec<u8>,
+    statement: &[u8],
+    parameters: &P,
+    format: i16,
+    describe: bool,
+    sync: bool,
+) -> Result<(), Error> {
+    if encode_usual(out, statement, parameters, format, describe, sync) {
+        return Ok(());
+    }
+    encode_one_by_one(out, statement, parameters, format, describe, sync)
+}
+
+#[inline(never)]
+fn encode_one_by_one<P: Parameters + ?Sized>(
+    out: &mut Vec<u8>,
+    statement: &[u8],
+    parameters: &P,
+    format: i16,
+    describe: bool,
+    sync: bool,
+) -> Result<(), Error> {
+    let before = out.len();
+    let encode = |out: &mut Vec<u8>| {
+        encode_bind(out, b"", statement, parameters, &[format])?;
+        if describe {
+            encode_describe(out, b'P', b"")?;
+        }
+        encode_execute(out, b"", 0)?;
+        if sync {
+            encode_sync(out)?;
+        }
+        Ok(())
+    };
+    let encoded = encode(out);
+    if encoded.is_err() {
+        out.truncate(before);
+    }
+    encoded
+}
+
+/// The same for what nearly all are: parameters in text form. False, and `out` is as it was, where it is not so, or where
+/// something is wrong with it.
+#[inline(always)]
+fn encode_usual<P: Parameters + ?Sized>(
+    out: &mut Vec<u8>,
+    statement: &[u8],
+    parameters: &P,
+    format: i16,
+    describe: bool,
+    sync: bool,
+) -> bool {
+    let count = parameters.len();
+    if parameters.has_formats()
+        || count > usize::from(u16::MAX)
+        || nul::is_in(statement)
+        || out.try_reserve(statement.len() + 64).is_err()
+    {
+        return false;
+    }
+    let before = out.len();
+    out.extend_from_slice(&HEAD);
+    out.extend_from_slice(statement);
+    out.extend_from_slice(&behind_name(count as u16));
+    encode_values(out, before, parameters, &Rest::new(format, describe), sync)
+}
+
+/// What follows the values: the format of the results, which ends the Bind, and the messages behind it, with a Sync at the end.
+#[derive(Debug)]
+struct Rest {
+    /// A power of two of them: to copy all is less than to copy those that are used.
+    bytes: [u8; 32],
+    /// How many of them are used.
+    len: usize,
+}
+
+impl Rest {
+    #[inline(always)]
+    fn new(format: i16, describe: bool) -> Self {
+        const DESCRIBED: [u8; 32] =
+            Rest::padded(b"\0\x01\0\0D\0\0\0\x06P\0E\0\0\0\x09\0\0\0\0\0S\0\0\0\x04");
+        const UNDESCRIBED: [u8; 32] = Rest::padded(b"\0\x01\0\0E\0\0\0\x09\0\0\0\0\0S\0\0\0\x04");
+        let (mut bytes, len) = match describe {
+            true => (DESCRIBED, 26),
+            false => (UNDESCRIBED, 19),
+        };
+        [bytes[2], bytes[3]] = format.to_be_bytes();
+        Self { bytes, len }
+    }
+
+    const fn padded(used: &[u8]) -> [u8; 32] {
+        let (mut bytes, mut at) = ([0; 32], 0);
+        while at < used.len() {
+            bytes[at] = used[at];
+            at += 1;
+        }
+        bytes
+    }
+}
+
+/// Bytes of a Sync.
+const SYNC: usize = 5;
+
+/// Tag, length, and the name of the unnamed portal.
+const HEAD: [u8; 6] = [Bind::TAG, 0, 0, 0, 0, 0];
+
+/// The NUL of the statement's name, no formats, and so many parameters.
+#[inline(always)]
+fn behind_name(count: u16) -> [u8; 5] {
+    let [high, low] = count.to_be_bytes();
+    [0, 0, 0, high, low]
+}
+
+/// The rest of the message that begins at `before`, values, and of the messages behind it. False, and `out` ends where the message
+/// began, where something is wrong with it.
+#[inline(always)]
+fn encode_values<P: Parameters + ?Sized>(
+    out: &mut Vec<u8>,
+    before: usize,
+    parameters: &P,
+    rest: &Rest,
+    sync: bool,
+) -> bool {
+    for index in 0..parameters.len() {
+        let value = parameters.value(index);
+        let length = value.map_or(-1, |value| value.len() as i32);
+        let value = value.unwrap_or_default();
+        if value.len() > MAX_LENGTH || out.try_reserve(value.len() + 64).is_err() {
+            out.truncate(before);
+            return false;
+        }
+        out.extend_from_slice(&length.to_be_bytes());
+        append(out, value);
+    }
+    // The format ends the Bind.
+    let length = out.len() - before - 1 + 4;
+    let end = out.len() + rest.len - if sync { 0 } else { SYNC };
+    out.extend_from_slice(&rest.bytes);
+    out.truncate(end);
+    if length > MAX_LENGTH {
+        out.truncate(before);
+        return false;
+    }
+    if let Some(word) = out.get_mut(before + 1..before + 5) {
+        word.copy_from_slice(&(length as u32).to_be_bytes());
+    }
+    true
+}
+
+/// What executes a prepared statement whose columns are known, again and again, for many sets of parameters in text form.
+#[derive(Debug)]
+pub struct Executions {
+    /// The Bind up to its parameters; `head_len` bytes of it are used.
+    head: [u8; 48],
+    head_len: usize,
+    rest: Rest,
+    /// Of the parameters.
+    count: usize,
+}
+
+impl Executions {
+    /// `count`: of the parameters; `format`: of the results. `None` where the messages are not of the usual kind, or the name is
+    /// longer than names are.
+    pub fn new(statement: &[u8], count: usize, format: i16) -> Option<Self> {
+        let behind = behind_name(u16::try_from(count).ok()?);
+        let name_end = HEAD.len() + statement.len();
+        let head_len = name_end + behind.len();
+        let mut head = [0; 48];
+        head[..HEAD.len()].copy_from_slice(&HEAD);
+        head.get_mut(HEAD.len()..name_end)?
+            .copy_from_slice(statement);
+        head.get_mut(name_end..head_len)?.copy_from_slice(&behind);
+        (!nul::is_in(statement)).then(|| Self {
+            head,
+            head_len,
+            rest: Rest::new(format, false),
+            count,
+        })
+    }
+
+    /// Appends the next one, with a Sync where that ends the group. False, and `out` is as it was, where it is not of the usual
+    /// kind, or something is wrong with it.
+    #[inline(always)]
+    pub fn encode<P: Parameters>(&self, out: &mut Vec<u8>, parameters: &P, sync: bool) -> bool {
+        let usual = parameters.len() == self.count && !parameters.has_formats();
+        if !usual || out.try_reserve(self.head.len() + 64).is_err() {
+            return false;
+        }
+        let before = out.len();
+        // All of it, whose length is known, and then the end is dropped.
+        out.extend_from_slice(&self.head);
+        out.truncate(before + self.head_len);
+        encode_values(out, before, parameters, &self.rest, sync)
+    }
+}
+
 /// Appends a Bind message; after an error `out` is as it was.
 ///
 /// As in libpq, the formats of the parameters are left out when the caller gives none, even where all are text.
-#[inline(always)]
-pub fn encode_bind(
+pub fn encode_bind<P: Parameters + ?Sized>(
     out: &mut Vec<u8>,
     portal: &[u8],
     statement: &[u8],
-    parameters: &dyn Parameters,
+    parameters: &P,
     result_formats: &[i16],
 ) -> Result<(), Error> {
     let count = parameters.len();
@@ -153,4 +358,64 @@ pub fn encode_bind(
             ),
         }
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// The short ways and the long one write the same, or the short ones leave it to the long one.
+    #[test]
+    fn the_usual_messages_are_the_general_ones() {
+        let values: [&[Option<&[u8]>]; 4] = [
+            &[],
+            &[Some(b"17")],
+            &[None, Some(b""), Some(b"\0\x01")],
+            &[Some(&[b'x'; 70_000]), None],
+        ];
+        let names = [
+            &b""[..],
+            b"s",
+            b"a statement with a long name",
+            b"with\0NUL",
+        ];
+        let kinds = [
+            (0, false, false),
+            (1, false, true),
+            (0, true, false),
+            (-2, true, true),
+        ];
+        for (statement, parameters) in names
+            .iter()
+            .flat_map(|name| values.map(|values| (name, values)))
+        {
+            for (format, describe, sync) in kinds {
+                let (mut usual, mut any) = (b"before".to_vec(), b"before".to_vec());
+                let done = encode_usual(&mut usual, statement, &parameters, format, describe, sync);
+                let said =
+                    encode_one_by_one(&mut any, statement, &parameters, format, describe, sync);
+                assert_eq!(done, said.is_ok());
+                assert_eq!(usual, any);
+                let many = Executions::new(statement, parameters.len(), format);
+                assert_eq!(many.is_some(), done);
+                if let Some(many) = many.filter(|_| !describe) {
+                    let mut one = b"before".to_vec();
+                    assert!(many.encode(&mut one, &parameters, sync));
+                    assert_eq!(one, usual);
+                }
+            }
+        }
+        let with_formats: &[(Option<&[u8]>, i16)] = &[(Some(b"1"), 1)];
+        assert!(!encode_usual(
+            &mut Vec::new(),
+            b"",
+            &with_formats,
+            0,
+            false,
+            false
+        ));
+        let many: &[Option<&[u8]>] = &vec![None; 65_536];
+        assert!(!encode_usual(&mut Vec::new(), b"", &many, 0, false, false));
+    }
 }

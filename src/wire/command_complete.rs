@@ -2,6 +2,7 @@
 
 use super::cursor::Cursor;
 use super::error::Error;
+use super::nul;
 use super::writer::Writer;
 
 /// Ends the results of one command; it is not yet committed, which only ReadyForQuery tells.
@@ -30,23 +31,43 @@ impl<'a> CommandComplete<'a> {
 
     /// How many rows were retrieved or affected, for the commands that say so. By the rules of libpq's `PQcmdTuples`.
     #[must_use]
+    #[inline(always)]
     pub fn rows(&self) -> Option<u64> {
+        const SELECT: u64 = verb(*b"SELECT  ");
+        const UPDATE: u64 = verb(*b"UPDATE  ");
+        const DELETE: u64 = verb(*b"DELETE  ");
+        const INSERT: u64 = verb(*b"INSERT  ");
         let tag = self.tag;
-        match *tag {
+        let numbers = tag.get(7..).unwrap_or_default();
+        match tag.first_chunk::<8>().map_or(0, |first| verb(*first)) {
+            SELECT | UPDATE | DELETE => number(numbers),
             // The object ID stands first, and has been 0 since PostgreSQL 12.
-            [b'I', b'N', b'S', b'E', b'R', b'T', b' ', ref numbers @ ..] => {
+            INSERT => {
                 let space = numbers.iter().position(|&byte| byte == b' ')?;
                 number(numbers.get(space + 1..)?)
             }
-            [b'S', b'E', b'L', b'E', b'C', b'T', b' ', ref digits @ ..]
-            | [b'D', b'E', b'L', b'E', b'T', b'E', b' ', ref digits @ ..]
-            | [b'U', b'P', b'D', b'A', b'T', b'E', b' ', ref digits @ ..]
-            | [b'F', b'E', b'T', b'C', b'H', b' ', ref digits @ ..]
+            _ => self.rows_of_others(),
+        }
+    }
+
+    /// The same for commands whose name does not have six letters.
+    #[inline(never)]
+    fn rows_of_others(&self) -> Option<u64> {
+        match *self.tag {
+            [b'F', b'E', b'T', b'C', b'H', b' ', ref digits @ ..]
             | [b'M', b'E', b'R', b'G', b'E', b' ', ref digits @ ..]
             | [b'M', b'O', b'V', b'E', b' ', ref digits @ ..]
             | [b'C', b'O', b'P', b'Y', b' ', ref digits @ ..] => number(digits),
             _ => None,
         }
+    }
+
+    /// The tag in the body of such a message; `None` where something is wrong with it, as [`decode`](Self::decode) says.
+    #[must_use]
+    #[inline(always)]
+    pub fn tag_in(body: &'a [u8]) -> Option<&'a [u8]> {
+        let (&end, tag) = body.split_last()?;
+        (end == 0 && !nul::is_in(tag)).then_some(tag)
     }
 
     fn read(cursor: &mut Cursor<'a>) -> Result<Self, Error> {
@@ -60,21 +81,43 @@ impl<'a> CommandComplete<'a> {
     }
 }
 
+/// A verb of six letters and the space behind it as one word: the byte behind them does not count.
+#[inline(always)]
+const fn verb(first: [u8; 8]) -> u64 {
+    u64::from_le_bytes(first) & (u64::MAX >> 8)
+}
+
 fn is_number(word: &[u8]) -> bool {
     !word.is_empty() && word.iter().all(u8::is_ascii_digit)
 }
 
 /// A number that fits; `None` for anything else.
+#[inline(always)]
 fn number(digits: &[u8]) -> Option<u64> {
-    let mut number = 0_u64;
+    if let [digit @ b'0'..=b'9'] = digits {
+        return Some(u64::from(digit - b'0'));
+    }
+    // So many digits fit in any case.
+    if digits.is_empty() || digits.len() > 19 {
+        return large_number(digits);
+    }
+    let (mut number, mut all) = (0_u64, true);
     for digit in digits {
         let value = digit.wrapping_sub(b'0');
-        if value > 9 {
-            return None;
-        }
+        all &= value <= 9;
+        number = number.wrapping_mul(10).wrapping_add(u64::from(value));
+    }
+    all.then_some(number)
+}
+
+#[cold]
+fn large_number(digits: &[u8]) -> Option<u64> {
+    let mut number = (!digits.is_empty()).then_some(0_u64)?;
+    for digit in digits {
+        let value = char::from(*digit).to_digit(10)?;
         number = number.checked_mul(10)?.checked_add(u64::from(value))?;
     }
-    (!digits.is_empty()).then_some(number)
+    Some(number)
 }
 
 #[cfg(test)]

@@ -30,12 +30,15 @@ impl<'a> Execute<'a> {
     }
 }
 
+/// That of the unnamed portal, all of whose rows are wanted.
+pub(super) const ALL: [u8; 10] = [Execute::TAG, 0, 0, 0, 9, 0, 0, 0, 0, 0];
+
 /// Appends an Execute message; after an error `out` is as it was.
-#[inline]
+#[inline(always)]
 pub fn encode_execute(out: &mut Vec<u8>, portal: &[u8], max_rows: i32) -> Result<(), Error> {
     // Nearly always it is the unnamed portal, all of whose rows are wanted: then the message is the same.
     if portal.is_empty() && max_rows == 0 {
-        return constant(out, &[Execute::TAG, 0, 0, 0, 9, 0, 0, 0, 0, 0], "Execute");
+        return constant(out, &ALL, "Execute");
     }
     message(out, Execute::TAG, "Execute", |writer| {
         Execute { portal, max_rows }.write(writer)

@@ -58,6 +58,7 @@ mod query;
 mod ready;
 mod report;
 mod row_description;
+pub(crate) mod short;
 mod startup;
 mod target;
 mod writer;
@@ -69,7 +70,7 @@ pub use bare::{
     BindComplete, CloseComplete, CopyDone, EmptyQueryResponse, Flush, NoData, ParseComplete,
     PortalSuspended, Sync, Terminate, encode_flush, encode_sync,
 };
-pub use bind::{Bind, Parameters, encode_bind};
+pub use bind::{Bind, Executions, Parameters, encode_bind, encode_execution};
 pub use command_complete::CommandComplete;
 pub use copy::{
     CopyBothResponse, CopyData, CopyFail, CopyInResponse, CopyOutResponse, extend_copy_data,

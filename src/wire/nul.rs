@@ -6,9 +6,12 @@ const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
 /// Whether there is one: the last word overlaps the one before it, so that no byte is looked at by itself.
 #[inline(always)]
 pub(super) fn is_in(bytes: &[u8]) -> bool {
-    let Some(last) = bytes.last_chunk::<8>() else {
+    let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) else {
         return is_in_short(bytes);
     };
+    if bytes.len() <= 16 {
+        return zeros(u64::from_le_bytes(*first)) | zeros(u64::from_le_bytes(*last)) != 0;
+    }
     let (words, _) = bytes.as_chunks::<8>();
     zeros(u64::from_le_bytes(*last)) != 0
         || words

@@ -18,6 +18,43 @@ pub fn target() -> PathBuf {
     root().join(chosen.map_or_else(|| PathBuf::from("target"), PathBuf::from))
 }
 
+/// `make` in the root of the repository, as from a shell.
+#[must_use]
+pub fn make() -> Command {
+    let mut make = from_a_shell(Command::new("make"));
+    make.arg("-s");
+    make
+}
+
+/// `cargo` in the root of the repository, as from a shell.
+#[must_use]
+pub fn cargo() -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    from_a_shell(Command::new(cargo))
+}
+
+fn from_a_shell(mut command: Command) -> Command {
+    command.current_dir(root());
+    // An outer make would hand down its flags and a job server that this process does not hold, and an outer cargo what
+    // package it runs: build scripts that look at that would run anew, and all that stands on them with them.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        let outer = [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "CARGO_CRATE_",
+            "CARGO_BIN_",
+            "CARGO_PRIMARY_",
+        ];
+        if outer.iter().any(|prefix| name.starts_with(prefix))
+            || ["MAKEFLAGS", "MFLAGS", "MAKELEVEL"].contains(&&*name)
+        {
+            command.env_remove(&*name);
+        }
+    }
+    command
+}
+
 /// The folder with `libpgpoll.so`, `libpgpoll.a`, `libpq.so` and `libpq.a`, made by `make lib`, once in a process.
 ///
 /// # Panics
@@ -25,26 +62,7 @@ pub fn target() -> PathBuf {
 pub fn libraries() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
-        let mut make = Command::new("make");
-        make.args(["-s", "lib"]).current_dir(root());
-        // An outer make would hand down its flags and a job server that this process does not hold, and an outer cargo what
-        // package it runs: build scripts that look at that would run anew, and all that stands on them with them.
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy();
-            let outer = [
-                "CARGO_PKG_",
-                "CARGO_MANIFEST_",
-                "CARGO_CRATE_",
-                "CARGO_BIN_",
-                "CARGO_PRIMARY_",
-            ];
-            if outer.iter().any(|prefix| name.starts_with(prefix))
-                || ["MAKEFLAGS", "MFLAGS", "MAKELEVEL"].contains(&&*name)
-            {
-                make.env_remove(&*name);
-            }
-        }
-        let said = make.output().unwrap();
+        let said = make().arg("lib").output().unwrap();
         if !said.status.success() {
             panic!(
                 "make lib failed:\n{}",

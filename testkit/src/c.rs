@@ -82,12 +82,10 @@ impl Program {
         Program { path, checker }
     }
 
-    /// Runs the program; what the checker finds makes it fail, with the finding on its standard error.
-    ///
-    /// # Panics
-    /// If it takes longer than two minutes, which no test does: it hangs.
-    pub fn run(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-        let mut command = match self.checker {
+    /// The program under its checker, for a test that talks to it.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        match self.checker {
             Checker::Valgrind => {
                 let mut valgrind = Command::new("valgrind");
                 valgrind.args(["-q", "--error-exitcode=99", "--leak-check=full"]);
@@ -97,7 +95,15 @@ impl Program {
                 valgrind
             }
             Checker::None | Checker::Address => Command::new(&self.path),
-        };
+        }
+    }
+
+    /// Runs the program; what the checker finds makes it fail, with the finding on its standard error.
+    ///
+    /// # Panics
+    /// If it takes longer than two minutes, which no test does: it hangs.
+    pub fn run(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+        let mut command = self.command();
         let child = command
             .args(arguments)
             .envs(environment.iter().copied())

@@ -368,6 +368,8 @@ impl Cluster {
     pub(crate) fn as_owner(&self, program: &Path) -> Command {
         let mut command = quiet(program);
         command.current_dir(&self.folder).env("HOME", &self.folder);
+        let variables = self.options.environment.iter();
+        command.envs(variables.map(|(name, value)| (name, value)));
         if let Some((uid, gid)) = self.owner {
             command.uid(uid).gid(gid);
         }

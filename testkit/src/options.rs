@@ -13,6 +13,7 @@ pub struct ClusterOptions {
     pub(crate) ident: Vec<String>,
     pub(crate) tls: Option<ServerTls>,
     pub(crate) small_wal: bool,
+    pub(crate) environment: Vec<(String, String)>,
 }
 
 impl ClusterOptions {
@@ -58,6 +59,13 @@ impl ClusterOptions {
         self
     }
 
+    /// Sets a variable in the server's environment.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> ClusterOptions {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Writes what logical replication needs, in WAL segments of 1 MB, and gives its clients all the time they take.
     #[must_use]
     pub fn replicating(mut self) -> ClusterOptions {
@@ -67,9 +75,10 @@ impl ClusterOptions {
             .setting("min_wal_size", "8MB")
     }
 
-    /// Adds the settings of `more`; of two of one name the later one counts.
+    /// Adds the settings and the environment of `more`; of two of one name the later one counts.
     pub(crate) fn settings_of(mut self, more: &ClusterOptions) -> ClusterOptions {
         self.settings.extend(more.settings.iter().cloned());
+        self.environment.extend(more.environment.iter().cloned());
         self
     }
 

@@ -29,6 +29,8 @@ pub(crate) enum Step {
     Startup,
     /// An SSLRequest.
     SslRequest,
+    /// A GSSENCRequest.
+    GssencRequest,
     /// The TLS handshake, and what comes of it; what is said behind it is encrypted as far as anybody can see.
     Handshake(Result<TlsFacts, LinkError>),
     /// So many bytes of the server's first flight in that handshake.
@@ -103,6 +105,11 @@ impl Script {
     /// Waits for the SSLRequest.
     pub fn ssl_request(self) -> Self {
         self.then(Step::SslRequest)
+    }
+
+    /// Waits for the GSSENCRequest.
+    pub fn gssenc_request(self) -> Self {
+        self.then(Step::GssencRequest)
     }
 
     /// Waits for the TLS handshake, which comes to this.

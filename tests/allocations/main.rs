@@ -76,7 +76,8 @@ fn steps(engine: &mut Engine, command: Command<'_>, reply: &[u8], end: &[u8]) ->
     [starting, receiving, taking, ending]
 }
 
-/// Trap 27, a boxed future, channel or Arc for each operation: a query allocates its result alone.
+/// Trap 27, a boxed future, channel or Arc for each operation: a query allocates nothing: its result, where it is small,
+/// comes from the thread's pool.
 #[test]
 fn the_engine_allocates_a_result_and_nothing_else() {
     let mut engine = up(VAST);
@@ -152,7 +153,7 @@ fn connect(conninfo: &str) -> Connection {
 
 /// Trap 27, a boxed future, channel or Arc for each operation: a query allocates its result alone.
 #[test]
-fn a_connection_allocates_a_result_and_nothing_else() {
+fn a_connection_allocates_nothing_for_a_small_result() {
     let cluster = shared();
     for conninfo in [cluster.conninfo(), cluster.conninfo_tcp()] {
         let mut conn = connect(&conninfo);
@@ -174,8 +175,8 @@ fn a_connection_allocates_a_result_and_nothing_else() {
             })
             .0;
         }
-        assert_eq!(count, [1, 1]);
-        // A hundred queued ones are a hundred results.
+        assert_eq!(count, [0, 0]);
+        // A hundred queued ones are a hundred results, as many as the pool has.
         let pipeline = |conn: &mut Connection| {
             for _ in 0..100 {
                 conn.start_prepared("point", &value, 0).unwrap();
@@ -186,7 +187,7 @@ fn a_connection_allocates_a_result_and_nothing_else() {
         };
         // How many are finished before the first is taken, and so how long the queue of items gets, is chance.
         let fewest = (0..8).map(|_| made(|| pipeline(&mut conn)).0).min();
-        assert_eq!(fewest, Some(100));
+        assert_eq!(fewest, Some(0));
     }
 }
 
@@ -218,8 +219,9 @@ fn an_idle_connection_is_small() {
     let password = testkit::PASSWORD.replace('\'', r"\'");
     for conninfo in [
         cluster.conninfo(),
+        // Without a look for tickets: what a helper thread gives back is not counted here.
         format!(
-            "{} password='{password}'",
+            "{} password='{password}' gssencmode=disable",
             cluster.conninfo_tcp_as("user_scram")
         ),
     ] {

@@ -146,6 +146,7 @@ impl<'a> Slot<'a> {
 
     fn open(&mut self, count: &mut Count) {
         let mut conn = Connection::open(&self.place.conninfo);
+        conn.engine_mut().leave_answers(true);
         if self.is_hasty {
             conn.set_timeout(Some(LATE));
             // As with connecting: where nothing is wrong, there is time.

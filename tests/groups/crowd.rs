@@ -57,7 +57,7 @@ fn five_thousand_connections_are_all_answered_behind_one_descriptor() {
     drop(serving);
 }
 
-/// Among five thousand that are idle ten are polled and told of without an allocation of the group's.
+/// Among five thousand that are idle ten are polled and told of without an allocation.
 #[test]
 fn the_steady_state_allocates_nothing() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,9 +75,9 @@ fn the_steady_state_allocates_nothing() {
         let before = alloc::thread();
         stage.group.poll();
         let ready = std::iter::from_fn(|| stage.group.ready()).count();
-        // A result is one, and the connection's.
+        // Small results come from a pool, once it has them.
         allocated.push((sending, (alloc::thread() - before).allocations, ready));
         stage.run();
     }
-    assert_eq!(allocated[4], (0, 10, 10), "{allocated:?}");
+    assert_eq!(allocated[4], (0, 0, 10), "{allocated:?}");
 }

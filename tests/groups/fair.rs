@@ -80,7 +80,7 @@ fn what_is_not_taken_is_told_again_behind_the_others() {
     let mut first = told(&mut stage);
     first.sort_unstable();
     assert_eq!(first, [0, 1, 2]);
-    assert_eq!(told(&mut stage), [], "each once after a poll");
+    assert_eq!(told(&mut stage), [0_usize; 0], "each once after a poll");
     assert!(stage.group.poll().has_result());
     assert_eq!(told(&mut stage).len(), 3);
     stage.group.poll();

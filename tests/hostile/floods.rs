@@ -63,7 +63,7 @@ fn a_flood_of_notices() {
         .unwrap();
     let need = bench.poll();
     assert!(need.read, "reading has stopped: {}", bench.place());
-    assert!(bench.engine.peek().is_some(), "the query is done");
+    assert!(bench.engine.has_item(), "the query is done");
     let kept: Vec<Vec<u8>> = std::iter::from_fn(|| bench.engine.notice())
         .map(|notice| notice.message().to_vec())
         .collect();
@@ -125,7 +125,7 @@ fn a_flood_of_notifications() {
             }
             assert_eq!(last, b"the last");
             assert_eq!(count, (16 << 20) / message.len() + 2);
-            assert_eq!(bench.engine.peek().is_some(), during_a_query);
+            assert_eq!(bench.engine.has_item(), during_a_query);
             assert!(bench.engine.error().is_none());
         }
     }
@@ -177,7 +177,7 @@ fn a_flood_of_parameters() {
         .start(pgpoll::engine::Command::Query { sql }, end)
         .unwrap();
     bench.poll();
-    assert!(bench.engine.peek().is_some(), "{}", bench.place());
+    assert!(bench.engine.has_item(), "{}", bench.place());
 }
 
 /// Results without end: what is not taken is not read.
@@ -193,11 +193,11 @@ fn a_flood_of_results() {
         .start(pgpoll::engine::Command::Query { sql }, end)
         .unwrap();
     let need = bench.poll();
-    assert!(!need.read && bench.engine.peek().is_some());
+    assert!(!need.read && bench.engine.has_item());
     assert!(bench.received < 1 << 20, "{}", bench.received);
     let taken = std::iter::from_fn(|| bench.engine.take()).count();
     assert_eq!(taken, ROOM.items);
-    assert!(bench.poll().read || bench.engine.peek().is_some());
+    assert!(bench.poll().read || bench.engine.has_item());
 }
 
 /// Errors are as large as the server likes: those that are not taken are not more than others.
@@ -219,10 +219,10 @@ fn a_flood_of_large_errors() {
             .unwrap();
     }
     let need = bench.poll();
-    assert!(!need.read && bench.engine.peek().is_some());
+    assert!(!need.read && bench.engine.has_item());
     assert!(bench.received < 4 << 20, "{}", bench.received);
     let mut count = 0;
-    while bench.engine.queued() > 0 || bench.engine.peek().is_some() {
+    while bench.engine.queued() > 0 || bench.engine.has_item() {
         count += std::iter::from_fn(|| bench.engine.take()).count();
         bench.poll();
     }

@@ -110,7 +110,7 @@ fn damaged_messages_of_the_startup() {
         ),
         (
             framed(b'R', &[0, 0, 0, 7]),
-            "GSSAPI authentication not supported",
+            "GSSAPI authentication not supported: there is no library",
         ),
         (
             framed(b'E', b"SFATAL\0Mno end"),

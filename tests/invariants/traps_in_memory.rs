@@ -69,7 +69,7 @@ fn trap_15_head_of_line_stall_by_an_unread_stream() {
     for _ in 0..10 {
         let need = bench.poll();
         assert!(!need.read && !need.runnable, "{need:?}");
-        assert!(bench.engine.peek().is_some());
+        assert!(bench.engine.has_item());
     }
     assert!(
         bench

@@ -15,6 +15,7 @@ use pgpoll::wire::{
 /// Room without limits.
 pub(crate) const VAST: Room = Room {
     items: usize::MAX,
+    ahead: 0,
     bytes: usize::MAX,
     inbox: usize::MAX,
 };

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod heal;
+mod left;
 #[path = "../memory/mod.rs"]
 mod memory;
 mod queue;

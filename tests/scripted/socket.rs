@@ -61,9 +61,7 @@ fn run(session: &Session, conninfo: &str) -> Vec<String> {
             }
             Act::Got(_) => {}
             Act::Wait => {
-                while up
-                    && (connection.engine().queued() > 0 || connection.engine().peek().is_some())
-                {
+                while up && (connection.engine().queued() > 0 || connection.engine().has_item()) {
                     up = take(&mut connection, &mut items);
                 }
             }

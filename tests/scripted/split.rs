@@ -70,15 +70,18 @@ fn every_session_in_the_smallest_room() {
         let whole = whole(&session);
         session.room = Room {
             items: 1,
+            ahead: 0,
             bytes: 1,
             inbox: 1,
         };
-        for (inbound, lazy) in [
-            (Chunks::All, false),
-            (Chunks::All, true),
-            (Chunks::Of(5), true),
-            (Chunks::Of(11), false),
+        for (inbound, lazy, ahead) in [
+            (Chunks::All, false, 0),
+            (Chunks::All, true, 0),
+            (Chunks::All, true, 64),
+            (Chunks::Of(5), true, 0),
+            (Chunks::Of(11), false, 64),
         ] {
+            session.room.ahead = ahead;
             let pace = Pace {
                 inbound,
                 lazy,

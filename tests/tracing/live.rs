@@ -25,7 +25,7 @@ pub(crate) fn come_up(connection: &mut Connection) {
 
 /// Goes on until everything is done, or the connection is over.
 pub(crate) fn finish(connection: &mut Connection) {
-    while connection.engine().queued() > 0 || connection.engine().peek().is_some() {
+    while connection.engine().queued() > 0 || connection.engine().has_item() {
         while connection.take().is_some() {}
         connection.wait(PATIENCE);
         while connection.copy_get(100).next().is_some() {}

@@ -10,13 +10,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("wire", BOTTOM),
     ("auth", BOTTOM),
     ("conninfo", BOTTOM),
+    ("encoding", BOTTOM),
     ("rows", BOTTOM),
     ("arrow", &["rows"]),
     ("link", BOTTOM),
     ("error", &["link", "wire"]),
     (
         "engine",
-        &["error", "link", "wire", "auth", "conninfo", "rows"],
+        &[
+            "error", "link", "wire", "auth", "conninfo", "encoding", "rows",
+        ],
     ),
     ("net", &["link", "wire", "auth", "conninfo", "rows"]),
     (
@@ -26,10 +29,12 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
 ];
-const BOTTOM: &[&str] = &["wire", "auth", "conninfo", "rows"];
+const BOTTOM: &[&str] = &["wire", "auth", "conninfo", "encoding", "rows"];
 
 /// The modules to which time, randomness, files and sockets are arguments.
-const PURE: &[&str] = &["wire", "auth", "rows", "arrow", "link", "error", "engine"];
+const PURE: &[&str] = &[
+    "wire", "auth", "encoding", "rows", "arrow", "link", "error", "engine",
+];
 const IMPURE: &[&str] = &[
     "Instant::now",
     "SystemTime",
@@ -47,6 +52,7 @@ const UNSAFE: &[&str] = &[
     "capi/",
     "libpq/",
     "src/net/sys.rs",
+    "src/net/gss_sys.rs",
     "src/net/sys/",
     "testkit/src/alloc.rs",
     "testkit/src/process.rs",

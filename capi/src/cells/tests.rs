@@ -100,7 +100,7 @@ unsafe fn compare(result: *const ConnResult, row: usize, column: usize, expected
         let length = conn_result_length(result, row, column);
         assert_eq!(
             conn_result_is_null(result, row, column),
-            expected.is_none().into()
+            std::ffi::c_int::from(expected.is_none())
         );
         compare_value(value, length, expected, (row, column));
     }

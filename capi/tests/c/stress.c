@@ -113,12 +113,8 @@ static void drop(unsigned at)
     memset(&held[at], 0, sizeof held[at]);
 }
 
-static void take(Conn *conn)
+static void keep(ConnItem item)
 {
-    ConnItem item;
-
-    if (!conn_get_result(conn, &item))
-        return;
     check(item.kind >= CONN_ITEM_ROWS && item.kind <= CONN_ITEM_DONE, "the kind of an item");
     check((item.kind == CONN_ITEM_ERROR) == (item.error != NULL), "an error item has an error");
     check(strlen(item.tag) < CONN_TAG_SIZE, "a tag fits");
@@ -136,6 +132,15 @@ static void take(Conn *conn)
         if (item.result && pick(2))
             read_result(item.result);
     }
+}
+
+static void take(Conn *conn)
+{
+    ConnItem items[5];
+    size_t count = pick(2) ? conn_get_results(conn, items, pick(6)) : (size_t)conn_get_result(conn, items), i;
+
+    for (i = 0; i < count; i++)
+        keep(items[i]);
 }
 
 static void take_mail(Conn *conn)
@@ -167,7 +172,7 @@ static void look(Conn *conn)
     conn_free_string(line);
     conn_free_string(warnings);
     check(conn_state(conn, &seen) == 1, "a state");
-    check(conn_status(conn) >= CONN_STATUS_START && conn_status(conn) <= CONN_STATUS_OVER, "a status");
+    check(conn_status(conn) >= CONN_STATUS_START && conn_status(conn) <= CONN_STATUS_CREDENTIALS, "a status");
     read_text(conn_parameter(conn, pick(2) ? "TimeZone" : "nonsense"));
     read_text(conn_host(conn));
     read_text(conn_port(conn));

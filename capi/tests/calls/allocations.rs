@@ -53,9 +53,9 @@ fn a_query_allocates_nothing_but_its_result() {
             execute(&session, c"1");
             execute(&session, c"20");
         }
-        // The handle, the rows and their index in one piece; without rows there is only the handle.
-        assert_eq!(execute(&session, c"1"), 1);
+        // A small result comes from a pool; a larger one is the handle, the rows and their index in one piece.
+        assert_eq!(execute(&session, c"1"), 0);
         assert_eq!(execute(&session, c"20"), 1);
-        assert_eq!(execute(&session, c"0"), 1);
+        assert_eq!(execute(&session, c"0"), 0);
     }
 }

@@ -9,6 +9,7 @@ mod inspect;
 mod large_objects;
 mod life;
 mod mail;
+mod many;
 mod members;
 mod misuse;
 mod queries;

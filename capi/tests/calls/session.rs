@@ -184,7 +184,7 @@ pub(crate) struct Taken {
 
 impl Taken {
     /// Reads the fields one by one: behind the tag's NUL there may be anything.
-    unsafe fn new(item: *const ConnItem) -> Taken {
+    pub(crate) unsafe fn new(item: *const ConnItem) -> Taken {
         // SAFETY: filled by `conn_get_result`.
         unsafe {
             Taken {

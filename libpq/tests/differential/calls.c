@@ -192,11 +192,12 @@ main(int argc, char **argv)
 
 	printf("send %d\n", PQsendQuery(conn, "select 1; insert into t values (9,'n'); select * from t where i > 1"));
 	drain(conn, "send");
-	printf("send %d single %d\n", PQsendQuery(conn, "select generate_series(1,2); select 5; select 1/0"), PQsetSingleRowMode(conn));
+	printf("send %d", PQsendQuery(conn, "select generate_series(1,2); select 5; select 1/0"));
+	printf(" single %d\n", PQsetSingleRowMode(conn));
 	drain(conn, "single");
 	printf("single while idle %d\n", PQsetSingleRowMode(conn));
-	printf("send %d chunks %d\n", PQsendQuery(conn, "select generate_series(1,5); select 6 where false; insert into t values (20,'z')"),
-		   PQsetChunkedRowsMode(conn, 2));
+	printf("send %d", PQsendQuery(conn, "select generate_series(1,5); select 6 where false; insert into t values (20,'z')"));
+	printf(" chunks %d\n", PQsetChunkedRowsMode(conn, 2));
 	drain(conn, "chunks");
 
 	PQsetNoticeReceiver(conn, receive, "r");
@@ -236,6 +237,7 @@ main(int argc, char **argv)
 	snprintf(sql, sizeof sql, "select pg_terminate_backend(%d, 5000)", PQbackendPID(conn));
 	run(other, sql);
 	run(conn, "select 1");
+	printf("socket=%d\n", PQsocket(conn));
 	run(conn, "select 2");
 	PQreset(conn);
 	printf("reset: status=%d error=[%s]\n", PQstatus(conn), PQerrorMessage(conn));

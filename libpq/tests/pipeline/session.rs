@@ -3,13 +3,12 @@
 use std::ffi::{CStr, CString, c_char};
 use std::ptr;
 
-use pq::accessors::{
-    PQcmdStatus, PQgetvalue, PQnfields, PQntuples, PQresStatus, PQresultErrorMessage,
-    PQresultStatus,
-};
+use pq::accessors::{PQcmdStatus, PQnfields, PQntuples, PQresultErrorMessage, PQresultStatus};
+use pq::cells::PQgetvalue;
 use pq::conn::{PGconn, PQconnectdb, PQfinish};
 use pq::exec::PQexec;
 use pq::facts::{PQpipelineStatus, PQsocket, PQstatus};
+use pq::library::PQresStatus;
 use pq::notice::PQerrorMessage;
 use pq::pipeline::PQpipelineSync;
 use pq::receive::PQgetResult;

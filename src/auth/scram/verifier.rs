@@ -6,11 +6,15 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::derive::{SaltedPassword, sha256};
-use crate::auth::saslprep;
+use crate::auth::{saslprep, wiping};
 
 /// The SCRAM-SHA-256 verifier of a password, for `ALTER ROLE … PASSWORD`, so that the server never sees the password itself
 /// (`PQencryptPasswordConn`). `salt` must be random (PostgreSQL takes 16 bytes). All iterations are done in this call.
 pub fn build_verifier(password: &[u8], salt: &[u8], iterations: NonZeroU32) -> String {
+    wiping(|| verifier(password, salt, iterations))
+}
+
+fn verifier(password: &[u8], salt: &[u8], iterations: NonZeroU32) -> String {
     let password = saslprep(password);
     let mut salted = SaltedPassword::new(&password, salt, iterations.get());
     let (client_key, server_key) = loop {

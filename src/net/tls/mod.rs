@@ -1,7 +1,6 @@
 //! TLS as a filter of bytes above the raw transport. Knows no protocol but TLS, and holds no buffer while nothing is under way.
 #![forbid(unsafe_code)]
 
-mod buffer;
 mod cache;
 mod certificate;
 mod cipher;
@@ -28,8 +27,9 @@ mod verify;
 use std::fmt;
 
 use crate::link::{AskId, LinkError, LinkErrorKind, TlsFacts};
+use crate::net::buffer::{Buffer, MOST_PLAIN};
 use crate::net::raw::Raw;
-use crate::net::tls::buffer::{Buffer, MOST_PLAIN};
+use crate::net::room::Room;
 use crate::net::tls::session::{Session, Step};
 use crate::net::{Alive, Interest, Received, Sent};
 use crate::rows::OutOfMemory;
@@ -174,8 +174,8 @@ impl Filter {
                     self.flush(raw);
                 }
             }
-            if room.taken > 0 {
-                return Received::Bytes(room.taken);
+            if room.taken() > 0 {
+                return Received::Bytes(room.taken());
             }
             if !self.read(raw) {
                 let end = self.end.clone();
@@ -371,55 +371,6 @@ impl Filter {
                 false
             }
         }
-    }
-}
-
-/// Room for plaintext.
-pub(super) struct Room<'a> {
-    into: Into<'a>,
-    most: usize,
-    taken: usize,
-}
-
-enum Into<'a> {
-    Behind(&'a mut Vec<u8>),
-    Slice(&'a mut [u8]),
-}
-
-impl<'a> Room<'a> {
-    /// Behind the bytes of a vector, without making it grow; at most so many.
-    pub(super) fn behind(into: &'a mut Vec<u8>, most: usize) -> Room<'a> {
-        let most = most.min(into.capacity() - into.len());
-        Room {
-            into: Into::Behind(into),
-            most,
-            taken: 0,
-        }
-    }
-
-    /// In a slice, from its beginning.
-    pub(super) fn slice(into: &'a mut [u8]) -> Room<'a> {
-        Room {
-            most: into.len(),
-            into: Into::Slice(into),
-            taken: 0,
-        }
-    }
-
-    fn left(&self) -> usize {
-        self.most - self.taken
-    }
-
-    /// Takes what fits.
-    fn put(&mut self, bytes: &[u8]) -> usize {
-        let count = bytes.len().min(self.left());
-        let (bytes, end) = (&bytes[..count], self.taken + count);
-        match &mut self.into {
-            Into::Behind(into) => into.extend_from_slice(bytes),
-            Into::Slice(into) => into[self.taken..end].copy_from_slice(bytes),
-        }
-        self.taken = end;
-        count
     }
 }
 

@@ -4,7 +4,7 @@ use rustls::Error;
 use rustls::client::UnbufferedClientConnection;
 use rustls::unbuffered::{ConnectionState, UnbufferedStatus};
 
-use crate::net::tls::buffer::Buffer;
+use crate::net::buffer::Buffer;
 use crate::net::tls::config::Setup;
 use crate::rows::OutOfMemory;
 

@@ -50,6 +50,18 @@ pub fn auth_md5(salt: [u8; 4]) -> Vec<u8> {
     }))
 }
 
+/// AuthenticationGSS.
+pub fn auth_gss() -> Vec<u8> {
+    encoded(&Backend::Authentication(Authentication::GSS))
+}
+
+/// AuthenticationGSSContinue.
+pub fn auth_gss_continue(data: &[u8]) -> Vec<u8> {
+    encoded(&Backend::Authentication(Authentication::GSSContinue {
+        data,
+    }))
+}
+
 /// AuthenticationSASL.
 pub fn auth_sasl(mechanisms: &[&str]) -> Vec<u8> {
     let mechanisms: Vec<&[u8]> = mechanisms.iter().map(|name| name.as_bytes()).collect();

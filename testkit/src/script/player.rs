@@ -3,7 +3,8 @@
 use pgpoll::link::{LinkError, TlsFacts};
 use pgpoll::wire::frame::{Header, frontend_header};
 use pgpoll::wire::{
-    CancelRequest, Frontend, SASLInitialResponse, SSLRequest, Startup, StartupMessage,
+    CancelRequest, Frontend, GSSENCRequest, SASLInitialResponse, SSLRequest, Startup,
+    StartupMessage,
 };
 
 use super::scram::Exchange;
@@ -175,6 +176,17 @@ impl Player {
                     assert_eq!(
                         Startup::decode(&message[4..]).unwrap(),
                         Startup::Ssl(SSLRequest),
+                        "at step {} of the script",
+                        self.at
+                    );
+                }
+                Step::GssencRequest => {
+                    let Some(message) = self.untagged() else {
+                        return;
+                    };
+                    assert_eq!(
+                        Startup::decode(&message[4..]).unwrap(),
+                        Startup::Gssenc(GSSENCRequest),
                         "at step {} of the script",
                         self.at
                     );

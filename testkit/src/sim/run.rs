@@ -66,7 +66,7 @@ impl Run {
                 engine.set_limits(*limits);
                 return true;
             }
-            Act::Wait => return engine.queued() == 0 && engine.peek().is_none(),
+            Act::Wait => return engine.queued() == 0 && !engine.has_item(),
             Act::Put(data) => {
                 if engine.takes_copy_data() {
                     engine.copy_put(data).unwrap();
@@ -215,7 +215,7 @@ impl Run {
         };
         for _ in 0..3 {
             self.bench.poll();
-            assert!(self.bench.engine.peek().is_none(), "{}", self.bench.place());
+            assert!(!self.bench.engine.has_item(), "{}", self.bench.place());
             assert_eq!(self.bench.engine.error(), Some(&error));
             let what = What::Query(String::from("SELECT 1"));
             let refused = what.start(&mut self.bench.engine, End::Sync).unwrap_err();

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use pgpoll::engine::Engine;
 use pgpoll::link::{Addr, Answer, Ask, AskId, LinkError, LinkErrorKind, Peer};
 
-use super::{Nature, OnDial, START, Stranger, closed, reset};
+use super::{Nature, OnDial, START, Stranger, closed, no_gss, reset};
 use crate::dice::Dice;
 use crate::script::Ending;
 
@@ -198,7 +198,7 @@ impl World {
                     || need.write
                     || need.runnable
                     || need.answer
-                    || self.engine.peek().is_some()
+                    || self.engine.has_item()
                     || over,
                 "nothing to wait for: {}",
                 self.place()
@@ -245,8 +245,13 @@ impl World {
                     self.schedule(delay, Event::Answered(id, answer));
                 }
             }
+            Ask::FindCredentials | Ask::SecureWithGss { .. } | Ask::GssToken { .. } => {
+                let delay = self.delay();
+                self.schedule(delay, Event::Answered(id, Answer::Failed(no_gss())));
+            }
             Ask::Hangup => self.leave(),
             Ask::Cancel { .. } => panic!("there is nothing to cancel"),
+            Ask::Token(_) => panic!("no server here takes a token"),
         }
     }
 

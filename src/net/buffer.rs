@@ -1,4 +1,5 @@
 //! Buffers for ciphertext from a small pool per thread, so that an idle connection owns none. Knows sizes, not contents.
+#![forbid(unsafe_code)]
 
 use std::cell::Cell;
 

@@ -1,0 +1,68 @@
+"""The two modules of the extension: `lib` and `ffi`, cffi's border to pgpoll.h, and `native`, our own beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import decimal
+import importlib.machinery
+import importlib.util
+import json
+import os
+import sys
+import uuid
+from contextvars import ContextVar
+from types import ModuleType
+from typing import Any
+
+from . import _border, errors  # type: ignore[attr-defined]
+
+ffi: Any = _border.ffi
+lib: Any = _border.lib
+
+NEVER = 2**63 - 1
+"""A deadline that there is not."""
+
+HOLDERS: ContextVar[tuple[object, ...]] = ContextVar("pgpoll connections that this task has for itself", default=())
+
+# As in native.h.
+ROWS, ROW, VALUE, TAG, DESCRIBE, BATCHES, COPY, NOTHING, PORTAL = 0, 1, 2, 3, 4, 5, 6, 7, 8
+
+
+def _load() -> ModuleType:
+    """Both modules are in one shared object."""
+    name = f"{__package__}._native"
+    loader = importlib.machinery.ExtensionFileLoader(name, _border.__file__)
+    spec = importlib.util.spec_from_file_location(name, _border.__file__, loader=loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    sys.modules[name] = module
+    return module
+
+
+def _parameter_error(number: int, oid: int, cause: Exception) -> Exception:
+    from ._codecs import type_name
+
+    error = errors.ParameterError(f"parameter ${number} of type {type_name(oid)}: {cause}")
+    error.__cause__ = cause
+    return error
+
+
+native: Any = _load()
+native.configure(
+    interface_error=errors.InterfaceError,
+    cancelled_error=asyncio.CancelledError,
+    parameter_error=_parameter_error,
+    running_loop=asyncio._get_running_loop,
+    holder=HOLDERS,
+    loads=json.loads,
+    dumps=json.dumps,
+    decimal=decimal.Decimal,
+    uuid=uuid.UUID,
+)
+os.register_at_fork(after_in_child=native.forked)
+
+
+def text(pointer: Any) -> str | None:
+    """A C string of the library's; None for NULL."""
+    return None if pointer == ffi.NULL else ffi.string(pointer).decode("utf-8", "replace")

@@ -1,0 +1,312 @@
+"""What a connection is beneath its API: the line, who drives it, whose turn it is, and what the line tells."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from . import _codecs, _failure, errors
+from ._bridge import HOLDERS, ffi, lib, native, text
+from ._reactor import Reactor
+from .types import Notification
+
+Reacts = Callable[["Core"], Reactor]
+
+
+class Core:
+    """The part of a connection that the C side calls: methods that begin with an underscore and a verb are told things by it."""
+
+    def __init__(self, conn: Any, reacts: Reacts, *, stream: bool, cache_size: int, timeout: float | None) -> None:
+        self._conn = conn
+        self._codecs: _codecs.Codecs = _codecs.SHARED
+        self._reactor = reacts(self)
+        self._line = native.Line(int(ffi.cast("uintptr_t", conn)), self, self._reactor.loop, self._codecs, stream)
+        self._run = self._line.run
+        if timeout is not None:
+            self._line.default_timeout_ms = max(1, math.ceil(timeout * 1000))
+        self._cache_size = cache_size
+        self._names = 0
+        self._preparing: dict[str, list[Any]] = {}
+        self._turns: deque[Any] = deque()
+        self._held: object | None = None
+        self._nobody = object()
+        self._blocks = 0
+        self._roomless: list[Any] = []
+        self._up: Any = None
+        self._copy: Any = None
+        self._lost: errors.Error | None = None
+        self._notice_callbacks: list[Callable[[errors.PostgresError], object]] = []
+        self._listeners: dict[str, list[Any]] = {}
+
+    # What the C side tells.
+
+    def _event(self, bits: int, descriptor: int, generation: int, deadline: int) -> None:
+        self._reactor.event(bits, descriptor, generation, deadline)
+        if bits & lib.CONN_NOTIFY:
+            self._take_notifications()
+        if bits & lib.CONN_NOTICE:
+            self._take_notices()
+        if bits & lib.CONN_ROOM:
+            roomless, self._roomless = self._roomless, []
+            for waiter in roomless:
+                waiter.set_result(None)
+        if bits & lib.CONN_COPY and self._copy is not None:
+            self._copy.news()
+        if bits & lib.CONN_IDLE and self._up is not None:
+            self._line.idle_wanted = False
+            self._up.set_result(None)
+        if bits & lib.CONN_FAILED and self._lost is None:
+            self._over(_failure.exception(lib.conn_error(self._conn)))
+
+    def _over(self, error: errors.Error) -> None:
+        self._lost = error
+        self._reactor.stop()
+        self._line.fail(error)
+        waiting = [*self._roomless, *self._turns, *([self._up] if self._up is not None else [])]
+        self._roomless.clear()
+        self._turns.clear()
+        for waiter in waiting:
+            waiter.set_exception(error)
+        if self._copy is not None:
+            self._copy.news()
+        for listener in {id(each): each for found in self._listeners.values() for each in found}.values():
+            listener.lost(error)
+
+    def _error(self, address: int) -> errors.Error:
+        return _failure.taken(address)
+
+    def _unwanted(self) -> None:
+        self._reactor.unwanted(self._line.wanted)
+
+    def _unfinished(self, outcome: int, verdict: int) -> errors.Error:
+        if verdict == lib.CONN_VERDICT_LOST:
+            error = _failure.exception(lib.conn_error(self._conn))
+            return error if isinstance(error, errors.PostgresError) else errors.ConnectionLost("the connection was lost")
+        return errors.InterfaceError("the operation was given up before the server had done it")
+
+    def _refused(self) -> errors.Error:
+        error = self._lost or _failure.exception(lib.conn_error(self._conn))
+        if isinstance(error, errors.InterfaceError) and lib.conn_status(self._conn) == lib.CONN_STATUS_OVER:
+            return errors.ConnectionLost(str(error))
+        return error
+
+    def _copying(self, operation: int, way: int, form: int) -> None:
+        if self._copy is not None:
+            self._copy.begun(way, form)
+
+    def _take_notices(self) -> None:
+        while (notice := lib.conn_get_notice(self._conn)) != ffi.NULL:
+            told = _failure.taken(int(ffi.cast("uintptr_t", notice)))
+            for callback in list(self._notice_callbacks):
+                self._call(callback, told)
+
+    def _take_notifications(self) -> None:
+        while (taken := lib.conn_get_notification(self._conn)) != ffi.NULL:
+            channel, payload = (
+                text(lib.conn_notification_channel(taken)) or "",
+                text(lib.conn_notification_payload(taken)) or "",
+            )
+            notification = Notification(channel, payload, lib.conn_notification_pid(taken))
+            lib.conn_notification_free(taken)
+            for listener in list(self._listeners.get(channel, ())):
+                listener.told(notification)
+
+    def _call(self, callback: Callable[..., object], *args: object) -> None:
+        """A callback of the program's: its exceptions are its own."""
+        if self._reactor.loop is not None:
+            self._reactor.loop.call_soon(callback, *args)
+        else:
+            callback(*args)
+
+    # Whose turn it is.
+
+    async def _turn(self) -> None:
+        """Waits until this task may use the connection."""
+        self._line.check()
+        while not self._line.is_mine():
+            if self._lost is not None:
+                raise self._lost
+            waiter = self._line.future()
+            self._turns.append(waiter)
+            try:
+                await waiter
+            except BaseException:
+                if waiter in self._turns:
+                    self._turns.remove(waiter)
+                raise
+
+    async def _hold(self) -> object | None:
+        """Has the connection for this task, and those that it starts: a token to release it with; None for who has it already."""
+        await self._turn()
+        if self._held is not None:
+            return None
+        token = self._held = object()
+        self._decide_turn()
+        HOLDERS.set((*HOLDERS.get(), token))
+        return token
+
+    def _decide_turn(self) -> None:
+        self._line.holder = self._nobody if self._blocks else self._held
+
+    def _block(self) -> Callable[[], None]:
+        """Nobody may start anything until what this returns is called."""
+        self._blocks += 1
+        self._decide_turn()
+
+        def unblock() -> None:
+            self._blocks -= 1
+            self._decide_turn()
+            self._wake_turns()
+
+        return unblock
+
+    def _release(self, token: object | None) -> None:
+        if token is None:
+            return
+        if self._held is token:
+            self._held = None
+            self._decide_turn()
+        HOLDERS.set(tuple(held for held in HOLDERS.get() if held is not token))
+        self._wake_turns()
+
+    def _wake_turns(self) -> None:
+        turns, self._turns = self._turns, deque()
+        for waiter in turns:
+            waiter.set_result(None)
+
+    async def _room(self) -> None:
+        """Waits until the send queue has room."""
+        waiter = self._line.future()
+        self._roomless.append(waiter)
+        self._line.ready()
+        await waiter
+
+    # Statements.
+
+    async def _slowly(self, mode: int, sql: str, args: tuple[Any, ...], timeout: float | None) -> Any:
+        """A query whose statement is not prepared, or that has to wait for its turn."""
+        if self._cache_size <= 0:
+            return await (await self._unprepared(mode, sql, args, 0, timeout))
+        while True:
+            statement = await self._statement(sql, timeout)
+            if (waiter := self._line.start(mode, statement, args, 0, timeout)) is not None:
+                return await waiter
+            await self._room()
+
+    async def _unprepared(self, mode: int, sql: str, args: tuple[Any, ...], max_rows: int, timeout: float | None) -> Any:
+        """Starts a statement in one round trip that leaves nothing in the server: values and results as text. The waiter."""
+        await self._turn()
+        values = [ffi.NULL if value is None else ffi.new("char[]", self._argument(number, value)) for number, value in enumerate(args, 1)]
+        while True:
+            self._set_timeout(timeout)
+            text = self._encoded(sql)
+            operation = lib.conn_start_query_params(
+                self._conn, text, len(values), ffi.NULL, values, ffi.NULL, ffi.NULL, lib.CONN_TEXT, max_rows, 0
+            )
+            if (waiter := self._started(operation, mode)) is not None:
+                return waiter
+            await self._room()
+
+    def _argument(self, number: int, value: Any) -> bytes:
+        try:
+            encoded = _codecs.any_text(value).encode()
+        except TypeError as error:
+            raise errors.ParameterError(f"parameter ${number}: {error}") from error
+        if b"\0" in encoded:
+            raise errors.ParameterError(f"parameter ${number}: text of PostgreSQL cannot have a character 0")
+        return encoded
+
+    def _set_timeout(self, timeout: float | None) -> None:
+        self._line.set_timeout(self._line.default_timeout_ms if timeout is None else max(1, math.ceil(timeout * 1000)))
+
+    async def _statement(self, sql: str, timeout: float | None = None) -> Any:
+        """From the cache, or prepared now: by one task, for all that ask meanwhile. The connection is this task's to use."""
+        while True:
+            await self._turn()
+            if (statement := self._line.statements.get(sql)) is not None:
+                return statement
+            if (others := self._preparing.get(sql)) is None:
+                break
+            waiter = self._line.future()
+            others.append(waiter)
+            await waiter
+        self._preparing[sql] = []
+        try:
+            statement = await self._prepare(sql, timeout)
+            self._keep(sql, statement)
+            await self._turn()
+            return statement
+        finally:
+            for waiter in self._preparing.pop(sql):
+                waiter.set_result(None)
+
+    async def _prepare(self, sql: str, timeout: float | None) -> Any:
+        if not isinstance(sql, str):
+            raise errors.InterfaceError(f"a statement is a str, not {type(sql).__name__}")
+        self._names += 1
+        name = f"pgpoll_{self._names}".encode()
+        while (waiter := self._line.prepare(sql, name, timeout)) is None:
+            await self._room()
+        return await waiter
+
+    def _keep(self, sql: str, statement: Any) -> None:
+        cache = self._line.statements
+        if self._cache_size <= 0:
+            return
+        while len(cache) >= self._cache_size:
+            oldest = min(cache, key=lambda each: cache[each].used)
+            self._close_statement(cache.pop(oldest))
+        cache[sql] = statement
+
+    def _close_statement(self, statement: Any) -> None:
+        if not statement.dead and self._lost is None and self._conn != ffi.NULL:
+            statement.dead = 1
+            lib.conn_start_close_statement(self._conn, statement.name, 0)
+
+    def _forget_statements(self) -> None:
+        for sql in list(self._line.statements):
+            self._close_statement(self._line.statements.pop(sql))
+
+    def _simple(self, sql: str, mode: int, timeout: float | None = None) -> Any:
+        """A waiter for a simple query, or None where the send queue is full."""
+        self._line.check()
+        self._set_timeout(timeout)
+        return self._started(lib.conn_start_query(self._conn, self._encoded(sql)), mode)
+
+    def _encoded(self, sql: str) -> bytes:
+        if not isinstance(sql, str):
+            raise errors.InterfaceError(f"a statement is a str, not {type(sql).__name__}")
+        if "\0" in sql:
+            raise errors.InterfaceError("a statement cannot have a character 0")
+        return sql.encode()
+
+    def _started(self, operation: int, mode: int, statement: Any = None) -> Any:
+        """A waiter for what was started through cffi; None where the send queue is full."""
+        if not operation:
+            error = lib.conn_error(self._conn)
+            if lib.conn_error_kind(error) == lib.CONN_ERROR_WOULD_BLOCK:
+                return None
+            raise self._refused()
+        return self._line.expect(mode, operation, statement)
+
+    def _send(self, sql: str) -> None:
+        """A simple query whose outcome nobody awaits."""
+        if self._lost is not None or self._conn == ffi.NULL:
+            return
+        with suppress(errors.InterfaceError):
+            self._line.check()
+            if lib.conn_start_query(self._conn, sql.encode()) and not self._line.delivering:
+                self._line.ready()
+
+    # The end.
+
+    def _shut(self, error: errors.Error) -> None:
+        if self._conn == ffi.NULL:
+            return
+        if self._lost is None:
+            self._over(error)
+        self._conn = ffi.NULL
+        self._line.close()

@@ -1,0 +1,410 @@
+"""A connection: what asyncio programs call."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from . import errors
+from ._bridge import BATCHES, NOTHING, ROW, ROWS, TAG, VALUE, ffi, lib, text
+from ._copy import CopyIn, CopyOut
+from ._introspect import Introspection
+from ._listen import Listener
+from ._pipeline import Pipeline
+from ._portal import Batches, Rows
+from ._reactor import Carried, Reactor, Readiness
+from .transaction import Transaction
+from .types import Record
+
+BATCH_BYTES = 64 * 1024
+"""Rows are made Python objects piece by piece, while the server makes the next ones."""
+
+
+class Connection(Introspection):
+    """A session of the server. Made by `connect`.
+
+    Several tasks may await queries at the same time: they share round trips, in the order in which they were started. A task that is
+    cancelled, or whose timeout is over, has its query stopped in the server; one that shares the line has its replies dropped instead.
+    """
+
+    # Queries.
+
+    async def fetch(self, sql: str, *args: Any, timeout: float | None = None) -> list[Record]:
+        """All rows of a statement, as `Record`s. `timeout`: seconds."""
+        return await self._run(ROWS, sql, args, timeout)
+
+    async def fetchrow(self, sql: str, *args: Any, timeout: float | None = None) -> Record | None:
+        """The first row, or None."""
+        return await self._run(ROW, sql, args, timeout)
+
+    async def fetchval(self, sql: str, *args: Any, column: int = 0, timeout: float | None = None) -> Any:
+        """A value of the first row, or None."""
+        if column == 0:
+            return await self._run(VALUE, sql, args, timeout)
+        row = await self._run(ROW, sql, args, timeout)
+        return None if row is None else row[column]
+
+    async def execute(self, sql: str, *args: Any, timeout: float | None = None) -> str:
+        """Runs a statement, or several where there are no arguments: the command tag of the last one, such as `INSERT 0 1`."""
+        if args:
+            return await self._run(TAG, sql, args, timeout)
+        while True:
+            await self._turn()
+            if (waiter := self._simple(sql, TAG, timeout)) is not None:
+                return await waiter or ""
+            await self._room()
+
+    async def executemany(self, sql: str, args: Iterable[Sequence[Any]], *, timeout: float | None = None) -> None:
+        """Runs a statement once for each sequence of arguments, without waiting in between. All of it takes effect, or nothing.
+
+        `timeout`: seconds that each part of some thousand may take.
+        """
+        if self._cache_size > 0:
+            return await self._execute_many(await self._statement(sql, timeout), args, timeout)
+        async with self.transaction():
+            under_way = [await self._unprepared(NOTHING, sql, tuple(row), 0, timeout) for row in args]
+            for waiter in under_way:
+                await waiter
+
+    async def _execute_many(self, statement: Any, args: Iterable[Sequence[Any]], timeout: float | None) -> None:
+        rows = iter(args)
+        while True:
+            await self._turn()
+            waiter, ended, left = self._line.start_many(statement, rows, timeout, True)
+            if waiter is None and not left:
+                return
+            if waiter is not None and not left:
+                await waiter
+                return
+            if waiter is not None or not ended:
+                break
+            rows = iter(left)
+            await self._room()
+        if waiter is not None:  # too much for the send queue: it has begun, and goes on in a transaction of its own
+            await waiter
+            return await self._execute_parts(statement, left, (), timeout)
+        async with self.transaction():
+            await self._execute_parts(statement, left, rows, timeout)
+
+    async def _execute_parts(self, statement: Any, left: list[Any], rows: Any, timeout: float | None) -> None:
+        under_way: list[Any] = []
+        ended, rest = False, iter(rows)
+        while left or not ended:
+            if left:
+                waiter, _, left = self._line.start_many(statement, iter(left), timeout, False)
+            else:
+                waiter, ended, left = self._line.start_many(statement, rest, timeout, False)
+            if waiter is not None:
+                under_way.append(waiter)
+            elif left:
+                await self._room()
+            if len(under_way) > 8:
+                await under_way.pop(0)
+        for waiter in under_way:
+            await waiter
+
+    def cursor(self, sql: str, *args: Any, prefetch: int = 50, timeout: float | None = None) -> Rows:
+        """The rows of a statement, `prefetch` a round trip: nothing more is received while these are not used up."""
+        return Rows(self.batches(sql, *args, size=prefetch, timeout=timeout))
+
+    def batches(self, sql: str, *args: Any, size: int = 1000, timeout: float | None = None) -> Batches:
+        """The rows of a statement in lists of `size`. The connection is this iteration's alone until it ends."""
+        return Batches(self, sql, args, size, timeout)
+
+    async def prepare(self, sql: str, *, timeout: float | None = None) -> PreparedStatement:
+        """Prepares a statement: it is there until it is closed, or the connection is."""
+        await self._turn()
+        return PreparedStatement(self, await self._prepare(sql, timeout))
+
+    def transaction(self, *, isolation: str | None = None, readonly: bool = False, deferrable: bool = False) -> Transaction:
+        """`async with connection.transaction():` commits at its end, or rolls back where that is an exception.
+
+        It has the connection for itself: others wait. Inside of another one it is a savepoint. `isolation`: `serializable`,
+        `repeatable read`, `read committed`.
+        """
+        return Transaction(self, isolation, readonly, deferrable)
+
+    def pipeline(self) -> Pipeline:
+        """`async with connection.pipeline() as pipeline:` starts queries without waiting in between."""
+        return Pipeline(self)
+
+    # Rows as Arrow.
+
+    async def to_arrow(self, sql: str, *args: Any, timeout: float | None = None) -> Any:
+        """The rows as a `pyarrow.Table`. Needs pyarrow."""
+        from ._arrow import table
+
+        return table(await self._run(BATCHES, sql, args, timeout))
+
+    async def to_pandas(self, sql: str, *args: Any, timeout: float | None = None) -> Any:
+        """The rows as a `pandas.DataFrame`. Needs pyarrow and pandas."""
+        return (await self.to_arrow(sql, *args, timeout=timeout)).to_pandas()
+
+    # COPY.
+
+    async def copy_in(self, sql: str, source: Any) -> str:
+        """`COPY … FROM STDIN` of a file, bytes, or an iterable of bytes or str, async or not: the command tag."""
+        return await CopyIn(self, sql).run(source)
+
+    async def copy_out(self, sql: str, target: Any = None) -> Any:
+        """`COPY … TO STDOUT` into a file or a callable, async or not: the command tag. Without a target: the bytes."""
+        return await CopyOut(self, sql).run(target)
+
+    async def copy_records(
+        self,
+        table: str,
+        records: Iterable[Sequence[Any]],
+        *,
+        columns: Sequence[str] | None = None,
+        schema: str | None = None,
+    ) -> str:
+        """Copies rows of Python objects into a table: the command tag. The table's columns are described by the server first."""
+        from ._copy import copy_records
+
+        return await copy_records(self, table, records, columns, schema)
+
+    # Notifications and notices.
+
+    def listen(self, *channels: str) -> Listener:
+        """`async for notification in connection.listen("channel"):` LISTENs at its first step, or as `async with`."""
+        return Listener(self, channels)
+
+    def add_notice_callback(self, callback: Callable[[errors.PostgresError], object]) -> None:
+        """Is called with each notice of the server."""
+        self._notice_callbacks.append(callback)
+
+    def remove_notice_callback(self, callback: Callable[[errors.PostgresError], object]) -> None:
+        self._notice_callbacks.remove(callback)
+
+    # The session.
+
+    @property
+    def backend_pid(self) -> int:
+        """The process ID of the server's backend."""
+        return lib.conn_backend_pid(self._conn)
+
+    @property
+    def server_version(self) -> int:
+        """180006 is 18.6."""
+        return lib.conn_server_version(self._conn)
+
+    def parameter(self, name: str) -> str | None:
+        """A setting that the server reports, such as `TimeZone`."""
+        return text(lib.conn_parameter(self._conn, name.encode()))
+
+    @property
+    def host(self) -> str | None:
+        """The host in use, as it was written."""
+        return text(lib.conn_host(self._conn))
+
+    @property
+    def transaction_status(self) -> str:
+        """`idle`, `in transaction`, `failed`; `unknown` where the connection is not up."""
+        return ("unknown", "idle", "in transaction", "failed")[lib.conn_transaction_status(self._conn)]
+
+    def is_in_transaction(self) -> bool:
+        return lib.conn_transaction_status(self._conn) in (lib.CONN_TRANSACTION_IN_BLOCK, lib.CONN_TRANSACTION_FAILED)
+
+    def is_closed(self) -> bool:
+        """Whether it is closed, or was lost."""
+        return self._conn == ffi.NULL or self._lost is not None
+
+    def check(self) -> bool:
+        """Whether it is up, idle and in no transaction, by what has arrived: asks the server nothing."""
+        return not self.is_closed() and not self._line.busy and bool(lib.conn_check(self._conn))
+
+    def inspect(self) -> str | None:
+        """What it is doing, a line of JSON: for logs."""
+        line = lib.conn_inspect(self._conn)
+        try:
+            return text(line)
+        finally:
+            lib.conn_free_string(line)
+
+    async def reset(self) -> None:
+        """Undoes what the session was set to: rolls back, closes what was prepared, `DISCARD ALL`'s rest."""
+        self._forget_statements()
+        if self.is_in_transaction():
+            await self.execute("ROLLBACK")
+        await self.execute("SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL")
+
+    def cancel(self) -> None:
+        """Gives up all that is under way: it is stopped in the server, and ends with an exception."""
+        self._line.check()
+        lib.conn_abandon(self._conn, 0)
+        self._reactor.unwanted(False)
+        self._line.ready()
+
+    async def close(self, *, timeout: float = 5.0) -> None:
+        """Ends in good order: what is under way is waited for, at most `timeout` seconds."""
+        if self.is_closed():
+            return self.terminate()
+        try:
+            self._line.check()
+            waiter = self._started(lib.conn_start_shutdown(self._conn, math.ceil(timeout * 1000)), NOTHING)
+            if waiter is not None:
+                await waiter
+        except errors.Error:
+            pass
+        finally:
+            self.terminate()
+
+    def terminate(self) -> None:
+        """Ends now. What is under way fails."""
+        self._shut(errors.InterfaceError("the connection is closed"))
+
+    async def __aenter__(self) -> Connection:
+        return self
+
+    async def __aexit__(self, *unused: object) -> None:
+        await self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_conn", ffi.NULL) != ffi.NULL and self._lost is None:
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+
+
+class PreparedStatement:
+    """A statement that is prepared once and executed often. Made by `Connection.prepare`."""
+
+    def __init__(self, connection: Connection, statement: Any) -> None:
+        self._connection, self._statement = connection, statement
+
+    async def _execute(self, mode: int, args: tuple[Any, ...], timeout: float | None) -> Any:
+        while True:
+            await self._connection._turn()
+            if self._statement.dead:  # it was lost, or its columns are others by now
+                self._statement = await self._connection._prepare(self._statement.sql, timeout)
+            if (waiter := self._connection._line.start(mode, self._statement, args, 0, timeout)) is not None:
+                return await waiter
+            await self._connection._room()
+
+    async def fetch(self, *args: Any, timeout: float | None = None) -> list[Record]:
+        """All rows."""
+        return await self._execute(ROWS, args, timeout)
+
+    async def fetchrow(self, *args: Any, timeout: float | None = None) -> Record | None:
+        """The first row, or None."""
+        return await self._execute(ROW, args, timeout)
+
+    async def fetchval(self, *args: Any, column: int = 0, timeout: float | None = None) -> Any:
+        """A value of the first row, or None."""
+        row = await self._execute(ROW, args, timeout)
+        return None if row is None else row[column]
+
+    async def execute(self, *args: Any, timeout: float | None = None) -> str:
+        """The command tag."""
+        return await self._execute(TAG, args, timeout)
+
+    async def executemany(self, args: Iterable[Sequence[Any]], *, timeout: float | None = None) -> None:
+        """As `Connection.executemany`."""
+        await self._connection._execute_many(self._statement, args, timeout)
+
+    @property
+    def parameters(self) -> tuple[int, ...]:
+        """The OIDs of the parameters' types."""
+        return self._statement.parameters
+
+    @property
+    def columns(self) -> tuple[tuple[str, int, int], ...]:
+        """Name, OID of the type and type modifier of each column."""
+        return self._statement.columns
+
+    async def close(self) -> None:
+        """It is not needed any more."""
+        if not self._connection.is_closed():
+            self._connection._close_statement(self._statement)
+            self._connection._line.ready()
+
+
+def _conninfo(dsn: str, options: dict[str, str]) -> str:
+    """One connection string of all: options go before what the string says."""
+    if dsn.startswith(("postgres://", "postgresql://")):
+        more = "&".join(f"{name}={quote(value, safe='')}" for name, value in options.items())
+        return f"{dsn}{'&' if '?' in dsn else '?'}{more}"
+    escaped = (f"{name}='{value.translate({39: chr(92) + chr(39), 92: chr(92) * 2})}'" for name, value in options.items())
+    return f"{dsn} {' '.join(escaped)}"
+
+
+def _open(dsn: str, options: dict[str, Any], stream: bool) -> Any:
+    words = {{"database": "dbname"}.get(name, name): str(value) for name, value in options.items() if value is not None}
+    words["client_encoding"] = "UTF8"
+    words.setdefault("fallback_application_name", "pgpoll")
+    conninfo = _conninfo(dsn, words).encode()
+    conn = lib.conn_open_stream(conninfo) if stream else lib.conn_open(conninfo)
+    if conn == ffi.NULL:
+        raise MemoryError
+    lib.conn_set_batch(conn, 0, BATCH_BYTES)
+    return conn
+
+
+def _has_readers(loop: asyncio.AbstractEventLoop) -> bool:
+    return type(loop).add_reader is not asyncio.AbstractEventLoop.add_reader and "Proactor" not in type(loop).__name__
+
+
+async def connect(
+    dsn: str = "",
+    *,
+    timeout: float | None = None,
+    command_timeout: float | None = None,
+    statement_cache_size: int = 100,
+    transport: bool = False,
+    **options: Any,
+) -> Connection:
+    """Connects, by a connection string or URI, options of libpq by their names, and the `PG*` environment.
+
+    `timeout`: seconds that it may take. `command_timeout`: seconds that each operation may take. `statement_cache_size`: how many prepared
+    statements are kept; 0: none is prepared, for poolers that cannot have them; values and results go as text then. `transport`:
+    bytes go through an asyncio transport, as they do where the loop has no `add_reader`.
+    """
+    loop = asyncio.get_running_loop()
+    stream = transport or not _has_readers(loop)
+    return await _connect(
+        dsn,
+        options,
+        lambda owner: (Carried if stream else Readiness)(owner, loop),
+        stream,
+        timeout,
+        command_timeout,
+        statement_cache_size,
+    )
+
+
+async def _connect(
+    dsn: str,
+    options: dict[str, Any],
+    reacts: Callable[[Any], Reactor],
+    stream: bool,
+    timeout: float | None,
+    command_timeout: float | None,
+    cache_size: int,
+) -> Connection:
+    if timeout is not None:
+        options.setdefault("connect_timeout", max(1, math.ceil(timeout)))
+    connection = Connection(_open(dsn, options, stream), reacts, stream=stream, cache_size=cache_size, timeout=command_timeout)
+    line, loop = connection._line, connection._reactor.loop
+    line.idle_wanted = True
+    connection._up = up = line.future()
+    timer = None
+    try:
+        if timeout is not None and loop is not None:
+            timer = loop.call_later(timeout, up.set_exception, errors.ConnectionLost(f"connecting took more than {timeout} seconds"))
+        if isinstance(connection._reactor, Carried):
+            await connection._reactor.dial()
+        line.ready()
+        await up
+    except BaseException:
+        connection.terminate()
+        raise
+    finally:
+        connection._up = None
+        if timer:
+            timer.cancel()
+    return connection
+
+
+__all__ = ["Connection", "PreparedStatement", "connect"]

@@ -1,0 +1,89 @@
+"""Transactions and savepoints. A transaction has its connection for itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import errors
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+_LEVELS = ("serializable", "repeatable read", "read committed", "read uncommitted")
+
+
+class Transaction:
+    """`async with connection.transaction():`, or `start`, then `commit` or `rollback`."""
+
+    def __init__(self, connection: Connection, isolation: str | None, readonly: bool, deferrable: bool) -> None:
+        if isolation is not None and isolation.replace("_", " ").lower() not in _LEVELS:
+            raise errors.InterfaceError(f"isolation is one of {', '.join(_LEVELS)}, not {isolation!r}")
+        level = f" ISOLATION LEVEL {isolation.replace('_', ' ').upper()}" if isolation else ""
+        self._begin = f"BEGIN{level}{' READ ONLY' if readonly else ''}{' DEFERRABLE' if deferrable else ''}"
+        self._connection = connection
+        self._token: object | None = None
+        self._savepoint: str | None = None
+        self._state = "new"
+
+    async def start(self) -> None:
+        """Begins it, when the connection is free for it."""
+        if self._state != "new":
+            raise errors.InterfaceError("a transaction starts once: make another one")
+        connection = self._connection
+        token = await connection._hold()
+        try:
+            if connection.is_in_transaction():
+                connection._names += 1
+                self._savepoint = f"pgpoll_{connection._names}"
+                await connection.execute(f"SAVEPOINT {self._savepoint}")
+            else:
+                await connection.execute(self._begin)
+        except BaseException:
+            if self._savepoint is None:
+                connection._send("ROLLBACK")
+            connection._release(token)
+            raise
+        self._token = token
+        self._state = "started"
+
+    async def commit(self) -> None:
+        """Makes it last."""
+        await self._end("COMMIT", f"RELEASE SAVEPOINT {self._savepoint}")
+
+    async def rollback(self) -> None:
+        """Undoes it."""
+        await self._end("ROLLBACK", f"ROLLBACK TO SAVEPOINT {self._savepoint}; RELEASE SAVEPOINT {self._savepoint}")
+
+    async def _end(self, whole: str, part: str) -> None:
+        if self._state != "started":
+            raise errors.InterfaceError(f"the transaction is {self._state}: it cannot be ended")
+        self._state = "ended"
+        connection = self._connection
+        try:
+            tag = await connection.execute(whole if self._savepoint is None else part)
+        except BaseException:
+            if self._savepoint is None:
+                connection._send("ROLLBACK")
+            raise
+        finally:
+            connection._release(self._token)
+        if whole == "COMMIT" and tag == "ROLLBACK":
+            raise errors.of_sqlstate("25P02", "")("the transaction had failed: it was rolled back")
+
+    async def __aenter__(self) -> Transaction:
+        await self.start()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if self._state != "started":
+            return
+        if kind is None:
+            await self.commit()
+        elif self._connection.is_closed():
+            self._state = "ended"
+            self._connection._release(self._token)
+        else:
+            await self.rollback()
+
+
+__all__ = ["Transaction"]

@@ -1,0 +1,135 @@
+"""Cancelled tasks and timeouts: the connection is clean afterwards, or says that it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+import pgpoll
+from pgpoll import errors
+
+
+async def busy(connection, other) -> None:
+    """Waits until the server executes something for a connection."""
+    while not await other.fetchval("select count(*) from pg_stat_activity where pid = $1 and state = 'active'", connection.backend_pid):
+        await asyncio.sleep(0.002)
+
+
+def test_cancelled_tasks(run):
+    async def test(connection):
+        other = await pgpoll.connect()
+        for stop in ("cancel", "wait_for"):
+            if stop == "cancel":
+                task = asyncio.ensure_future(connection.fetch("select pg_sleep(1000)"))
+                await busy(connection, other)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+            else:
+                with pytest.raises(asyncio.TimeoutError):
+                    await asyncio.wait_for(connection.fetch("select pg_sleep(1000)"), 0.05)
+            start = time.monotonic()
+            assert await connection.fetchval("select 1") == 1
+            assert time.monotonic() - start < 30
+        await other.close()
+
+    run(test)
+
+
+def test_timeouts(run):
+    async def test(connection):
+        with pytest.raises(pgpoll.QueryTimeout) as caught:
+            await connection.fetch("select pg_sleep(1000)", timeout=0.05)
+        assert isinstance(caught.value, asyncio.TimeoutError) and caught.value.sqlstate == "57014"
+        assert await connection.fetchval("select 2") == 2
+        with pytest.raises(pgpoll.QueryTimeout):
+            await connection.execute("select pg_sleep(1000)", timeout=0.05)
+        assert await connection.fetchval("select $1::int4", 3, timeout=60) == 3
+
+    run(test)
+
+
+def test_cancel_while_the_line_is_shared(run):
+    async def test(connection):
+        slow = asyncio.ensure_future(connection.fetchval("select pg_sleep(0.2) is null"))
+        shared = [asyncio.ensure_future(connection.fetchval("select $1::int4", number)) for number in range(10)]
+        await asyncio.sleep(0.02)
+        slow.cancel()
+        shared[4].cancel()
+        done = await asyncio.gather(*shared, return_exceptions=True)
+        assert [number for number in range(10) if done[number] != number] == [4]
+        with pytest.raises(asyncio.CancelledError):
+            await slow
+        assert await connection.fetchval("select 1") == 1
+
+    run(test)
+
+
+def test_cancelled_at_every_await(run):
+    """A task with each kind of operation is cancelled after each number of its steps."""
+
+    async def test(connection):
+        await connection.execute("create temp table t (a int)")
+
+        async def work():
+            await connection.fetchval("select $1::int4", 1)
+            async with connection.transaction():
+                await connection.executemany("insert into t values ($1)", [(at,) for at in range(10)])
+                await connection.copy_in("copy t from stdin", b"1\n2\n")
+            await connection.copy_out("copy t to stdout")
+            async for _ in connection.batches("select generate_series(1, 10)", size=4):
+                pass
+            await connection.copy_records("t", [(1,), (2,)])
+            await (await connection.prepare("select 5")).fetchval()
+
+        finished = False
+        for steps in range(0, 100000, 5):
+            task = asyncio.ensure_future(work())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            try:
+                await task
+                finished = True
+            except asyncio.CancelledError:
+                pass
+            assert await connection.fetchval("select $1::int4", steps) == steps
+            assert connection.transaction_status == "idle"
+            assert await connection.fetchval("select count(*) from t") % 2 == 0
+            if finished:
+                break
+        assert finished
+
+    run(test)
+
+
+def test_cancel_of_the_connection(run):
+    async def test(connection):
+        task = asyncio.ensure_future(connection.fetch("select pg_sleep(1000)"))
+        await asyncio.sleep(0.05)
+        connection.cancel()
+        with pytest.raises((errors.QueryCanceled, pgpoll.InterfaceError)):
+            await task
+        assert await connection.fetchval("select 1") == 1
+
+    run(test)
+
+
+def test_connecting_is_cancelled_or_too_slow():
+    async def test():
+        import socket
+
+        listening = socket.create_server(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+        with pytest.raises(pgpoll.ConnectionLost, match="took more than"):
+            await pgpoll.connect(f"host=127.0.0.1 port={port} user=x sslmode=disable", timeout=0.1)
+        task = asyncio.ensure_future(pgpoll.connect(f"host=127.0.0.1 port={port} user=x"))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        listening.close()
+
+    asyncio.run(test())

@@ -1,0 +1,135 @@
+"""COPY from and to files, iterables and records."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import decimal
+import io
+import uuid
+
+import pytest
+
+import pgpoll
+from pgpoll import errors
+
+
+def test_in_and_out(run, tmp_path):
+    async def test(connection):
+        await connection.execute("create temp table t (a int, b text)")
+        file = tmp_path / "data"
+        file.write_bytes(b"".join(b"%d\trow %d\n" % (at, at) for at in range(50000)))
+
+        async def pieces():
+            for at in range(10):
+                await asyncio.sleep(0)
+                yield f"{at}\tx\n"
+
+        with file.open("rb") as source:
+            assert await connection.copy_in("copy t from stdin", source) == "COPY 50000"
+        assert await connection.copy_in("copy t from stdin", b"1\tx\n") == "COPY 1"
+        assert await connection.copy_in("copy t from stdin", "1\tä\n") == "COPY 1"
+        assert await connection.copy_in("copy t from stdin", (b"%d\t\\N\n" % at for at in range(3))) == "COPY 3"
+        assert await connection.copy_in("copy t from stdin", pieces()) == "COPY 10"
+        assert await connection.copy_in("copy t from stdin", []) == "COPY 0"
+        target = io.BytesIO()
+        assert await connection.copy_out("copy (select * from t limit 50000) to stdout", target) == "COPY 50000"
+        assert target.getvalue() == file.read_bytes()
+        got = []
+
+        async def write(data):
+            await asyncio.sleep(0)
+            got.append(data)
+
+        assert await connection.copy_out("copy (select repeat('x', 1000) from generate_series(1, 30000)) to stdout", write) == "COPY 30000"
+        assert sum(map(len, got)) == 30000 * 1001
+        assert await connection.copy_out("copy (select 1) to stdout (format csv)") == b"1\n"
+        assert await connection.fetchval("select count(*) from t") == 50015
+
+    run(test)
+
+
+def test_more_than_the_queue_holds(run):
+    async def test(connection):
+        await connection.execute("create temp table t (b text)")
+        assert await connection.copy_in("copy t from stdin", (b"x" * 1_000_000 + b"\n" for _ in range(40))) == "COPY 40"
+        assert len(await connection.copy_out("copy t to stdout")) == 40 * 1_000_001
+
+    run(test)
+
+
+def test_failures_leave_it_clean(run):
+    async def test(connection):
+        await connection.execute("create temp table t (a int)")
+
+        def broken():
+            yield b"1\n"
+            raise ZeroDivisionError
+
+        async def refuses(data):
+            raise ZeroDivisionError
+
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError):
+                await connection.copy_in("copy t from stdin", broken())
+            assert await connection.fetchval("select count(*) from t") == 0
+            with pytest.raises(ZeroDivisionError):
+                await connection.copy_out("copy (select generate_series(1, 1000000)) to stdout", refuses)
+            with pytest.raises(errors.InvalidTextRepresentation):
+                await connection.copy_in("copy t from stdin", [b"x\n"])
+            with pytest.raises(errors.UndefinedTable):
+                await connection.copy_in("copy no_such_table from stdin", b"")
+            with pytest.raises(pgpoll.InterfaceError, match="no COPY FROM STDIN"):
+                await connection.copy_in("select 1", b"")
+            with pytest.raises(pgpoll.InterfaceError, match="copies the other way"):
+                await connection.copy_in("copy t to stdout", b"")
+            with pytest.raises(pgpoll.InterfaceError, match="COPY takes a file"):
+                await connection.copy_in("copy t from stdin", 5)
+            async with connection.transaction():
+                with pytest.raises(ZeroDivisionError):
+                    async with connection.transaction():
+                        await connection.copy_in("copy t from stdin", broken())
+                assert await connection.fetchval("select count(*) from t") == 0
+            assert await connection.fetchval("select 5") == 5
+
+    run(test)
+
+
+def test_others_wait_for_it(run):
+    async def test(connection):
+        await connection.execute("create temp table t (a int)")
+
+        async def slow():
+            for at in range(5):
+                await asyncio.sleep(0.01)
+                yield b"%d\n" % at
+
+        copied, counted = await asyncio.gather(
+            connection.copy_in("copy t from stdin", slow()), connection.fetchval("select count(*) from t")
+        )
+        assert (copied, counted) in (("COPY 5", 5), ("COPY 5", 0))
+
+    run(test)
+
+
+def test_records(run):
+    async def test(connection):
+        await connection.execute('create temp table "T x" (a int, b text, c float8, d timestamptz, e uuid, f bytea, g jsonb, h date)')
+        stamp, key = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc), uuid.uuid4()
+        rows = [(at, f"row {at}", at / 2, stamp, key, b"\0", {"a": at}, stamp.date()) for at in range(20000)]
+        rows.append((None,) * 8)
+        assert await connection.copy_records("T x", rows) == "COPY 20001"
+        assert [tuple(row) for row in await connection.fetch('select * from "T x" order by a nulls last')] == rows
+        assert await connection.copy_records("T x", ([5, "x"] for _ in range(2)), columns=["a", "b"], schema="pg_temp") == "COPY 2"
+        await connection.execute("create temp table n (a numeric, b int[], c text)")
+        rows = [(decimal.Decimal("1.5"), [1, None], 'a\tb\\n\n"'), (None, [], "")]
+        assert await connection.copy_records("n", rows) == "COPY 2"
+        assert [tuple(row) for row in await connection.fetch("select * from n")] == rows
+        for table, row in (("T x", ("x",) * 8), ("n", (1, 5, "x"))):
+            with pytest.raises(pgpoll.ParameterError, match=r"parameter \$\d of type integer"):
+                await connection.copy_records(table, [row])
+        with pytest.raises(ValueError, match="a record has 1 values"):
+            await connection.copy_records("T x", [(1,)])
+        assert await connection.fetchval("select count(*) from n") == 2
+
+    run(test)

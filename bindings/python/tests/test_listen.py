@@ -1,0 +1,75 @@
+"""Notifications and notices."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import pgpoll
+
+
+def test_listen(run):
+    async def test(connection):
+        async with await pgpoll.connect() as other, connection.listen("a", 'B "x"') as listener:
+            await other.execute('notify a, \'one\'; notify a; notify "B ""x""", \'two\'')
+            got = [await listener.__anext__() for _ in range(3)]
+            assert [(each.channel, each.payload) for each in got] == [("a", "one"), ("a", ""), ('B "x"', "two")]
+            assert {each.pid for each in got} == {other.backend_pid}
+            waiting = asyncio.ensure_future(listener.__anext__())
+            await asyncio.sleep(0.01)
+            await other.execute("select pg_notify('a', 'idle')")
+            assert (await waiting).payload == "idle"
+            waiting = asyncio.ensure_future(listener.__anext__())
+            await asyncio.sleep(0.01)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            await other.execute("select pg_notify('a', 'after')")
+            assert (await listener.__anext__()).payload == "after"
+        assert await connection.fetch("select pg_listening_channels()") == []
+        async for notification in connection.listen("c"):
+            assert notification.payload == "own"
+            break
+        with pytest.raises(pgpoll.InterfaceError):
+            connection.listen()
+
+    async def first(connection):
+        task = asyncio.ensure_future(test(connection))
+        while not task.done():
+            await asyncio.sleep(0.01)
+            if connection._listeners.get("c") and not connection._line.busy:
+                await connection.execute("notify c, 'own'")
+        await task
+
+    run(first)
+
+
+def test_a_lost_connection_ends_listening(run):
+    async def test(connection):
+        async with await pgpoll.connect() as other:
+            listener = connection.listen("a")
+            await listener.start()
+            waiting = asyncio.ensure_future(listener.__anext__())
+            await other.fetchval("select pg_terminate_backend($1)", connection.backend_pid)
+            with pytest.raises(pgpoll.PostgresError) as caught:
+                await waiting
+            assert caught.value.sqlstate in ("57P01", "08006")
+            assert connection.is_closed()
+
+    run(test)
+
+
+def test_notices(run):
+    async def test(connection):
+        got = []
+        connection.add_notice_callback(got.append)
+        await connection.execute("do $$ begin raise warning 'careful %', 5 using hint = 'none'; end $$")
+        await asyncio.sleep(0)
+        assert [(each.severity, each.message, each.hint) for each in got] == [("WARNING", "careful 5", "none")]
+        connection.remove_notice_callback(got.append)
+        await connection.execute("do $$ begin raise warning 'again'; end $$")
+        await asyncio.sleep(0)
+        assert len(got) == 1
+
+    run(test)

@@ -1,0 +1,232 @@
+"""What cannot work: an exception of a documented class, no hang, no crash."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import threading
+import warnings
+
+import pytest
+from conftest import run_on
+
+import pgpoll
+from pgpoll import errors
+
+
+def test_bad_connection_strings():
+    async def test():
+        for dsn in ("nonsense", "host=/nowhere", "port=abc", "postgresql://[::1", "host=127.0.0.1 port=1"):
+            with pytest.raises(pgpoll.Error) as caught:
+                await pgpoll.connect(dsn)
+            assert str(caught.value)
+        with pytest.raises(pgpoll.Error):
+            await pgpoll.connect(no_such_option=5)
+        with pytest.raises(errors.InvalidCatalogName):
+            await pgpoll.connect(database="no such 'database\\")
+
+    asyncio.run(test())
+
+
+def test_options():
+    async def test():
+        async with await pgpoll.connect(application_name="it's \\ me", command_timeout=30) as connection:
+            assert await connection.fetchval("show application_name") == "it's \\ me"
+            assert connection.parameter("application_name") == "it's \\ me"
+            assert (await connection.fetchval("select pg_backend_pid()"), connection.is_in_transaction()) == (connection.backend_pid, False)
+            assert '"phase"' in (connection.inspect() or "")
+        url = f"postgresql://{os.environ['PGUSER']}@/postgres"
+        async with await pgpoll.connect(url, application_name="a b") as connection:
+            assert await connection.fetchval("show application_name") == "a b"
+
+    asyncio.run(test())
+
+
+def test_use_after_close(run):
+    async def test(connection):
+        statement = await connection.prepare("select 1")
+        pending = asyncio.ensure_future(connection.fetch("select pg_sleep(1000)"))
+        await asyncio.sleep(0.02)
+        connection.terminate()
+        with pytest.raises(pgpoll.InterfaceError, match="closed"):
+            await pending
+        for work in (
+            connection.fetch("select 1"), connection.execute("select 1"), statement.fetch(), connection.copy_in("copy t from stdin", b""),
+            connection.transaction().start(), connection.prepare("select 2"), connection.listen("a").start(),
+            connection.executemany("select $1::int", [(1,)]), connection.batches("select 1").__anext__(),
+        ):  # fmt: skip
+            with pytest.raises(pgpoll.InterfaceError, match="closed"):
+                await work
+        assert connection.is_closed() and not connection.check()
+        await connection.close()
+        connection.terminate()
+
+    run(test)
+
+
+def test_close_waits_for_what_is_under_way(run):
+    async def test(connection):
+        working = asyncio.ensure_future(connection.fetchval("select pg_sleep(0.05) is null"))
+        await asyncio.sleep(0.01)
+        await connection.close()
+        assert await working is False
+
+    run(test)
+
+
+def test_two_loops():
+    connection = asyncio.run(pgpoll.connect())
+
+    async def use():
+        with pytest.raises(pgpoll.InterfaceError, match="another event loop"):
+            await connection.fetchval("select 1")
+        with pytest.raises(pgpoll.InterfaceError, match="another event loop"):
+            await connection.execute("select 1")
+
+    asyncio.run(use())
+    thread = threading.Thread(target=lambda: asyncio.run(use()))
+    thread.start()
+    thread.join()
+    connection.terminate()
+
+
+def test_fork(run):
+    async def test(connection):
+        assert await connection.fetchval("select 1") == 1
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                connection._run(0, "select 1", (), None)
+            except pgpoll.InterfaceError as error:
+                code = 0 if "fork" in str(error) else 2
+            connection._line.ready()
+            del connection
+            os._exit(code)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert await connection.fetchval("select 2") == 2
+
+    run(test)
+
+
+def test_a_lost_server(run):
+    async def test(connection):
+        async with await pgpoll.connect() as other:
+            working = [asyncio.ensure_future(connection.fetch("select pg_sleep(1000)")) for _ in range(3)]
+            await asyncio.sleep(0.05)
+            await other.fetchval("select pg_terminate_backend($1)", connection.backend_pid)
+            for each in await asyncio.gather(*working, return_exceptions=True):
+                assert isinstance(each, pgpoll.PostgresError) and each.sqlstate in ("57P01", "08006", None), each
+            assert connection.is_closed()
+            with pytest.raises(pgpoll.PostgresError):
+                await connection.fetch("select 1")
+
+    run(test)
+
+
+def test_a_second_query_in_a_cursor_is_refused(run):
+    async def test(connection):
+        async for row in connection.cursor("select generate_series(1, 100)", prefetch=10):
+            with pytest.raises(pgpoll.InterfaceError, match="portal"):
+                await connection.fetchval("select 1")
+            if row[0] == 3:
+                break
+        assert await connection.fetchval("select 1") == 1
+        with pytest.raises(pgpoll.InterfaceError, match="size of 1"):
+            connection.batches("select 1", size=0)
+
+    run(test)
+
+
+def test_statements_that_are_none(run):
+    async def test(connection):
+        for sql in (5, None, b"select 1"):
+            with pytest.raises((pgpoll.InterfaceError, TypeError)):
+                await connection.fetch(sql)
+            with pytest.raises(pgpoll.InterfaceError):
+                await connection.execute(sql)
+        for work in (connection.fetch("select 1\0"), connection.execute("select 1\0")):
+            with pytest.raises(pgpoll.InterfaceError, match="character 0"):
+                await work
+        with pytest.raises(pgpoll.PostgresError):
+            await connection.fetchval("select $1::text", "a\0b")
+        assert await connection.fetchval("select 1") == 1
+
+    run(test)
+
+
+def test_an_unclosed_connection_warns():
+    async def test():
+        connection = await pgpoll.connect()
+        await asyncio.sleep(0)  # what woke this task still knows the connection
+        connection._reactor.stop()
+        with pytest.warns(ResourceWarning, match="unclosed"):
+            del connection
+            gc.collect()
+
+    asyncio.run(test())
+
+
+def lines() -> int:
+    return sum(type(each).__name__ == "Line" for each in gc.get_objects())
+
+
+def test_connections_are_not_leaked():
+    async def test():
+        gc.collect()
+        before = lines()
+        async with await pgpoll.connect() as watching:
+            for _ in range(5):
+                connection = await pgpoll.connect(application_name="leak")
+                await connection.fetch("select 1")
+                await connection.close()
+            del connection
+            gc.collect()
+            for _ in range(1000):
+                left = await watching.fetchval("select count(*) from pg_stat_activity where application_name = 'leak'")
+                if not left:
+                    break
+                await asyncio.sleep(0.01)
+            assert left == 0
+            await asyncio.sleep(0)
+            gc.collect()
+            assert lines() == before + 1
+
+    run_on("asyncio", test())
+
+
+def test_memory_does_not_grow():
+    """References are counted rightly: rows, errors, cancelled queries a hundred times over."""
+    import tracemalloc
+
+    async def test():
+        async with await pgpoll.connect() as connection:
+
+            async def work():
+                for number in range(40):
+                    await connection.fetch("select $1::int4, 'x'::text, array[1,2], 1.5::numeric, now(), '{}'::jsonb", number)
+                    for bad in ("select 1/0", "select $1::int4"):
+                        with pytest.raises(pgpoll.Error):
+                            await connection.fetch(bad)
+                    await connection.executemany("select $1::int4", [(1,), (2,)])
+                    task = asyncio.ensure_future(connection.fetchval("select 1"))
+                    await asyncio.sleep(0)
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
+
+            await work()
+            gc.collect()
+            tracemalloc.start()
+            before = tracemalloc.get_traced_memory()[0]
+            for _ in range(3):
+                await work()
+            gc.collect()
+            grown = tracemalloc.get_traced_memory()[0] - before
+            tracemalloc.stop()
+            assert grown < 40_000, grown
+
+    run_on("asyncio", test())

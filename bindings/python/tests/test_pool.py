@@ -1,0 +1,80 @@
+"""The pool lends what is good, and takes back what is not."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import pgpoll
+
+
+def test_pool():
+    async def test():
+        async with pgpoll.create_pool(min_size=1, max_size=3) as pool:
+            assert (pool.size, pool.idle) == (1, 1)
+            assert await asyncio.gather(*(pool.fetchval("select $1::int4", number) for number in range(20))) == list(range(20))
+            assert pool.size <= 3
+            connection = await pool.acquire()
+            await connection.execute("begin; set statement_timeout = 5000")
+            pending = asyncio.ensure_future(connection.fetch("select pg_sleep(1000)"))
+            await asyncio.sleep(0.02)
+            await pool.release(connection)
+            with pytest.raises(pgpoll.Error):
+                await pending
+            async with await pgpoll.connect() as stranger:
+                with pytest.raises(pgpoll.InterfaceError, match="released already"):
+                    await pool.release(stranger)
+            async with pool.acquire() as again:
+                assert (await again.fetchval("show statement_timeout"), again.transaction_status) == ("0", "idle")
+            taken = [await pool.acquire() for _ in range(3)]
+            with pytest.raises(asyncio.TimeoutError):
+                await pool.acquire(timeout=0.02)
+            waiting = asyncio.ensure_future(pool.fetchval("select 7"))
+            await asyncio.sleep(0.01)
+            await pool.release(taken.pop())
+            assert await waiting == 7
+            for each in taken:
+                await pool.release(each)
+        with pytest.raises(pgpoll.InterfaceError, match="closed"):
+            await pool.fetchval("select 1")
+        with pytest.raises(pgpoll.InterfaceError, match="min_size"):
+            pgpoll.create_pool(min_size=5, max_size=1)
+
+    asyncio.run(test())
+
+
+def test_lost_and_old_connections_are_replaced():
+    async def test():
+        made = []
+
+        async def setup(connection):
+            made.append(connection.backend_pid)
+
+        async with pgpoll.create_pool(min_size=2, max_size=2, setup=setup) as pool:
+            async with pool.acquire() as one, pool.acquire() as two:
+                await one.fetchval("select pg_terminate_backend($1)", two.backend_pid)
+                lost = two.backend_pid
+            for _ in range(5):
+                assert await pool.fetchval("select pg_backend_pid()") != lost
+            pool._lifetime = 0.0
+            before = len(made)
+            assert await pool.fetchval("select 1") == 1
+            assert len(made) > before
+
+    asyncio.run(test())
+
+
+def test_cancelled_acquire():
+    async def test():
+        async with pgpoll.create_pool(min_size=0, max_size=1) as pool:
+            connection = await pool.acquire()
+            waiting = [asyncio.ensure_future(pool.fetchval("select 1")) for _ in range(5)]
+            await asyncio.sleep(0.01)
+            waiting[0].cancel()
+            await pool.release(connection)
+            waiting[1].cancel()
+            done = await asyncio.gather(*waiting, return_exceptions=True)
+            assert done[2:] == [1, 1, 1]
+
+    asyncio.run(test())

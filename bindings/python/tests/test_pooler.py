@@ -1,0 +1,105 @@
+"""Behind PgBouncer in transaction mode: without prepared statements, and with the cache where it can have them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from decimal import Decimal
+
+import pytest
+
+import pgpoll
+from pgpoll import errors
+
+PATH = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+
+
+@pytest.fixture(scope="module")
+def bouncer(tmp_path_factory):
+    """A PgBouncer before the server of the tests: its options of connect."""
+    if PATH is None:
+        pytest.skip("pgbouncer is missing: apt-get install pgbouncer")
+    folder = tmp_path_factory.mktemp("bouncer")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    (folder / "users").write_text('"postgres" ""\n')
+    (folder / "ini").write_text(f"""
+[databases]
+postgres = host={os.environ["PGHOST"]} port={os.environ["PGPORT"]} user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+auth_file = {folder}/users
+pool_mode = transaction
+default_pool_size = 3
+ignore_startup_parameters = extra_float_digits
+""")
+    for part in (folder, *folder.iterdir(), *list(folder.parents)[:2]):
+        part.chmod(0o755)
+    words = [PATH, str(folder / "ini")]
+    if os.geteuid() == 0:
+        words = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *words]
+    process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except OSError:
+                assert process.poll() is None, "pgbouncer did not start"
+                time.sleep(0.1)
+        yield {"host": "127.0.0.1", "port": port, "user": "postgres", "dbname": "postgres", "sslmode": "disable"}
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def has_prepared_statements() -> bool:
+    version = subprocess.run([PATH, "--version"], capture_output=True, text=True).stdout
+    found = re.search(r"(\d+)\.(\d+)", version)
+    return bool(found) and (int(found[1]), int(found[2])) >= (1, 24)
+
+
+async def use(connection, number: int) -> None:
+    for _ in range(5):
+        assert await connection.fetchval("select $1::int4 + 1", number) == number + 1
+        assert tuple(await connection.fetchrow("select $1::text, $2::numeric, $3::int4[]", "x", Decimal("1.5"), [1, None])) == (
+            "x",
+            Decimal("1.5"),
+            [1, None],
+        )
+        async with connection.transaction():
+            assert [len(batch) async for batch in connection.batches("select generate_series(1, $1::int4)", 5, size=2)] == [2, 2, 1]
+    with pytest.raises(errors.DivisionByZero):
+        await connection.fetchval("select 1 / $1::int4", 0)
+    assert len(await connection.fetch("select generate_series(1, 20000)")) == 20000
+    assert await connection.fetchrow("select 1 where false") is None
+
+
+@pytest.mark.parametrize("size", [0, 100])
+def test_transaction_mode(bouncer, size):
+    if size and not has_prepared_statements():
+        pytest.skip("this pgbouncer has no prepared statements in transaction mode: it is older than 1.24")
+
+    async def test():
+        connections = [await pgpoll.connect(statement_cache_size=size, **bouncer) for _ in range(6)]
+        await asyncio.gather(*(use(connection, number) for number, connection in enumerate(connections)))
+        await connections[0].execute("create table if not exists behind (a int, b text); truncate behind")
+        await connections[0].executemany("insert into behind values ($1, $2)", [(1, "x"), (2, None)])
+        with pytest.raises(errors.InvalidTextRepresentation if size == 0 else pgpoll.ParameterError):
+            await connections[1].executemany("insert into behind values ($1, $2)", [(3, "x"), ("y", "x")])
+        assert await connections[2].fetchval("select count(*) from behind") == 2
+        await connections[0].execute("drop table behind")
+        with pytest.raises(pgpoll.ParameterError, match=r"parameter \$1"):
+            await connections[0].fetch("select $1::text", object() if size == 0 else 5)
+        for connection in connections:
+            await connection.close()
+
+    asyncio.run(test())

@@ -1,0 +1,35 @@
+"""The programs of README.md do what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pgpoll
+
+BLOCKS = re.findall(r"```python\n(.*?)```", (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8"), re.S)
+
+
+def test_the_first_program():
+    done = subprocess.run([sys.executable, "-X", "dev", "-c", BLOCKS[0]], capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert [line.split()[:2] for line in lines[:2]] == [["Mars", "2"], ["Saturn", "274"]]
+    assert lines[2] == "23505 planets_pkey Key (name)=(Mars) already exists."
+
+
+def test_the_others():
+    names: dict = {"asyncio": asyncio, "pgpoll": pgpoll}
+    for block in BLOCKS[1:]:
+        exec(block, names)
+
+    async def test():
+        async with await pgpoll.connect() as connection:
+            assert await names["many"](connection) == [number * 2 for number in range(100)]
+            assert await names["in_time"](connection) == "still good"
+            assert await names["more"](connection) == sum(range(10_000))
+
+    asyncio.run(test())

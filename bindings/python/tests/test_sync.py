@@ -1,0 +1,76 @@
+"""The same without an event loop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+import pytest
+
+import pgpoll
+from pgpoll import errors
+
+
+def test_everything_once():
+    with pgpoll.sync.connect() as connection:
+        assert connection.fetchval("select $1::int4", 5) == 5
+        assert len(connection.fetch("select generate_series(1, 10000)")) == 10000
+        connection.execute("create temp table t (a int, b text)")
+        connection.executemany("insert into t values ($1, $2)", [(at, "x") for at in range(10000)])
+        with pytest.raises(errors.DivisionByZero), connection.transaction():
+            connection.execute("delete from t")
+            with connection.transaction():
+                connection.execute("select 1/0")
+        with connection.transaction():
+            connection.execute("delete from t where a >= $1", 10)
+        assert [row[0] for row in connection.cursor("select a from t order by a", prefetch=3)] == list(range(10))
+        for batch in connection.batches("select a from t", size=3):
+            assert len(batch) == 3
+            break
+        assert connection.copy_in("copy t from stdin", [b"1\tx\n"] * 100) == "COPY 100"
+        assert connection.copy_records("t", [(1, "x")]) == "COPY 1"
+        assert connection.copy_out("copy (select 1) to stdout") == b"1\n"
+        with pytest.raises(pgpoll.QueryTimeout):
+            connection.fetch("select pg_sleep(1000)", timeout=0.05)
+        notifications = connection.listen("a")
+        with pgpoll.sync.connect() as other:
+            timer = threading.Timer(0.1, lambda: other.execute("notify a, 'x'"))
+            timer.start()
+            assert next(notifications).payload == "x"
+            timer.join()
+        notifications.close()
+        assert connection.fetchrow("select 1 as a")["a"] == 1
+    with pytest.raises(pgpoll.InterfaceError, match="closed"):
+        connection.fetch("select 1")
+    with pytest.raises(pgpoll.Error):
+        pgpoll.sync.connect("host=/nowhere")
+
+
+def test_signals_work_and_leave_it_clean():
+    with pgpoll.sync.connect() as connection:
+
+        def interrupt(*unused):
+            raise KeyboardInterrupt
+
+        before = signal.signal(signal.SIGALRM, interrupt)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            start = time.monotonic()
+            with pytest.raises(KeyboardInterrupt):
+                connection.fetch("select pg_sleep(1000)")
+            assert time.monotonic() - start < 30
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        assert connection.fetchval("select 1") == 1
+
+
+def test_arrow():
+    pytest.importorskip("pyarrow")
+    with pgpoll.sync.connect() as connection:
+        table = connection.to_arrow("select n as a, n::text as b, n * 0.5::float8 as c from generate_series(1, $1::int4) n", 100000)
+        assert (table.num_rows, table.column_names) == (100000, ["a", "b", "c"])
+        assert table.column("a").to_pylist()[-2:] == [99999, 100000] and table.column("b")[0].as_py() == "1"
+        assert connection.to_arrow("select 1 as a where false").num_rows == 0
+        pytest.importorskip("pandas")
+        assert connection.to_pandas("select 1 as a")["a"][0] == 1

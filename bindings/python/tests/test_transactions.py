@@ -1,0 +1,100 @@
+"""Transactions have the connection for themselves, and end as they should."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import pgpoll
+from pgpoll import errors
+
+
+def test_commit_rollback_savepoint(run):
+    async def test(connection):
+        await connection.execute("create temp table t (a int)")
+        async with connection.transaction():
+            await connection.execute("insert into t values ($1)", 1)
+            with pytest.raises(ZeroDivisionError):
+                async with connection.transaction():
+                    await connection.execute("insert into t values ($1)", 2)
+                    raise ZeroDivisionError
+            async with connection.transaction():
+                await connection.execute("insert into t values ($1)", 3)
+        with pytest.raises(errors.DivisionByZero):
+            async with connection.transaction():
+                await connection.execute("delete from t")
+                await connection.execute("select 1/0")
+        assert [row[0] for row in await connection.fetch("select a from t order by a")] == [1, 3]
+        with pytest.raises(errors.InFailedSQLTransaction):
+            async with connection.transaction():
+                with pytest.raises(errors.DivisionByZero):
+                    await connection.execute("select 1/0")
+        async with connection.transaction(isolation="serializable", readonly=True):
+            assert await connection.fetchval("show transaction_isolation") == "serializable"
+            with pytest.raises(errors.ReadOnlySQLTransaction):
+                async with connection.transaction():
+                    await connection.execute("create table never (a int)")
+        assert connection.transaction_status == "idle"
+        with pytest.raises(pgpoll.InterfaceError, match="isolation is one of"):
+            connection.transaction(isolation="none")
+
+    run(test)
+
+
+def test_others_wait_and_children_do_not(run):
+    async def test(connection):
+        await connection.execute("create temp table t (a int)")
+        order = []
+
+        async def other(number):
+            await connection.execute("insert into t values ($1)", number)
+            order.append(number)
+
+        async def transaction(number):
+            async with connection.transaction():
+                await asyncio.gather(*(connection.fetchval("select $1::int4", each) for each in range(5)))
+                await asyncio.sleep(0.01)
+                await connection.execute("insert into t values ($1)", number)
+                order.append(number)
+
+        first = asyncio.ensure_future(transaction(1))
+        await asyncio.sleep(0)
+        while connection.transaction_status != "in transaction":
+            await asyncio.sleep(0.001)
+        await asyncio.gather(first, other(2), transaction(3), other(4))
+        assert order[0] == 1
+        assert await connection.fetchval("select count(*) from t") == 4
+
+    run(test)
+
+
+def test_two_connections_in_one_task(run):
+    async def test(connection):
+        async with await pgpoll.connect() as second, connection.transaction(), second.transaction():
+            assert await connection.fetchval("select 1") == 1
+            assert await second.fetchval("select 2") == 2
+
+    run(test)
+
+
+def test_cancelled_transaction_is_rolled_back(run):
+    async def test(connection):
+        await connection.execute("create temp table t (a int)")
+
+        async def work():
+            async with connection.transaction():
+                await connection.execute("insert into t values (1)")
+                await connection.execute("select pg_sleep(100)")
+
+        task = asyncio.ensure_future(work())
+        while connection.transaction_status != "in transaction":
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await connection.fetchval("select count(*) from t") == 0
+        assert connection.transaction_status == "idle"
+
+    run(test)

@@ -1,0 +1,38 @@
+# frozen_string_literal: true
+
+# PostgreSQL for fibers: the protocol runs in libpgpoll, and whatever waits for the socket is Ruby's: the thread, or its
+# fiber scheduler.
+module PgPoll
+  # Opens a connection, and closes it behind the block if there is one.
+  #
+  # conninfo: a connection string, a URI, or the name of a database; "" takes PGHOST, PGUSER and so on.
+  # options: the same one by one, such as host: "localhost".
+  # timeout: seconds that an operation may take, unless it says otherwise.
+  def self.connect(conninfo = "", timeout: nil, **options)
+    connection = Connection.new(conninfo, timeout: timeout, **options)
+    return connection unless block_given?
+
+    begin
+      yield connection
+    ensure
+      connection.close
+    end
+  end
+
+  # A name as SQL has it: PgPoll.identifier("my table") is "my table" in double quotes.
+  def self.identifier(name)
+    name = name.to_s
+    raise ArgumentError, "a name has no NUL in it: #{name.inspect}" if name.include?("\0")
+
+    %("#{name.gsub('"', '""')}")
+  end
+end
+
+require_relative "pgpoll/version"
+require_relative "pgpoll/native"
+require_relative "pgpoll/error"
+require_relative "pgpoll/types"
+require_relative "pgpoll/result"
+require_relative "pgpoll/driver"
+require_relative "pgpoll/copy"
+require_relative "pgpoll/connection"

@@ -1,0 +1,13 @@
+# frozen_string_literal: true
+
+require_relative "lib/pgpoll/version"
+
+Gem::Specification.new do |gem|
+  gem.name = "pgpoll"
+  gem.version = PgPoll::VERSION
+  gem.summary = "PostgreSQL for fibers: a client that Ruby's fiber scheduler drives"
+  gem.authors = ["The pgpoll authors"]
+  gem.license = "MIT OR Apache-2.0"
+  gem.required_ruby_version = ">= 3.1"
+  gem.files = Dir["lib/**/*.rb", "README.md", base: __dir__]
+end

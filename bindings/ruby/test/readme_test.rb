@@ -1,0 +1,29 @@
+# frozen_string_literal: true
+
+require_relative "helper"
+
+# The programs of README.md, as they are written there but for where the server is.
+class ReadmeTest < Minitest::Test
+  include Helper
+
+  def programs
+    readme = File.read(File.expand_path("../README.md", __dir__))
+    readme.scan(/^```ruby\n(.*?)^```$/m).flatten
+  end
+
+  def test_the_quick_start_does_what_it_says
+    program = programs.fetch(0).sub('"host=localhost user=me dbname=postgres"', '""')
+    said, = capture_io { eval(program) } # rubocop:disable Security/Eval
+    lines = said.lines(chomp: true)
+    assert_equal 5, lines.size, said
+    assert_match(/\A\{"name"=>"Ada", "born"=>#<Date: 1815-12-10|\A\{"name" => "Ada"/, lines[0])
+    assert_equal "1906", lines[3]
+    assert_equal 'duplicate key value violates unique constraint "people_pkey": Key (name)=(Ada) already exists.', lines[4]
+  end
+
+  def test_fibers_wait_beside_each_other
+    program = programs.fetch(1).sub("Async::Scheduler", "SelectScheduler")
+    said, = capture_io { Thread.new { eval(program) }.join } # rubocop:disable Security/Eval
+    assert_equal %w[0 1 2], said.split.sort
+  end
+end
