@@ -101,11 +101,12 @@ endurance: ## 1,000 connections through a proxy that breaks them, for a minute
 	PGPOLL_ENDURANCE=1000,60 $(CARGO) test --release -p pgpoll --test endurance -- --nocapture
 
 .PHONY: test-ruby
-test-ruby: lib ## the Ruby gem's tests, where Ruby is installed
+test-ruby: lib ## the tests of bindings/ruby, against a throw-away server
+	@build/setup test-ruby
 	@$(CARGO) build --quiet -p testkit
-	@if ruby -rfiddle -rminitest -e 'exit(RUBY_VERSION >= "3.1")' 2>/dev/null; then \
+	@if ruby -e 'exit(RUBY_VERSION >= "3.1")'; then \
 		PGPOLL_LIBRARY=$(abspath $(LIB))/libpgpoll.so.0 $(TARGET)/debug/pgpoll-cluster -- ruby -w -I bindings/ruby/lib bindings/ruby/test/all.rb; \
-	else echo 'SKIPPED: no Ruby from 3.1 on with minitest: `make setup` installs it'; fi
+	else echo 'SKIPPED: this machine has no Ruby from 3.1 on'; fi
 
 .PHONY: fuzz
 fuzz: ## every fuzz target, FUZZ_SECONDS (60) each

@@ -88,14 +88,28 @@ class ConnectionTest < Minitest::Test
       @db.transaction { insert.call(6) }
       assert_equal :in_transaction, @db.transaction_status
     end
-    # Its end as ever, if the block is left otherwise.
-    [1].each { @db.transaction { break insert.call(7) } }
-    assert_equal [1, 4, 6, 7], @db.query("select n from kept order by 1").column(0)
+    assert_equal [1, 4, 6], @db.query("select n from kept order by 1").column(0)
+    assert_equal 8, @db.transaction { next 8 }
     error = assert_raises(PgPoll::UsageError) do
       @db.transaction { assert_raises(PgPoll::ServerError) { @db.query("select 1 / 0") } }
     end
     assert_match(/rolled back/, error.message)
     assert_equal :idle, @db.transaction_status
+  end
+
+  # However its block is left, other than by its end, nothing is committed: it is not known to be complete.
+  def test_a_transaction_that_does_not_come_to_its_end
+    @db.query("create temp table kept (n int)")
+    insert = -> { @db.query("insert into kept values (1)") }
+    [1].each { @db.transaction { break insert.call } }
+    catch(:done) { @db.transaction { insert.call && throw(:done) } }
+    assert_raises(Timeout::Error) { Timeout.timeout(0.1) { @db.transaction { insert.call && sleep } } }
+    killed = Thread.new { @db.transaction { insert.call && sleep } }
+    nil until @db.transaction_status == :in_transaction && killed.stop?
+    killed.kill.join
+    assert_equal [0, :idle], [@db.query("select count(*) from kept").value, @db.transaction_status]
+    # One that SQL has ended is not said to be committed.
+    assert_match(/ended before/, assert_raises(PgPoll::UsageError) { @db.transaction { @db.query("rollback") } }.message)
   end
 
   def test_copying_in
@@ -107,9 +121,21 @@ class ConnectionTest < Minitest::Test
     expected = [[1, "tab\tnewline\nbackslash\\"], [2, nil], [3, "three"], [4, "four"]]
     assert_equal [4, expected], [count, @db.query("select * from things order by 1").rows]
     assert_equal 2, @db.copy_in("copy things from stdin (format csv)", StringIO.new("5,five\n6,\"s,ix\"\n"))
+    assert_equal 0, @db.copy_in("copy things from stdin", "")
     many = (7..60_000).lazy.map { |n| [n, "x" * 20] }
     assert_equal 59_994, @db.copy_in("copy things from stdin", many)
     assert_equal 60_000, @db.query("select count(*) from things").value
+  end
+
+  def test_copies_in_binary
+    @db.query("create temp table stored (n int, data bytea)")
+    out = StringIO.new
+    @db.copy_out("copy (values (0, '\\x00ff'::bytea), (2, null)) to stdout (format binary)", out)
+    assert_equal 2, @db.copy_in("copy stored from stdin (format binary)", out.string)
+    out.rewind
+    assert_equal 2, @db.copy_in("copy stored from stdin (format binary)") { |copy| IO.copy_stream(out, copy) }
+    assert_equal [[0, "\0\xff".b], [2, nil]] * 2, @db.query("select * from stored").rows
+    @db.copy_out("copy stored to stdout (format binary)") { |piece| assert_equal Encoding::BINARY, piece.encoding }
   end
 
   def test_copying_in_that_fails

@@ -16,8 +16,8 @@ class ValuesTest < Minitest::Test
       "4294967295::oid" => 2**32 - 1, "1.5::float8" => 1.5, "'Infinity'::float8" => Float::INFINITY, "'-Infinity'::float4" => -Float::INFINITY,
       "123456789012345678901234567890.12345::numeric" => BigDecimal("123456789012345678901234567890.12345"),
       "'häß'::text" => "häß", "'x'::varchar" => "x", "'x'::char(3)" => "x  ", "''" => "", "'\\x00ff'::bytea" => "\x00\xff".b,
-      "'2024-02-29'::date" => Date.new(2024, 2, 29), "'0044-03-15 BC'::date" => Date.new(-43, 3, 15), "'infinity'::date" => Float::INFINITY,
-      "'12345-01-02'::date" => Date.new(12_345, 1, 2),
+      "'2024-02-29'::date" => Date.new(2024, 2, 29), "'0044-03-15 BC'::date" => Date.new(-43, 3, 15, Date::GREGORIAN), "'infinity'::date" => Float::INFINITY,
+      "'1582-10-10'::date" => Date.new(1582, 10, 10, Date::GREGORIAN), "'12345-01-02'::date" => Date.new(12_345, 1, 2),
       "'2024-02-29 12:34:56.789012'::timestamp" => Time.utc(2024, 2, 29, 12, 34, Rational(56_789_012, 1_000_000)),
       "'-infinity'::timestamptz" => -Float::INFINITY, "'{\"a\": [1, null]}'::json" => { "a" => [1, nil] }, "'3'::jsonb" => 3, "'null'::jsonb" => nil,
       "'10.0.0.0/8'::cidr" => IPAddr.new("10.0.0.0/8"), "'::1'::inet" => IPAddr.new("::1"), "'10.1.2.3/8'::inet" => "10.1.2.3/8",
@@ -25,7 +25,7 @@ class ValuesTest < Minitest::Test
       "array[1, null, 3]" => [1, nil, 3], "'{}'::int[]" => [], "array[[1, 2], [3, 4]]" => [[1, 2], [3, 4]], "'[0:1]={5,6}'::int[]" => [5, 6],
       "array['a', null, 'NULL', '', '{\"x\\y\",}', 'z z']" => ["a", nil, "NULL", "", "{\"x\\y\",}", "z z"],
       "array[true, false]" => [true, false], "array['2024-01-01'::date]" => [Date.new(2024, 1, 1)], "array[1.5::numeric]" => [BigDecimal("1.5")],
-      "'[1,5)'::int4range" => "[1,5)"
+      "row(1, 'a')" => "(1,a)"
     }.each do |sql, expected|
       got = value("select #{sql}")
       expected.nil? ? assert_nil(got, sql) : assert_equal(expected, got, sql)
@@ -57,6 +57,86 @@ class ValuesTest < Minitest::Test
     assert_equal Float::INFINITY, value("select $1::numeric::float8", Float::INFINITY)
     assert_equal [1, "two", nil], @db.query("select $1::int, $2::text, $3::text", 1, :two, nil).rows.first
     assert_equal "latin: é", value("select $1", "latin: \xe9".dup.force_encoding("ISO-8859-1"))
+  end
+
+  def test_ranges
+    day = Date.new(2024, 2, 29)
+    noon = Time.utc(2024, 2, 29, 12)
+    {
+      "'[1,5]'::int4range" => 1...6, "'[,5)'::int8range" => nil...5, "'[1,]'::int4range" => 1.., "'(,)'::int4range" => nil..nil,
+      "'[1.5,2.5]'::numrange" => BigDecimal("1.5")..BigDecimal("2.5"), "'(1.5,2.5]'::numrange" => PgPoll::Range.new(1.5, 2.5, "(]"),
+      "'empty'::daterange" => PgPoll::Range.new(nil, nil, "empty"), "daterange('2024-02-29', 'infinity')" => day...Float::INFINITY,
+      "tsrange('2024-02-29 12:00', '2024-02-29 13:00', '[]')" => noon..(noon + 3600),
+      "tstzrange('2024-02-29 12:00Z', 'infinity')" => PgPoll::Range.new(noon, Float::INFINITY, "[)"),
+      "array['[1,2)'::int4range, null, '[3,4)']" => [1...2, nil, 3...4],
+      "'{[1,3),[5,7)}'::int4multirange" => [1...3, 5...7], "'{}'::nummultirange" => [],
+      "array['{[1,3),[5,7)}'::int4multirange]" => [[1...3, 5...7]]
+    }.each { |sql, expected| assert_equal expected, value("select #{sql}"), sql }
+    {
+      "int4range" => 1...6, "numrange" => PgPoll::Range.new(1, BigDecimal("2.5"), "()"), "tsrange" => noon..(noon + 1), "daterange" => (day..),
+      "int4range[]" => [1...2, nil], "int8range" => PgPoll::Range.new(nil, nil, "empty")
+    }.each { |type, passed| assert_equal passed, value("select $1::#{type}", passed), type }
+    assert_equal [1...3, 5...7], value("select $1::int4multirange", PgPoll::Multirange.new([1..2, 5...7]))
+    assert value("select $1::int4range", 1...1).empty?
+  end
+
+  def test_types_of_ones_own
+    @db.query(<<~SQL)
+      create type pg_temp.mood as enum ('sad', 'very happy');
+      create domain pg_temp.positive as int check (value > 0);
+      create type pg_temp.spot as (x pg_temp.positive, y float8, tags text[]);
+      create type pg_temp.place as (name text, at pg_temp.spot, mood pg_temp.mood, open int4range, data bytea);
+      create type pg_temp.words as range (subtype = text, multirange_type_name = pg_temp.multiwords);
+    SQL
+    assert_equal "(1,2,)", value("select row(1, 2, null)::pg_temp.spot")
+    spot = @db.register("pg_temp.spot")
+    place = @db.register("pg_temp.place")
+    %w[positive mood words].each { |name| assert_nil @db.register("pg_temp.#{name}") }
+    assert_equal [%i[x y tags], %i[name at mood open data]], [spot.members, place.members]
+    [
+      place.new("a \"b\", \\ (c)\n", spot.new(1, 1.5, ["t,1", "NULL", nil, ""]), "very happy", 1...5, "\0\xff".b),
+      place.new("", spot.new(nil, nil, []), nil, nil, nil), place.new(nil, nil, "sad", nil, "".b)
+    ].each do |passed|
+      text = passed.dup.tap { |it| it.data &&= PgPoll::Binary.new(it.data) }
+      assert_equal passed, value("select $1::pg_temp.place", text)
+      assert_equal [passed, nil], value("select array[$1::pg_temp.place, null]", text)
+      assert_equal [passed], value("select $1::pg_temp.place[]", [text])
+    end
+    assert_equal ["sad", "very happy", nil], value("select array['sad', 'very happy', null]::pg_temp.mood[]")
+    assert_equal [1, 2], value("select array[1, 2]::pg_temp.positive[]")
+    strange = ["a,b", "z\"(])"]
+    assert_equal strange[0]..strange[1], value("select $1::pg_temp.words", strange[0]..strange[1])
+    assert_equal ["a".."b", PgPoll::Range.new("x", nil, "()")], value("select pg_temp.multiwords(pg_temp.words('a', 'b', '[]'), pg_temp.words('x', null, '()'))")
+    # A class of one's own, by position; types that are known already stay what they are.
+    mine = Struct.new(:left, :right, :labels)
+    assert_same mine, @db.register("pg_temp.spot", mine)
+    assert_equal mine.new(1, 2.0, nil), value("select row(1, 2, null)::pg_temp.spot")
+    @db.register("integer")
+    assert_equal [1, [2]], @db.query("select 1, array[2]").rows.first
+    assert_equal "42704", assert_raises(PgPoll::ServerError) { @db.register("nowhere") }.sqlstate
+  end
+
+  # Text of whatever encoding says the same to the server.
+  def test_encodings
+    latin = "é".encode("ISO-8859-1")
+    assert_equal ["é", "é"], @db.query("select '#{latin.encode('UTF-8')}', $1".encode("UTF-16LE"), latin).rows.first
+    assert_equal "é", value("select 'é'".encode("ISO-8859-1"))
+    assert_equal "é", @db.prepare("select 'é'".encode("ISO-8859-1")).query.value
+    assert_equal "é", @db.query("select 1 as #{PgPoll.identifier(latin)}".encode("UTF-8")).columns.first
+    assert_equal "22021", assert_raises(PgPoll::ServerError) { @db.query("select '\xff'") }.sqlstate
+    assert_raises(ArgumentError) { @db.query("select '\0'") }
+    assert_equal 1, value("select 1".b.freeze)
+  end
+
+  def test_long_elements
+    long = ["x y" * 3_000_000, "a\"\\ " * 100_000]
+    assert long == value("select $1::text[]", long)
+  end
+
+  def test_offsets_of_old_times_have_seconds
+    old = Time.new(1890, 1, 1, 0, 0, 0, "+00:53:28")
+    assert_equal old, value("select $1::timestamptz", old)
+    assert_equal Date.new(1500, 3, 1), value("select $1::date", Date.new(1500, 3, 1))
   end
 
   def test_what_cannot_be_passed_says_which_it_is

@@ -17,11 +17,18 @@ module PgPoll
       put(data)
       self
     end
-    alias write <<
 
-    # :nodoc: whatever there is to put: an IO, or pieces and rows.
+    # The same for IO.copy_stream: returns how many bytes it were.
+    def write(data)
+      put(data)
+      data.bytesize
+    end
+
+    # :nodoc: whatever there is to put: a String, an IO, or pieces and rows.
     def put_all(source)
-      if source.respond_to?(:read)
+      if source.is_a?(String)
+        put(source)
+      elsif source.respond_to?(:read)
         while (piece = source.read(PIECE))
           put(piece)
         end
@@ -36,16 +43,13 @@ module PgPoll
       until Native.conn_copy_put(@driver.handle, data, data.bytesize) == 1
         refused = @driver.error
         # Anything else is said better by the server.
-        @failed.call(refused) unless @driver.full?
-        item = @driver.item(Native::ROOM)
-        @failed.call(refused, item) if item
+        @failed.call(refused) if !@driver.full? || @driver.item(Native::ROOM)
       end
     end
 
     def row(values)
       cells = values.map.with_index(1) do |value, number|
-        encoded = value.is_a?(Binary) ? "\\x#{value.bytes.unpack1('H*')}" : Types.encode(value, number)
-        encoded.nil? ? "\\N" : encoded.gsub(/[\\\t\n\r]/, ESCAPES)
+        Types.part(value, number)&.gsub(/[\\\t\n\r]/, ESCAPES) || "\\N"
       end
       "#{cells.join("\t")}\n"
     end

@@ -15,16 +15,29 @@ module PgPoll
     SKIPPED = 6
     DONE = 8
     COPY_BEGINS = 9
+    CALLED = 10
 
-    # Handles still open when the object is collected are closed.
-    def self.closer(handle)
+    # When the object is collected, a handle that is still open is closed, and what was taken from it freed.
+    def self.closer(handle, items)
       pid = Process.pid
-      # A forked child closes nothing of its parent's: the library says nothing then, and only frees.
-      proc { Native.conn_close(handle) if pid == Process.pid }
+      # A forked child leaves what is its parent's.
+      proc do
+        if pid == Process.pid
+          items.each { |item| free(item) }
+          Native.conn_close(handle)
+        end
+      end
+    end
+
+    def self.free(item)
+      Native.conn_result_free(item.result) unless item.result.zero?
+      Native.conn_error_free(item.error) unless item.error.zero?
     end
 
     # How many items are taken at once.
     AT_ONCE = 8
+    # What is raised by another thread, such as Timeout's, may come between any two calls; but not while something changes hands.
+    UNINTERRUPTED = { Object => :never }.freeze
 
     # notices: called with each notice of the server.
     attr_accessor :notices
@@ -32,14 +45,16 @@ module PgPoll
     attr_reader :room
 
     def initialize(keywords, values)
-      pins = [list(keywords), list(values)]
-      @handle = Native.conn_open_params(pins[0].to_i, pins[1].to_i, 1)
-      raise NoMemoryError, "no memory for a connection" if @handle.zero?
+      @items = []
+      lists = [list(keywords), list(values)]
+      Thread.handle_interrupt(UNINTERRUPTED) do
+        @handle = Native.conn_open_params(lists[0].first.to_i, lists[1].first.to_i, 1)
+        raise NoMemoryError, "no memory for a connection" if @handle.zero?
 
-      ObjectSpace.define_finalizer(self, self.class.closer(@handle))
+        ObjectSpace.define_finalizer(self, self.class.closer(@handle, @items))
+      end
       @state = Native.memory(Native::STATE_SIZE)
       @taken = Native.memory(AT_ONCE * Native::ITEM_SIZE)
-      @items = []
       @room = Result.room
       @timeout_ms = -1
       @mail = []
@@ -96,10 +111,10 @@ module PgPoll
       operation.zero? ? raise(error) : operation
     end
 
-    # The next item; nil when a poll says one of `bits` before. until_ns: when to give up, which is nil too.
+    # The next item, which stays the next one until it is freed; nil when a poll says one of `bits` before. until_ns: when to give up, which is nil too.
     def item(bits = 0, until_ns: nil)
       loop do
-        return @items.shift unless @items.empty?
+        return @items.first unless @items.empty?
 
         said = poll
         next if (said & Native::RESULT).positive? && take
@@ -118,9 +133,9 @@ module PgPoll
       @timeout_ms = timeout_ms
     end
 
-    def free_item(item)
-      Native.conn_result_free(item.result) unless item.result.zero?
-      Native.conn_error_free(item.error) unless item.error.zero?
+    # Frees the next item and what it holds.
+    def free_item
+      Thread.handle_interrupt(UNINTERRUPTED) { self.class.free(@items.shift) unless @items.empty? }
     end
 
     # A notification that has been received; nil when there is none.
@@ -139,14 +154,21 @@ module PgPoll
       events |= IO::WRITABLE if (bits & Native::WANT_WRITE).positive?
       return sleep(*seconds) if descriptor.negative? || events.zero?
 
-      (io || IO.for_fd(descriptor, autoclose: false)).wait(events, seconds)
+      began = now
+      return if (io || IO.for_fd(descriptor, autoclose: false)).wait(events, seconds)
+
+      # Version 1 of async takes the end of a task's time for the end of ours, and forgets about it.
+      raise ::Async::TimeoutError, "execution expired" if defined?(::Async::TimeoutError) && (seconds.nil? || now < began + seconds)
+    end
+
+    def self.now
+      Process.clock_gettime(Process::CLOCK_MONOTONIC)
     end
 
     private
 
     def forget_items
-      @items.each { |item| free_item(item) }
-      @items.clear
+      free_item until @items.empty?
     end
 
     def poll
@@ -158,10 +180,12 @@ module PgPoll
 
     # Takes some of the items that are there; whether there were any.
     def take
-      count = Native.conn_get_results(handle, @taken.to_i, AT_ONCE)
-      fields = @taken[0, count * Native::ITEM_SIZE].unpack(Native::ITEM * count)
-      fields.each_slice(Item.members.size) { |item| @items << Item.new(*item) }
-      count.positive?
+      Thread.handle_interrupt(UNINTERRUPTED) do
+        count = Native.conn_get_results(handle, @taken.to_i, AT_ONCE)
+        fields = @taken[0, count * Native::ITEM_SIZE].unpack(Native::ITEM * count)
+        fields.each_slice(Item.members.size) { |item| @items << Item.new(*item) }
+        count.positive?
+      end
     end
 
     def wait(bits, until_ns)
@@ -193,20 +217,18 @@ module PgPoll
       end
     end
 
-    # Addresses of strings, ended by NULL, in memory that lives as long as what is returned.
+    # Addresses of strings, ended by NULL, with the memory that they are in.
     def list(strings)
-      @pins ||= []
-      pointers = strings.map do |string|
-        raise ArgumentError, "an option has a NUL in it: #{string.inspect}" if string.include?("\0")
+      texts = strings.map do |string|
+        raise ArgumentError, "an option has a NUL in it: #{string.inspect}" if string.b.include?("\0")
 
         memory = Native.memory(string.bytesize + 1)
         memory[0, string.bytesize] = string
-        @pins << memory
-        memory.to_i
+        memory
       end
-      memory = Native.memory((pointers.size + 1) * 8)
-      memory[0, pointers.size * 8] = pointers.pack("J*")
-      memory
+      memory = Native.memory((texts.size + 1) * 8)
+      memory[0, texts.size * 8] = texts.map(&:to_i).pack("J*")
+      [memory, *texts]
     end
   end
 

@@ -17,9 +17,9 @@ module PgPoll
     end
     private_class_method :load
 
-    # a: an address; s: a C string; i, l, u, q: int, int64_t, uint32_t, uint64_t; z: size_t; v: nothing
+    # a: an address; s: a C string; b: bytes; i, l, u, q: int, int64_t, uint32_t, uint64_t; z: size_t; v: nothing
     TYPES = {
-      "a" => Fiddle::TYPE_UINTPTR_T, "s" => Fiddle::TYPE_CONST_STRING, "i" => Fiddle::TYPE_INT, "l" => Fiddle::TYPE_LONG_LONG,
+      "a" => Fiddle::TYPE_UINTPTR_T, "s" => Fiddle::TYPE_CONST_STRING, "b" => Fiddle::TYPE_VOIDP, "i" => Fiddle::TYPE_INT, "l" => Fiddle::TYPE_LONG_LONG,
       "u" => -Fiddle::TYPE_INT, "q" => -Fiddle::TYPE_LONG_LONG, "z" => Fiddle::TYPE_SIZE_T, "v" => Fiddle::TYPE_VOID
     }.freeze
 
@@ -29,9 +29,13 @@ module PgPoll
       conn_start_query: "as>q", conn_start_query_params: "asiaaaaiiu>q", conn_start_prepare: "assiau>q",
       conn_start_prepared: "asiaaaiiu>q", conn_start_close_statement: "asu>q", conn_start_copy: "as>q",
       conn_set_timeout_ms: "al>v", conn_set_batch: "azz>v", conn_abandon: "aq>i", conn_get_results: "aaz>z",
-      conn_copy_put: "asz>i", conn_copy_end: "as>i", conn_copy_get: "aaz>z",
+      conn_copy_put: "abz>i", conn_copy_end: "as>i", conn_copy_get: "aaz>z",
       conn_result_free: "a>v", conn_result_rows: "a>z", conn_result_columns: "a>z", conn_result_name: "az>a",
       conn_result_type: "az>u", conn_result_cells: "azzaa>z",
+      conn_result_value: "azz>a", conn_result_length: "azz>z",
+      conn_start_lo_create: "au>q", conn_start_lo_open: "aui>q", conn_start_lo_close: "ai>q", conn_start_lo_read: "aiz>q",
+      conn_start_lo_write: "aibz>q", conn_start_lo_seek: "aili>q", conn_start_lo_tell: "ai>q", conn_start_lo_truncate: "ail>q",
+      conn_start_lo_unlink: "au>q", conn_start_lo_import: "aiu>q", conn_start_lo_export: "aui>q",
       conn_error: "a>a", conn_error_free: "a>v", conn_error_kind: "a>i", conn_error_message: "a>a", conn_error_sqlstate: "a>a",
       conn_error_severity: "a>a", conn_error_detail: "a>a", conn_error_hint: "a>a", conn_error_position: "a>z",
       conn_error_field: "ai>a", conn_error_safe_to_retry: "a>i",
@@ -39,7 +43,8 @@ module PgPoll
       conn_notification_pid: "a>i", conn_notification_free: "a>v",
       conn_cancel_open: "a>a", conn_cancel_poll: "a>u", conn_cancel_socket: "a>i", conn_cancel_deadline_ms: "a>l",
       conn_cancel_error: "a>a", conn_cancel_close: "a>v",
-      conn_parameter: "as>a", conn_backend_pid: "a>i", conn_transaction_status: "a>i", conn_server_version: "a>i"
+      conn_parameter: "as>a", conn_backend_pid: "a>i", conn_transaction_status: "a>i", conn_server_version: "a>i",
+      conn_inspect: "a>a", conn_free_string: "a>v"
     }.freeze
 
     library = load
