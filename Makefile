@@ -147,7 +147,7 @@ install-libpq: lib ## libpq, headers, libpq.pc, pg_config into LIBDIR/pgpoll, IN
 
 # bindings/python is installed anew where one of its files, or the library, is newer.
 PYTHON := $(TARGET)/python-binding/bin/python
-$(TARGET)/python-binding/installed: $(LIB)/libpgpoll.a include/pgpoll.h $(wildcard bindings/python/*.py bindings/python/*.toml bindings/python/native/* bindings/python/pgpoll/*.py)
+$(TARGET)/python-binding/installed: $(LIB)/libpgpoll.a include/pgpoll.h $(wildcard bindings/python/*.py bindings/python/*.toml bindings/python/native/* bindings/python/pgpoll/*.py bindings/python/pgpoll/*/*.py)
 	PGPOLL_LIB=$(abspath $<) $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --force-reinstall ./bindings/python
 	@touch $@
 
@@ -156,7 +156,19 @@ test-python: ## the tests of bindings/python, against a throw-away server
 	@build/setup test-python
 	@$(MAKE) --no-print-directory $(TARGET)/python-binding/installed
 	@$(CARGO) build --quiet -p testkit
-	$(TARGET)/debug/pgpoll-cluster --tcp -- $(PYTHON) -X dev -m pytest -q bindings/python/tests
+	$(TARGET)/debug/pgpoll-cluster --tcp --set max_prepared_transactions=10 -- $(PYTHON) -X dev -m pytest -q bindings/python/tests
+	$(call compliance,default)
+
+# compliance(database): SQLAlchemy's dialect compliance suite, by a database of its setup.cfg
+COMPLIANCE := bindings/python/tests/compliance
+compliance = $(TARGET)/debug/pgpoll-cluster --set max_prepared_transactions=10 -- $(PYTHON) -m pytest -q -c $(COMPLIANCE)/setup.cfg --db $(1) $(COMPLIANCE)
+.PHONY: test-sqlalchemy
+test-sqlalchemy: ## SQLAlchemy's dialect compliance suite on bindings/python: on an event loop, and without one
+	@build/setup test-python
+	@$(MAKE) --no-print-directory $(TARGET)/python-binding/installed
+	@$(CARGO) build --quiet -p testkit
+	$(call compliance,default)
+	$(call compliance,sync)
 
 .PHONY: bench-python
 bench-python: ## bindings/python beside asyncpg, psycopg and psqlpy in one table

@@ -74,6 +74,16 @@ static PyObject *text_of(const Column *column, const char *value, Py_ssize_t len
     return PyUnicode_DecodeUTF8(value, length, NULL);
 }
 
+/* "char" is a byte: none of text where it is 0, and as the server's text has it where it is no ASCII. */
+static PyObject *char_of(const Column *column, const char *value, Py_ssize_t length)
+{
+    unsigned char byte = length == 1 ? (unsigned char)*value : 0;
+    if (length != 1 || byte < 0x80)
+        return text_of(column, value, byte ? 1 : 0);
+    char octal[] = {'\\', (char)('0' + (byte >> 6)), (char)('0' + (byte >> 3 & 7)), (char)('0' + (byte & 7))};
+    return text_of(column, octal, sizeof octal);
+}
+
 static PyObject *bytes_of(const Column *column, const char *value, Py_ssize_t length)
 {
     (void)column;
@@ -247,7 +257,8 @@ static Decoder built_in(uint32_t oid)
     case 21: return int2_of;
     case 23: return int4_of;
     case 26: case 28: case 29: return oid_of;
-    case 18: case 19: case 25: case 142: case 705: case 1042: case 1043: return text_of;
+    case 18: return char_of;
+    case 19: case 25: case 142: case 705: case 1042: case 1043: return text_of;
     case 114: case 3802: return json_of;
     case 700: return float4_of;
     case 701: return float8_of;

@@ -87,6 +87,23 @@ static int as_bytes(Cell *cell, PyObject *value, PyObject **keep)
     return 1;
 }
 
+/* "char": an ASCII character, none, or another byte in octal, as in the server's text. */
+static int as_char(Cell *cell, PyObject *value)
+{
+    if (as_text(cell, value) < 0)
+        return -1;
+    const char *text = cell->data;
+    int length = cell->length, octal = 0;
+    for (int at = 1; length == 4 && text[0] == '\\' && at < 4 && text[at] >= '0' && text[at] <= '7'; at++)
+        octal = at == 3 ? (text[1] - '0') * 64 + (text[2] - '0') * 8 + (text[3] - '0') : 0;
+    if (length > 1 && (octal == 0 || octal > 255)) {
+        PyErr_SetString(PyExc_ValueError, "expected one ASCII character");
+        return -1;
+    }
+    cell->slot[0] = (char)(length > 1 ? octal : length ? text[0] : 0);
+    return 1;
+}
+
 /* json: a string is JSON already, all else is made JSON. jsonb has a version in front. */
 static int as_json(Cell *cell, PyObject *value, uint32_t oid, PyObject **keep)
 {
@@ -176,7 +193,8 @@ static int built_in(Cell *cell, PyObject *value, uint32_t oid, PyObject **keep)
         return 8;
     }
     case 17: return as_bytes(cell, value, keep) < 0 ? -1 : 0;
-    case 18: case 19: case 25: case 142: case 705: case 1042: case 1043: return as_text(cell, value) < 0 ? -1 : 0;
+    case 18: return as_char(cell, value);
+    case 19: case 25: case 142: case 705: case 1042: case 1043: return as_text(cell, value) < 0 ? -1 : 0;
     case 114: case 3802: return as_json(cell, value, oid, keep) < 0 ? -1 : 0;
     case 1082: return encode_date(value, cell->slot);
     case 1083: return encode_time(value, cell->slot);

@@ -20,6 +20,7 @@ enum {
     MODE_COPY,      /* the tag, at the end of a COPY */
     MODE_NOTHING,   /* None: for what is only waited for */
     MODE_PORTAL,    /* (list of rows, whether there may be more) */
+    MODE_RESULT,    /* (the columns, the list of all rows, the tag); without columns (None, None, the tag) */
 };
 
 /* ---- record.c */

@@ -88,7 +88,8 @@ static int rows(Line *line, Waiter *waiter, ConnResult *result)
         Py_XDECREF(batch);
         return done;
     }
-    int wants = waiter->mode == MODE_ROWS || waiter->mode == MODE_ROW || waiter->mode == MODE_VALUE || waiter->mode == MODE_PORTAL;
+    int wants = waiter->mode == MODE_ROWS || waiter->mode == MODE_ROW || waiter->mode == MODE_VALUE || waiter->mode == MODE_PORTAL ||
+                waiter->mode == MODE_RESULT;
     if (wants && (!statement || !statement_fits(statement, result))) {
         statement = read_statement(line, statement, result);
         if (!statement)
@@ -97,6 +98,10 @@ static int rows(Line *line, Waiter *waiter, ConnResult *result)
         result = statement->described;
     }
     switch (statement ? waiter->mode : MODE_NOTHING) {
+    case MODE_RESULT:
+        if (waiter->value && !PyList_Check(waiter->value)) /* of the command before it */
+            Py_CLEAR(waiter->value);
+        /* fall through */
     case MODE_ROWS:
     case MODE_PORTAL:
         if (waiter->value || (waiter->value = PyList_New(0))) {
@@ -167,6 +172,14 @@ static int portal(Line *line, Waiter *waiter, int more)
     return 0;
 }
 
+static int whole(Waiter *waiter, const char *tag)
+{
+    PyObject *rows = waiter->value && PyList_Check(waiter->value) ? waiter->value : Py_None;
+    PyObject *columns = rows != Py_None && waiter->statement ? waiter->statement->columns : Py_None;
+    Py_XSETREF(waiter->value, Py_BuildValue("OOs", columns, rows, tag));
+    return waiter->value ? 0 : -1;
+}
+
 static int ended(Line *line, Waiter *waiter, const ConnItem *item)
 {
     if (item->operation != waiter->last)
@@ -219,6 +232,8 @@ static int take_one(Line *line, const ConnItem *item)
             done = waiter->value ? 0 : -1;
         } else if (wanted && waiter->mode == MODE_PORTAL && !waiter->error)
             done = portal(line, waiter, 0);
+        else if (wanted && waiter->mode == MODE_RESULT && !waiter->error)
+            done = whole(waiter, item->tag);
         break;
     case CONN_ITEM_SUSPENDED:
         if (wanted && waiter->mode == MODE_PORTAL && !waiter->error)

@@ -25,7 +25,7 @@ NEVER = 2**63 - 1
 HOLDERS: ContextVar[tuple[object, ...]] = ContextVar("pgpoll connections that this task has for itself", default=())
 
 # As in native.h.
-ROWS, ROW, VALUE, TAG, DESCRIBE, BATCHES, COPY, NOTHING, PORTAL = 0, 1, 2, 3, 4, 5, 6, 7, 8
+ROWS, ROW, VALUE, TAG, DESCRIBE, BATCHES, COPY, NOTHING, PORTAL, RESULT = range(10)
 
 
 def _load() -> ModuleType:

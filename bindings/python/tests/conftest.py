@@ -11,6 +11,7 @@ import pytest
 
 import pgpoll
 
+collect_ignore = ["compliance"]  # SQLAlchemy's suite has a plugin of its own
 WAYS = ["asyncio", "uvloop", "transport"]
 PATIENCE = 60
 

@@ -27,6 +27,7 @@ VALUES = {
     "text": ["", "ä\N{SNOWMAN}", "a,b{c}\"d\\e' NULL", "NULL", " x "],
     "varchar": ["x"],
     "name": ["x"],
+    '"char"': ["", "x"],
     "bytea": [b"", b"\0\xff\\x"],
     "date": [dt.date(2026, 1, 1), dt.date(1, 1, 2), dt.date(1899, 12, 31), dt.date(9999, 12, 30), dt.date.max, dt.date.min, dt.date(2000, 2, 29)],
     "time": [dt.time(0), dt.time(23, 59, 59, 999999)],
@@ -58,6 +59,17 @@ def test_values_both_ways(run):
                 got = await connection.fetchval(f"select $1::{name}, '(1,2)'::point", value)
                 assert got == value and type(got) is type(value), (name, value, got, "text")
                 assert await connection.fetchval(f"select $1::{name}", None) is None
+
+    run(test)
+
+
+def test_bytes_that_are_no_character(run):
+    async def test(connection):
+        assert await connection.fetchval("""select $1::"char" """, "\\377") == "\\377"
+        assert await connection.fetchval("""select array['', 'x']::"char"[]""") == ["", "x"]
+        for value in ("xy", "\N{SNOWMAN}", "\\400", "\\37"):
+            with pytest.raises(pgpoll.ParameterError, match=r"\$1.*\"char\".*one ASCII character"):
+                await connection.fetchval("""select $1::"char" """, value)
 
     run(test)
 
