@@ -23,6 +23,7 @@ module PgPoll
       @decoders = Types::DECODERS.dup
       @timeout = timeout
       @lock = Mutex.new
+      @thread = nil
       @statements = 0
       @depth = 0
       @operating = false
@@ -71,7 +72,7 @@ module PgPoll
         ensure
           Native.conn_set_batch(@driver.handle, 0, 0)
         end
-        finish([operation]) { |result| yield result unless result.columns.empty? }
+        finish([operation]) { |result| yield result unless result.empty? }
       end
       nil
     end

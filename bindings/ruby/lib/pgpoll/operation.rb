@@ -5,8 +5,17 @@ module PgPoll
   # their items; what they are for is said in Connection.
   module Operation
     # :nodoc:
-    def exclusively(&block)
-      @lock.owned? ? yield : @lock.synchronize(&block)
+    def exclusively
+      return yield if @lock.owned?
+      # Nobody would resume it.
+      raise UsageError, "another fiber of this thread is using the connection" if @thread == Thread.current && !Fiber.current_scheduler
+
+      @lock.synchronize do
+        @thread = Thread.current
+        yield
+      ensure
+        @thread = nil
+      end
     end
 
     # :nodoc: of a pipeline.
