@@ -228,6 +228,8 @@ class ConnectionTest < Minitest::Test
     assert_nil @db.parameter("nonsense")
     assert_equal @db.backend_pid, @db.query("select pg_backend_pid()").value
     assert_equal %("a ""b"), PgPoll.identifier('a "b')
+    assert_equal [@db.backend_pid, "ready"], @db.state.values_at("backend_pid", "phase")
+    assert_match(/\A#<PgPoll::Connection ready, .*, idle>\z/, @db.inspect)
   end
 
   def test_a_forked_child_is_refused_and_the_parent_goes_on

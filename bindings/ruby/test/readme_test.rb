@@ -22,8 +22,11 @@ class ReadmeTest < Minitest::Test
   end
 
   def test_fibers_wait_beside_each_other
-    program = programs.fetch(1).sub("Async::Scheduler", "SelectScheduler")
-    said, = capture_io { Thread.new { eval(program) }.join } # rubocop:disable Security/Eval
+    said, = capture_io { eval(programs.fetch(1)) } # rubocop:disable Security/Eval
     assert_equal %w[0 1 2], said.split.sort
+  end
+
+  def test_a_pool_is_a_queue
+    assert_equal [[1]], eval("#{programs.fetch(2).sub('select 1")', 'select 1").rows')}") # rubocop:disable Security/Eval
   end
 end

@@ -210,14 +210,16 @@ module PgPoll
       [nil, :idle, :in_transaction, :failed][Native.conn_transaction_status(@driver.handle)]
     end
 
-    # What it is doing, for logs and debuggers.
-    def inspect
-      return "#<#{self.class} closed>" if closed?
-
+    # What it is doing and waits for, what it did last, for logs and debuggers; its keys may change.
+    def state
       line = Native.conn_inspect(@driver.handle)
-      "#<#{self.class} #{Native.string(line)}>"
+      JSON.parse(Native.string(line))
     ensure
       Native.conn_free_string(line) if line
+    end
+
+    def inspect
+      "#<#{self.class} #{closed? ? 'closed' : state.values_at('phase', 'server', 'transaction').compact.join(', ')}>"
     end
 
     # :nodoc: of a statement.
