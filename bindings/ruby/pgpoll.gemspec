@@ -7,7 +7,7 @@ Gem::Specification.new do |gem|
   gem.version = PgPoll::VERSION
   gem.summary = "PostgreSQL for fibers: a client that Ruby's fiber scheduler drives"
   gem.authors = ["The pgpoll authors"]
-  gem.license = "MIT OR Apache-2.0"
+  gem.licenses = %w[MIT Apache-2.0]
   gem.required_ruby_version = ">= 3.1"
   gem.files = Dir["lib/**/*.rb", "README.md", base: __dir__]
 end
