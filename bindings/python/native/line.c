@@ -4,7 +4,7 @@
 
 #include <structmember.h>
 
-PyObject *InterfaceError, *CancelledError, *RunningLoop, *HolderVariable;
+PyObject *InterfaceError, *CancelledError, *HolderVariable;
 unsigned long native_forks;
 
 enum { ROUNDS = 8 }; /* of one turn: others have their turn too */
@@ -23,7 +23,7 @@ int line_check(Line *self)
     /* While the loop's own turn runs, in its thread, it is the loop that runs; asking for that is dear in Python 3.11. */
     if (self->loop == Py_None || (self->delivering && self->thread == PyThread_get_thread_ident()))
         return 0;
-    PyObject *running = PyObject_CallNoArgs(RunningLoop);
+    PyObject *running = PyObject_CallNoArgs(self->running);
     if (!running)
         return -1;
     Py_DECREF(running);
@@ -338,6 +338,8 @@ static int line_clear(Line *self)
     fail_queues(self, NULL);
     Py_CLEAR(self->owner);
     Py_CLEAR(self->loop);
+    Py_CLEAR(self->running);
+    Py_CLEAR(self->park);
     Py_CLEAR(self->call_soon);
     Py_CLEAR(self->statements);
     Py_CLEAR(self->codecs);
@@ -354,6 +356,8 @@ static int line_traverse(Line *self, visitproc visit, void *arg)
         Py_VISIT(waiter);
     Py_VISIT(self->owner);
     Py_VISIT(self->loop);
+    Py_VISIT(self->running);
+    Py_VISIT(self->park);
     Py_VISIT(self->call_soon);
     Py_VISIT(self->statements);
     Py_VISIT(self->codecs);
@@ -374,14 +378,14 @@ static void line_dealloc(Line *self)
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
-/* Line(address of the Conn, owner, loop or None, codecs, whether bytes are carried) */
+/* Line(address of the Conn, owner, module of the loop, loop, codecs, whether bytes are carried); both None without a loop */
 static PyObject *line_new(PyTypeObject *type, PyObject *args, PyObject *names)
 {
     unsigned long long conn;
-    PyObject *owner, *loop, *codecs;
+    PyObject *owner, *on, *loop, *codecs;
     int stream;
     (void)names;
-    if (!PyArg_ParseTuple(args, "KOOO!p:Line", &conn, &owner, &loop, &PyDict_Type, &codecs, &stream))
+    if (!PyArg_ParseTuple(args, "KOOOO!p:Line", &conn, &owner, &on, &loop, &PyDict_Type, &codecs, &stream))
         return NULL;
     Line *self = (Line *)type->tp_alloc(type, 0);
     if (!self)
@@ -398,8 +402,10 @@ static PyObject *line_new(PyTypeObject *type, PyObject *args, PyObject *names)
     if (loop != Py_None) {
         self->call_soon = PyObject_GetAttrString(loop, "call_soon");
         self->call_later = PyObject_GetAttrString(loop, "call_later");
+        self->running = PyObject_GetAttrString(on, "running");
+        self->park = PyObject_GetAttrString(on, "park");
     }
-    if (!self->statements || (loop != Py_None && (!self->call_soon || !self->call_later)))
+    if (!self->statements || (loop != Py_None && (!self->call_soon || !self->call_later || !self->running || !self->park)))
         Py_CLEAR(self);
     return (PyObject *)self;
 }

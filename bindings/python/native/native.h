@@ -130,7 +130,7 @@ typedef struct Waiter {
     PyObject *sql, *name; /* of MODE_DESCRIBE */
     PyObject *args;     /* of one that is put off: not started yet */
     int64_t timeout_ms; /* the same */
-    PyObject *value, *error;
+    PyObject *value, *error; /* of one that is cancelled, error is the message */
     PyObject *callback, *context, *others; /* others: list of (callback, context) */
     struct Waiter *behind;                 /* in the line's queue */
     struct Waiter *next_woken;
@@ -151,6 +151,8 @@ struct Line {
     Conn *conn;
     PyObject *owner;      /* the Python side: _event, _error, _lost, _slowly, _full */
     PyObject *loop;       /* None without one */
+    PyObject *running;    /* gives the loop that runs; NULL without one */
+    PyObject *park;       /* awaits a waiter, where that is no future of asyncio's; None */
     PyObject *call_soon;  /* of the loop; NULL without one */
     PyObject *statements; /* dict: sql to Statement */
     PyObject *codecs;
@@ -188,7 +190,7 @@ PyObject *line_expect(PyObject *self, PyObject *args);
 PyObject *native_is_built_in(PyObject *module, PyObject *args);
 
 /* What the Python side hands over once: exceptions and what builds values. */
-extern PyObject *InterfaceError, *CancelledError, *ParameterHook, *RunningLoop, *HolderVariable;
+extern PyObject *InterfaceError, *CancelledError, *ParameterHook, *HolderVariable;
 extern PyObject *JsonLoads, *JsonDumps, *DecimalType, *UuidType;
 
 static inline uint16_t load16(const char *p) { uint16_t v; memcpy(&v, p, 2); return __builtin_bswap16(v); }

@@ -1,4 +1,4 @@
-/* What a task awaits: asyncio's idea of a future, in the least that a task needs. A waiter whose loop is between two tasks runs the
+/* What a task awaits: asyncio's idea of a future, in the least that a task needs; `park` makes others of it. A waiter whose loop is between two tasks runs the
  * task that awaits it at once, without a turn of the loop. Knows nothing of the items that complete it. */
 #include "native.h"
 
@@ -109,7 +109,7 @@ int waiter_wake(Waiter *self, int directly)
 static PyObject *outcome(Waiter *self)
 {
     if (self->state == WAITER_CANCELLED) {
-        PyErr_SetNone(CancelledError);
+        PyErr_SetObject(CancelledError, self->error);
         return NULL;
     }
     if (self->error) {
@@ -142,6 +142,13 @@ static PyObject *waiter_next(Waiter *self)
     Py_XDECREF(stop);
     Py_DECREF(result);
     return NULL;
+}
+
+/* What a task goes through: the waiter itself, as a future of asyncio's, or what other loops make of it. */
+static PyObject *waiter_await(PyObject *self)
+{
+    Line *line = ((Waiter *)self)->line;
+    return line && line->park && line->park != Py_None ? PyObject_CallOneArg(line->park, self) : Py_NewRef(self);
 }
 
 static PyObject *add_done_callback(Waiter *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
@@ -202,16 +209,22 @@ static int abandon(Waiter *self)
         if (!told)
             return -1;
     }
-    return line_send_soon(line, 0);
+    /* A loop that is not asyncio's may run the task before the line: what the task starts then is behind the request to cancel. */
+    return line_send_soon(line, line->park && line->park != Py_None);
 }
 
 static PyObject *waiter_cancel(Waiter *self, PyObject *args, PyObject *names)
 {
-    (void)args, (void)names;
+    static char *words[] = {"msg", NULL};
+    PyObject *message = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, names, "|O:cancel", words, &message))
+        return NULL;
     if (self->state != WAITER_PENDING)
         Py_RETURN_FALSE;
     self->state = WAITER_CANCELLED;
     Py_CLEAR(self->value);
+    /* Whoever cancels may know its exception again by the message: anyio does. */
+    Py_XSETREF(self->error, message == Py_None ? NULL : Py_NewRef(message));
     if (abandon(self) < 0 || waiter_wake(self, 0) < 0)
         return NULL;
     Py_RETURN_TRUE;
@@ -274,7 +287,7 @@ static PyMemberDef waiter_members[] = {
     {"operation", T_ULONGLONG, offsetof(Waiter, first), READONLY, "The operation's id."},
     {NULL, 0, 0, 0, NULL},
 };
-static PyAsyncMethods waiter_async = {.am_await = PyObject_SelfIter, .am_send = (sendfunc)waiter_send};
+static PyAsyncMethods waiter_async = {.am_await = waiter_await, .am_send = (sendfunc)waiter_send};
 
 PyTypeObject WaiterType = {
     PyVarObject_HEAD_INIT(NULL, 0)

@@ -53,7 +53,6 @@ native.configure(
     interface_error=errors.InterfaceError,
     cancelled_error=asyncio.CancelledError,
     parameter_error=_parameter_error,
-    running_loop=asyncio._get_running_loop,
     holder=HOLDERS,
     loads=json.loads,
     dumps=json.dumps,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from . import errors
@@ -102,14 +103,15 @@ class CopyIn(_Copy):
 
     async def _put_all(self, source: Any) -> None:
         sent = 0
-        async for piece in _pieces(source):
-            data = piece.encode() if isinstance(piece, str) else piece
-            if not await self._put(data):
-                return
-            sent += len(data)
-            if sent >= PIECE:
-                sent = 0
-                self._connection._line.ready()
+        async with aclosing(_pieces(source)) as pieces:
+            async for piece in pieces:
+                data = piece.encode() if isinstance(piece, str) else piece
+                if not await self._put(data):
+                    return
+                sent += len(data)
+                if sent >= PIECE:
+                    sent = 0
+                    self._connection._line.ready()
         if lib.conn_copy_end(self._connection._conn, ffi.NULL):
             self._connection._line.ready()
 
@@ -148,7 +150,7 @@ class CopyOut(_Copy):
             await self._look()
 
 
-async def _pieces(source: Any) -> AsyncIterator[Any]:
+async def _pieces(source: Any) -> AsyncGenerator[Any, None]:
     if isinstance(source, (bytes, bytearray, memoryview, str)):
         yield source
     elif hasattr(source, "read"):

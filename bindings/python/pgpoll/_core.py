@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from . import _codecs, _failure, errors
-from ._bridge import HOLDERS, ffi, lib, native, text
+from ._bridge import HOLDERS, TAG, ffi, lib, native, text
 from ._reactor import Reactor
 from .types import Notification
 
@@ -23,7 +23,7 @@ class Core:
         self._conn = conn
         self._codecs: _codecs.Codecs = _codecs.SHARED
         self._reactor = reacts(self)
-        self._line = native.Line(int(ffi.cast("uintptr_t", conn)), self, self._reactor.loop, self._codecs, stream)
+        self._line = native.Line(int(ffi.cast("uintptr_t", conn)), self, self._reactor.on, self._reactor.loop, self._codecs, stream)
         self._run = self._line.run
         if timeout is not None:
             self._line.default_timeout_ms = max(1, math.ceil(timeout * 1000))
@@ -34,6 +34,7 @@ class Core:
         self._held: object | None = None
         self._nobody = object()
         self._blocks = 0
+        self._owed: deque[str] = deque()
         self._roomless: list[Any] = []
         self._up: Any = None
         self._copy: Any = None
@@ -50,6 +51,7 @@ class Core:
         if bits & lib.CONN_NOTICE:
             self._take_notices()
         if bits & lib.CONN_ROOM:
+            self._send_owed()
             roomless, self._roomless = self._roomless, []
             for waiter in roomless:
                 waiter.set_result(None)
@@ -68,6 +70,7 @@ class Core:
         waiting = [*self._roomless, *self._turns, *([self._up] if self._up is not None else [])]
         self._roomless.clear()
         self._turns.clear()
+        self._owed.clear()
         for waiter in waiting:
             waiter.set_exception(error)
         if self._copy is not None:
@@ -126,6 +129,8 @@ class Core:
     async def _turn(self) -> None:
         """Waits until this task may use the connection."""
         self._line.check()
+        if self._owed:
+            self._send_owed()
         while not self._line.is_mine():
             if self._lost is not None:
                 raise self._lost
@@ -148,8 +153,14 @@ class Core:
         HOLDERS.set((*HOLDERS.get(), token))
         return token
 
+    def _let_go(self) -> None:
+        """Nobody has the connection for itself any more."""
+        self._held = None
+        self._decide_turn()
+        self._wake_turns()
+
     def _decide_turn(self) -> None:
-        self._line.holder = self._nobody if self._blocks else self._held
+        self._line.holder = self._nobody if self._blocks or self._owed else self._held
 
     def _block(self) -> Callable[[], None]:
         """Nobody may start anything until what this returns is called."""
@@ -158,8 +169,7 @@ class Core:
 
         def unblock() -> None:
             self._blocks -= 1
-            self._decide_turn()
-            self._wake_turns()
+            self._send_owed()
 
         return unblock
 
@@ -293,13 +303,41 @@ class Core:
         return self._line.expect(mode, operation, statement)
 
     def _send(self, sql: str) -> None:
-        """A simple query whose outcome nobody awaits."""
-        if self._lost is not None or self._conn == ffi.NULL:
-            return
+        """A simple query whose outcome nobody awaits: now, or as soon as something can be started, before anything else is."""
+        if self._lost is None and self._conn != ffi.NULL:
+            self._owed.append(sql)
+            self._send_owed()
+
+    def _send_owed(self) -> None:
         with suppress(errors.InterfaceError):
-            self._line.check()
-            if lib.conn_start_query(self._conn, sql.encode()) and not self._line.delivering:
-                self._line.ready()
+            while self._owed and not self._blocks:
+                self._line.check()
+                if not lib.conn_start_query(self._conn, self._owed[0].encode()):
+                    break  # no room
+                self._owed.popleft()
+                if not self._line.delivering:
+                    self._line.ready()
+                elif self._reactor.loop is not None:
+                    self._reactor.loop.call_soon(self._line.ready)
+        self._decide_turn()
+        self._wake_turns()
+
+    async def _surely(self, sql: str) -> None:
+        """A simple query that is done also where the task that awaits it is cancelled."""
+        started = None
+        try:
+            while started is None:
+                await self._turn()
+                if (started := self._simple(sql, TAG)) is None:
+                    await self._room()
+            done = self._line.future()
+            started.add_done_callback(done.set_result)
+            await done
+        except BaseException:
+            if started is None:
+                self._send(sql)
+            raise
+        started.result()
 
     # The end.
 

@@ -46,7 +46,7 @@ class Listener:
 
         unused = self._leave()
         if unused and not self._connection.is_closed():
-            await self._connection.execute(";".join(f"UNLISTEN {quoted(channel)}" for channel in unused))
+            await self._connection._surely(";".join(f"UNLISTEN {quoted(channel)}" for channel in unused))
 
     def _leave(self) -> list[str]:
         if not self._listening:

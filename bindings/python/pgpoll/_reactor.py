@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ._bridge import NEVER, ffi, lib, text
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 class Reactor:
     """Without an event loop: `Connection` is driven by `Line.wait`."""
 
-    loop: asyncio.AbstractEventLoop | None = None
+    on: ModuleType | None = None
+    loop: Any = None
 
     def __init__(self, owner: Connection) -> None:
         self.owner = owner
@@ -37,10 +39,10 @@ class Reactor:
 class Timed(Reactor):
     """Deadlines by the loop's timers: one timer, which is due at the earliest deadline."""
 
-    def __init__(self, owner: Connection, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, owner: Connection, on: ModuleType) -> None:
         super().__init__(owner)
-        self.loop: asyncio.AbstractEventLoop = loop
-        self._timer: asyncio.TimerHandle | None = None
+        self.on, self.loop = on, on.loop()
+        self._timer: Any = None
         self._due = NEVER
 
     def event(self, bits: int, descriptor: int, generation: int, deadline: int) -> None:
@@ -65,8 +67,8 @@ class Timed(Reactor):
 class Readiness(Timed):
     """By `add_reader`, once for a descriptor's life, and by `add_writer` while output is queued."""
 
-    def __init__(self, owner: Connection, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(owner, loop)
+    def __init__(self, owner: Connection, on: ModuleType) -> None:
+        super().__init__(owner, on)
         self._descriptor = -1
         self._generation = -1
         self._reading = self._writing = False
@@ -111,8 +113,8 @@ class Readiness(Timed):
 class Carried(Timed, asyncio.Protocol):
     """By an asyncio transport that carries the bytes, for loops without `add_reader`."""
 
-    def __init__(self, owner: Connection, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(owner, loop)
+    def __init__(self, owner: Connection, on: ModuleType) -> None:
+        super().__init__(owner, on)
         self._transport: Any = None
         self._buffer = ffi.new("char[]", 65536)
         self._unfed = b""

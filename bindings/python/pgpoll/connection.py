@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from . import errors
+from . import _loops, errors
 from ._bridge import BATCHES, NOTHING, ROW, ROWS, TAG, VALUE, ffi, lib, text
 from ._copy import CopyIn, CopyOut
 from ._introspect import Introspection
@@ -342,8 +342,8 @@ def _open(dsn: str, options: dict[str, Any], stream: bool) -> Any:
     return conn
 
 
-def _has_readers(loop: asyncio.AbstractEventLoop) -> bool:
-    return type(loop).add_reader is not asyncio.AbstractEventLoop.add_reader and "Proactor" not in type(loop).__name__
+def _has_readers(loop: Any) -> bool:
+    return not isinstance(loop, asyncio.AbstractEventLoop) or type(loop).add_reader is not asyncio.AbstractEventLoop.add_reader and "Proactor" not in type(loop).__name__
 
 
 async def connect(
@@ -361,12 +361,14 @@ async def connect(
     statements are kept; 0: none is prepared, for poolers that cannot have them; values and results go as text then. `transport`:
     bytes go through an asyncio transport, as they do where the loop has no `add_reader`.
     """
-    loop = asyncio.get_running_loop()
-    stream = transport or not _has_readers(loop)
+    on = _loops.here()
+    stream = transport or not _has_readers(on.loop())
+    if stream and on is not _loops._on_asyncio:
+        raise errors.InterfaceError("only asyncio has transports: connect without `transport`")
     return await _connect(
         dsn,
         options,
-        lambda owner: (Carried if stream else Readiness)(owner, loop),
+        lambda owner: (Carried if stream else Readiness)(owner, on),
         stream,
         timeout,
         command_timeout,

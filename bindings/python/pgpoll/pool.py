@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from . import errors
+from . import _loops, errors
 from .connection import Connection, connect
 from .types import Record
 
@@ -38,12 +37,14 @@ class Pool:
         self._idle: deque[tuple[Connection, float]] = deque()
         self._born: dict[Connection, float] = {}
         self._opening = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[Any] = deque()
+        self._coming: dict[Connection, Any] = {}
         self._closed = False
 
     async def open(self) -> Pool:
         """Connects `min_size` times."""
-        made = await asyncio.gather(*(self._connect() for _ in range(self._min)), return_exceptions=True)
+        on = _loops.here()
+        made = await on.outcomes([on.start(self._connect()) for _ in range(self._min)])
         for each in made:
             if isinstance(each, Connection):
                 self._idle.append((each, time.monotonic()))
@@ -97,7 +98,7 @@ class Pool:
                 except BaseException:
                     self._wake()
                     raise
-            waiter = asyncio.get_running_loop().create_future()
+            waiter = _loops.here().future()
             self._waiting.append(waiter)
             try:
                 await waiter
@@ -111,19 +112,36 @@ class Pool:
 
     async def release(self, connection: Connection) -> None:
         """Takes a connection back. What is under way is given up, a transaction rolled back, the session's settings reset."""
-        if connection not in self._born:
+        if connection not in self._born or connection in self._coming:
             raise errors.InterfaceError("the connection is not of this pool, or was released already")
         try:
+            await self._reset(connection)
+        except BaseException:  # the task is cancelled: another one does it
+            self._coming[connection] = _loops.here().start(self._take_back(connection))
+            raise
+        self._returned(connection)
+
+    async def _reset(self, connection: Connection) -> None:
+        try:
             if not connection.is_closed():
+                connection._let_go()
                 if connection._line.busy:
                     connection.cancel()
                 await connection.reset()
         except errors.Error:
             connection.terminate()
+
+    async def _take_back(self, connection: Connection) -> None:
+        try:
+            await self._reset(connection)
         except BaseException:
             connection.terminate()
-            self._drop(connection)
             raise
+        finally:
+            self._coming.pop(connection, None)
+            self._returned(connection)
+
+    def _returned(self, connection: Connection) -> None:
         now = time.monotonic()
         if self._closed or connection.is_closed() or now - self._born[connection] >= self._lifetime:
             self._drop(connection)
@@ -166,7 +184,8 @@ class Pool:
         idle, self._idle = list(self._idle), deque()
         for connection, _ in idle:
             self._born.pop(connection, None)
-        await asyncio.gather(*(connection.close() for connection, _ in idle))
+        on = _loops.here()
+        await on.outcomes([*(on.start(connection.close()) for connection, _ in idle), *self._coming.values()])
         while self._waiting:
             self._wake()
 
@@ -190,7 +209,7 @@ class Lease:
     async def _take(self) -> Connection:
         if self._timeout is None:
             return await self._pool._acquire()
-        return await asyncio.wait_for(self._pool._acquire(), self._timeout)
+        return await _loops.here().within(self._timeout, self._pool._acquire())
 
     def __await__(self) -> Any:
         return self._take().__await__()

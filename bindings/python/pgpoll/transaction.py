@@ -48,27 +48,32 @@ class Transaction:
 
     async def commit(self) -> None:
         """Makes it last."""
-        await self._end("COMMIT", f"RELEASE SAVEPOINT {self._savepoint}")
-
-    async def rollback(self) -> None:
-        """Undoes it."""
-        await self._end("ROLLBACK", f"ROLLBACK TO SAVEPOINT {self._savepoint}; RELEASE SAVEPOINT {self._savepoint}")
-
-    async def _end(self, whole: str, part: str) -> None:
-        if self._state != "started":
-            raise errors.InterfaceError(f"the transaction is {self._state}: it cannot be ended")
-        self._state = "ended"
+        self._end()
         connection = self._connection
         try:
-            tag = await connection.execute(whole if self._savepoint is None else part)
+            tag = await connection.execute("COMMIT" if self._savepoint is None else f"RELEASE SAVEPOINT {self._savepoint}")
         except BaseException:
             if self._savepoint is None:
                 connection._send("ROLLBACK")
             raise
         finally:
             connection._release(self._token)
-        if whole == "COMMIT" and tag == "ROLLBACK":
+        if tag == "ROLLBACK":
             raise errors.of_sqlstate("25P02", "")("the transaction had failed: it was rolled back")
+
+    async def rollback(self) -> None:
+        """Undoes it, also where the task is cancelled."""
+        self._end()
+        to = self._savepoint
+        try:
+            await self._connection._surely("ROLLBACK" if to is None else f"ROLLBACK TO SAVEPOINT {to}; RELEASE SAVEPOINT {to}")
+        finally:
+            self._connection._release(self._token)
+
+    def _end(self) -> None:
+        if self._state != "started":
+            raise errors.InterfaceError(f"the transaction is {self._state}: it cannot be ended")
+        self._state = "ended"
 
     async def __aenter__(self) -> Transaction:
         await self.start()

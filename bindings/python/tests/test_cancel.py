@@ -6,6 +6,7 @@ import asyncio
 import time
 
 import pytest
+from ways import gather, sleep, start, wait_for
 
 import pgpoll
 from pgpoll import errors
@@ -14,7 +15,7 @@ from pgpoll import errors
 async def busy(connection, other) -> None:
     """Waits until the server executes something for a connection."""
     while not await other.fetchval("select count(*) from pg_stat_activity where pid = $1 and state = 'active'", connection.backend_pid):
-        await asyncio.sleep(0.002)
+        await sleep(0.002)
 
 
 def test_cancelled_tasks(run):
@@ -22,17 +23,17 @@ def test_cancelled_tasks(run):
         other = await pgpoll.connect()
         for stop in ("cancel", "wait_for"):
             if stop == "cancel":
-                task = asyncio.ensure_future(connection.fetch("select pg_sleep(1000)"))
+                task = start(connection.fetch("select pg_sleep(1000)"))
                 await busy(connection, other)
-                task.cancel()
-                with pytest.raises(asyncio.CancelledError):
+                task.cancel("enough")
+                with pytest.raises(asyncio.CancelledError, match="enough"):
                     await task
             else:
                 with pytest.raises(asyncio.TimeoutError):
-                    await asyncio.wait_for(connection.fetch("select pg_sleep(1000)"), 0.05)
-            start = time.monotonic()
+                    await wait_for(connection.fetch("select pg_sleep(1000)"), 0.05)
+            began = time.monotonic()
             assert await connection.fetchval("select 1") == 1
-            assert time.monotonic() - start < 30
+            assert time.monotonic() - began < 30
         await other.close()
 
     run(test)
@@ -53,12 +54,13 @@ def test_timeouts(run):
 
 def test_cancel_while_the_line_is_shared(run):
     async def test(connection):
-        slow = asyncio.ensure_future(connection.fetchval("select pg_sleep(0.2) is null"))
-        shared = [asyncio.ensure_future(connection.fetchval("select $1::int4", number)) for number in range(10)]
-        await asyncio.sleep(0.02)
+        slow = start(connection.fetchval("select pg_sleep(0.2) is null"))
+        await sleep(0.02)
+        shared = [start(connection.fetchval("select $1::int4", number)) for number in range(10)]
+        await sleep(0.02)
         slow.cancel()
         shared[4].cancel()
-        done = await asyncio.gather(*shared, return_exceptions=True)
+        done = await gather(*shared, return_exceptions=True)
         assert [number for number in range(10) if done[number] != number] == [4]
         with pytest.raises(asyncio.CancelledError):
             await slow
@@ -86,9 +88,9 @@ def test_cancelled_at_every_await(run):
 
         finished = False
         for steps in range(0, 100000, 5):
-            task = asyncio.ensure_future(work())
+            task = start(work())
             for _ in range(steps):
-                await asyncio.sleep(0)
+                await sleep(0)
             task.cancel()
             try:
                 await task
@@ -107,8 +109,8 @@ def test_cancelled_at_every_await(run):
 
 def test_cancel_of_the_connection(run):
     async def test(connection):
-        task = asyncio.ensure_future(connection.fetch("select pg_sleep(1000)"))
-        await asyncio.sleep(0.05)
+        task = start(connection.fetch("select pg_sleep(1000)"))
+        await sleep(0.05)
         connection.cancel()
         with pytest.raises((errors.QueryCanceled, pgpoll.InterfaceError)):
             await task
@@ -117,7 +119,7 @@ def test_cancel_of_the_connection(run):
     run(test)
 
 
-def test_connecting_is_cancelled_or_too_slow():
+def test_connecting_is_cancelled_or_too_slow(run_alone):
     async def test():
         import socket
 
@@ -125,11 +127,11 @@ def test_connecting_is_cancelled_or_too_slow():
         port = listening.getsockname()[1]
         with pytest.raises(pgpoll.ConnectionLost, match="took more than"):
             await pgpoll.connect(f"host=127.0.0.1 port={port} user=x sslmode=disable", timeout=0.1)
-        task = asyncio.ensure_future(pgpoll.connect(f"host=127.0.0.1 port={port} user=x"))
-        await asyncio.sleep(0.05)
+        task = start(pgpoll.connect(f"host=127.0.0.1 port={port} user=x"))
+        await sleep(0.05)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         listening.close()
 
-    asyncio.run(test())
+    run_alone(test)

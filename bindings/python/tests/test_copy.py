@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import decimal
 import io
 import uuid
 
 import pytest
+from ways import gather, sleep
 
 import pgpoll
 from pgpoll import errors
@@ -22,7 +22,7 @@ def test_in_and_out(run, tmp_path):
 
         async def pieces():
             for at in range(10):
-                await asyncio.sleep(0)
+                await sleep(0)
                 yield f"{at}\tx\n"
 
         with file.open("rb") as source:
@@ -38,7 +38,7 @@ def test_in_and_out(run, tmp_path):
         got = []
 
         async def write(data):
-            await asyncio.sleep(0)
+            await sleep(0)
             got.append(data)
 
         assert await connection.copy_out("copy (select repeat('x', 1000) from generate_series(1, 30000)) to stdout", write) == "COPY 30000"
@@ -101,10 +101,10 @@ def test_others_wait_for_it(run):
 
         async def slow():
             for at in range(5):
-                await asyncio.sleep(0.01)
+                await sleep(0.01)
                 yield b"%d\n" % at
 
-        copied, counted = await asyncio.gather(
+        copied, counted = await gather(
             connection.copy_in("copy t from stdin", slow()), connection.fetchval("select count(*) from t")
         )
         assert (copied, counted) in (("COPY 5", 5), ("COPY 5", 0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from ways import sleep, start
 
 import pgpoll
 
@@ -16,12 +17,12 @@ def test_listen(run):
             got = [await listener.__anext__() for _ in range(3)]
             assert [(each.channel, each.payload) for each in got] == [("a", "one"), ("a", ""), ('B "x"', "two")]
             assert {each.pid for each in got} == {other.backend_pid}
-            waiting = asyncio.ensure_future(listener.__anext__())
-            await asyncio.sleep(0.01)
+            waiting = start(listener.__anext__())
+            await sleep(0.01)
             await other.execute("select pg_notify('a', 'idle')")
             assert (await waiting).payload == "idle"
-            waiting = asyncio.ensure_future(listener.__anext__())
-            await asyncio.sleep(0.01)
+            waiting = start(listener.__anext__())
+            await sleep(0.01)
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting
@@ -35,9 +36,9 @@ def test_listen(run):
             connection.listen()
 
     async def first(connection):
-        task = asyncio.ensure_future(test(connection))
+        task = start(test(connection))
         while not task.done():
-            await asyncio.sleep(0.01)
+            await sleep(0.01)
             if connection._listeners.get("c") and not connection._line.busy:
                 await connection.execute("notify c, 'own'")
         await task
@@ -50,7 +51,7 @@ def test_a_lost_connection_ends_listening(run):
         async with await pgpoll.connect() as other:
             listener = connection.listen("a")
             await listener.start()
-            waiting = asyncio.ensure_future(listener.__anext__())
+            waiting = start(listener.__anext__())
             await other.fetchval("select pg_terminate_backend($1)", connection.backend_pid)
             with pytest.raises(pgpoll.PostgresError) as caught:
                 await waiting
@@ -65,11 +66,11 @@ def test_notices(run):
         got = []
         connection.add_notice_callback(got.append)
         await connection.execute("do $$ begin raise warning 'careful %', 5 using hint = 'none'; end $$")
-        await asyncio.sleep(0)
+        await sleep(0)
         assert [(each.severity, each.message, each.hint) for each in got] == [("WARNING", "careful 5", "none")]
         connection.remove_notice_callback(got.append)
         await connection.execute("do $$ begin raise warning 'again'; end $$")
-        await asyncio.sleep(0)
+        await sleep(0)
         assert len(got) == 1
 
     run(test)

@@ -9,7 +9,7 @@ import threading
 import warnings
 
 import pytest
-from conftest import run_on
+from ways import gather, run_on, sleep, start
 
 import pgpoll
 from pgpoll import errors
@@ -46,8 +46,8 @@ def test_options():
 def test_use_after_close(run):
     async def test(connection):
         statement = await connection.prepare("select 1")
-        pending = asyncio.ensure_future(connection.fetch("select pg_sleep(1000)"))
-        await asyncio.sleep(0.02)
+        pending = start(connection.fetch("select pg_sleep(1000)"))
+        await sleep(0.02)
         connection.terminate()
         with pytest.raises(pgpoll.InterfaceError, match="closed"):
             await pending
@@ -67,8 +67,8 @@ def test_use_after_close(run):
 
 def test_close_waits_for_what_is_under_way(run):
     async def test(connection):
-        working = asyncio.ensure_future(connection.fetchval("select pg_sleep(0.05) is null"))
-        await asyncio.sleep(0.01)
+        working = start(connection.fetchval("select pg_sleep(0.05) is null"))
+        await sleep(0.01)
         await connection.close()
         assert await working is False
 
@@ -116,10 +116,10 @@ def test_fork(run):
 def test_a_lost_server(run):
     async def test(connection):
         async with await pgpoll.connect() as other:
-            working = [asyncio.ensure_future(connection.fetch("select pg_sleep(1000)")) for _ in range(3)]
-            await asyncio.sleep(0.05)
+            working = [start(connection.fetch("select pg_sleep(1000)")) for _ in range(3)]
+            await sleep(0.05)
             await other.fetchval("select pg_terminate_backend($1)", connection.backend_pid)
-            for each in await asyncio.gather(*working, return_exceptions=True):
+            for each in await gather(*working, return_exceptions=True):
                 assert isinstance(each, pgpoll.PostgresError) and each.sqlstate in ("57P01", "08006", None), each
             assert connection.is_closed()
             with pytest.raises(pgpoll.PostgresError):
@@ -162,7 +162,7 @@ def test_statements_that_are_none(run):
 def test_an_unclosed_connection_warns():
     async def test():
         connection = await pgpoll.connect()
-        await asyncio.sleep(0)  # what woke this task still knows the connection
+        await sleep(0)  # what woke this task still knows the connection
         connection._reactor.stop()
         with pytest.warns(ResourceWarning, match="unclosed"):
             del connection
@@ -190,13 +190,13 @@ def test_connections_are_not_leaked():
                 left = await watching.fetchval("select count(*) from pg_stat_activity where application_name = 'leak'")
                 if not left:
                     break
-                await asyncio.sleep(0.01)
+                await sleep(0.01)
             assert left == 0
-            await asyncio.sleep(0)
+            await sleep(0)
             gc.collect()
             assert lines() == before + 1
 
-    run_on("asyncio", test())
+    run_on("asyncio", test)
 
 
 def test_memory_does_not_grow():
@@ -213,10 +213,10 @@ def test_memory_does_not_grow():
                         with pytest.raises(pgpoll.Error):
                             await connection.fetch(bad)
                     await connection.executemany("select $1::int4", [(1,), (2,)])
-                    task = asyncio.ensure_future(connection.fetchval("select 1"))
-                    await asyncio.sleep(0)
+                    task = start(connection.fetchval("select 1"))
+                    await sleep(0)
                     task.cancel()
-                    await asyncio.gather(task, return_exceptions=True)
+                    await gather(task, return_exceptions=True)
 
             await work()
             gc.collect()
@@ -229,4 +229,4 @@ def test_memory_does_not_grow():
             tracemalloc.stop()
             assert grown < 40_000, grown
 
-    run_on("asyncio", test())
+    run_on("asyncio", test)

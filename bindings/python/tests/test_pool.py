@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from ways import gather, sleep, start
 
 import pgpoll
 
 
-def test_pool():
+def test_pool(run_alone):
     async def test():
         async with pgpoll.create_pool(min_size=1, max_size=3) as pool:
             assert (pool.size, pool.idle) == (1, 1)
-            assert await asyncio.gather(*(pool.fetchval("select $1::int4", number) for number in range(20))) == list(range(20))
+            assert await gather(*(pool.fetchval("select $1::int4", number) for number in range(20))) == list(range(20))
             assert pool.size <= 3
             connection = await pool.acquire()
             await connection.execute("begin; set statement_timeout = 5000")
-            pending = asyncio.ensure_future(connection.fetch("select pg_sleep(1000)"))
-            await asyncio.sleep(0.02)
+            pending = start(connection.fetch("select pg_sleep(1000)"))
+            await sleep(0.02)
             await pool.release(connection)
             with pytest.raises(pgpoll.Error):
                 await pending
@@ -30,8 +31,8 @@ def test_pool():
             taken = [await pool.acquire() for _ in range(3)]
             with pytest.raises(asyncio.TimeoutError):
                 await pool.acquire(timeout=0.02)
-            waiting = asyncio.ensure_future(pool.fetchval("select 7"))
-            await asyncio.sleep(0.01)
+            waiting = start(pool.fetchval("select 7"))
+            await sleep(0.01)
             await pool.release(taken.pop())
             assert await waiting == 7
             for each in taken:
@@ -41,10 +42,10 @@ def test_pool():
         with pytest.raises(pgpoll.InterfaceError, match="min_size"):
             pgpoll.create_pool(min_size=5, max_size=1)
 
-    asyncio.run(test())
+    run_alone(test)
 
 
-def test_lost_and_old_connections_are_replaced():
+def test_lost_and_old_connections_are_replaced(run_alone):
     async def test():
         made = []
 
@@ -62,19 +63,19 @@ def test_lost_and_old_connections_are_replaced():
             assert await pool.fetchval("select 1") == 1
             assert len(made) > before
 
-    asyncio.run(test())
+    run_alone(test)
 
 
-def test_cancelled_acquire():
+def test_cancelled_acquire(run_alone):
     async def test():
         async with pgpoll.create_pool(min_size=0, max_size=1) as pool:
             connection = await pool.acquire()
-            waiting = [asyncio.ensure_future(pool.fetchval("select 1")) for _ in range(5)]
-            await asyncio.sleep(0.01)
+            waiting = [start(pool.fetchval("select 1")) for _ in range(5)]
+            await sleep(0.01)
             waiting[0].cancel()
             await pool.release(connection)
             waiting[1].cancel()
-            done = await asyncio.gather(*waiting, return_exceptions=True)
+            done = await gather(*waiting, return_exceptions=True)
             assert done[2:] == [1, 1, 1]
 
-    asyncio.run(test())
+    run_alone(test)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 
 import pytest
+from ways import gather
 
 import pgpoll
 from pgpoll import errors
@@ -103,8 +103,8 @@ def test_many_tasks_share_the_line(run):
                 await connection.fetchval("select $1::int4 + 1", "x")
             return number
 
-        assert await asyncio.gather(*(one(number) for number in range(50))) == list(range(50))
-        big = await asyncio.gather(
+        assert await gather(*(one(number) for number in range(50))) == list(range(50))
+        big = await gather(
             *(connection.fetch("select repeat('x', 10000) from generate_series(1, $1::int4)", 100) for _ in range(20))
         )
         assert [len(rows) for rows in big] == [100] * 20

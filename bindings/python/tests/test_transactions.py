@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from ways import gather, sleep, start
 
 import pgpoll
 from pgpoll import errors
@@ -53,16 +54,16 @@ def test_others_wait_and_children_do_not(run):
 
         async def transaction(number):
             async with connection.transaction():
-                await asyncio.gather(*(connection.fetchval("select $1::int4", each) for each in range(5)))
-                await asyncio.sleep(0.01)
+                await gather(*(connection.fetchval("select $1::int4", each) for each in range(5)))
+                await sleep(0.01)
                 await connection.execute("insert into t values ($1)", number)
                 order.append(number)
 
-        first = asyncio.ensure_future(transaction(1))
-        await asyncio.sleep(0)
+        first = start(transaction(1))
+        await sleep(0)
         while connection.transaction_status != "in transaction":
-            await asyncio.sleep(0.001)
-        await asyncio.gather(first, other(2), transaction(3), other(4))
+            await sleep(0.001)
+        await gather(first, other(2), transaction(3), other(4))
         assert order[0] == 1
         assert await connection.fetchval("select count(*) from t") == 4
 
@@ -87,10 +88,10 @@ def test_cancelled_transaction_is_rolled_back(run):
                 await connection.execute("insert into t values (1)")
                 await connection.execute("select pg_sleep(100)")
 
-        task = asyncio.ensure_future(work())
+        task = start(work())
         while connection.transaction_status != "in transaction":
-            await asyncio.sleep(0.001)
-        await asyncio.sleep(0.05)
+            await sleep(0.001)
+        await sleep(0.05)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
