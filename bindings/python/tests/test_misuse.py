@@ -67,7 +67,9 @@ def test_use_after_close(run):
 
 def test_close_waits_for_what_is_under_way(run):
     async def test(connection):
-        working = start(connection.fetchval("select pg_sleep(0.05) is null"))
+        sql = "select pg_sleep($1) is null"
+        assert await connection.fetchval(sql, 0.0) is False  # it is prepared
+        working = start(connection.fetchval(sql, 0.05))
         await sleep(0.01)
         await connection.close()
         assert await working is False

@@ -21,10 +21,18 @@ def test_the_first_program():
     assert lines[2] == "23505 planets_pkey Key (name)=(Mars) already exists."
 
 
+def test_the_program_of_trio():
+    program = next(block for block in BLOCKS if "trio.run" in block)
+    done = subprocess.run([sys.executable, "-X", "dev", "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    assert sorted(map(int, done.stdout.split())) == [number * number for number in range(10)]
+
+
 def test_the_others():
     names: dict = {"asyncio": asyncio, "pgpoll": pgpoll}
     for block in BLOCKS[1:]:
-        exec(block, names)
+        if "trio.run" not in block:
+            exec(block, names)
 
     async def test():
         async with await pgpoll.connect() as connection:

@@ -103,20 +103,24 @@ def test_a_savepoint_is_undone_though_its_task_is_cancelled(run):
 
 def test_what_a_pool_has_lent_comes_back(run):
     async def test(connection):
-        async with pgpoll.create_pool(min_size=1, max_size=2) as pool:
-            lent = set()
+        async with pgpoll.create_pool(min_size=2, max_size=2) as pool:
+            lent, holding = set(), []
 
             async def work():
                 async with pool.acquire() as borrowed:
                     lent.add(borrowed.backend_pid)
+                    holding.append(borrowed)
                     async with borrowed.transaction():
                         await borrowed.execute("select pg_sleep(1000)")
 
             for _ in range(5):
-                with anyio.move_on_after(0.05):
-                    async with anyio.create_task_group() as group:
-                        for _ in range(4):
-                            group.start_soon(work)
+                holding.clear()
+                async with anyio.create_task_group() as group:
+                    for _ in range(4):
+                        group.start_soon(work)
+                    while len(holding) < 2:
+                        await anyio.sleep(0.01)
+                    group.cancel_scope.cancel()
             async with pool.acquire() as one, pool.acquire() as two:
                 assert {one.backend_pid, two.backend_pid} == lent  # and no third one was needed
                 await is_good(one)

@@ -110,6 +110,7 @@ def run_on(way: str, work: Callable[[], Awaitable[Any]]) -> Any:
         loop = uvloop.new_event_loop()
     else:
         loop = asyncio.new_event_loop()
+    loop.slow_callback_duration = PATIENCE  # a busy machine is no news
     problems: list[Any] = []
     loop.set_exception_handler(lambda _, context: problems.append(context))
     try:
