@@ -107,6 +107,19 @@ class FibersTest < Minitest::Test
     assert_equal 1, @db.query("select 1").value
   end
 
+  # What arrives meanwhile is for the one that waits for it, who would else wait up to the end of its time.
+  def test_looking_at_a_connection_takes_nothing_from_who_waits
+    now = -> { Process.clock_gettime(Process::CLOCK_MONOTONIC) }
+    began = now.call
+    scheduled do
+      Fiber.schedule { assert_equal 1, @db.query("select 1 from pg_sleep(0.05)", timeout: 20).value }
+      until_busy(@db)
+      refute @db.good? while now.call < began + 0.3
+    end
+    assert_operator now.call, :<, began + 10
+    assert @db.good?
+  end
+
   # Names are resolved beside it, too.
   def test_a_name_is_resolved_without_waiting
     port = @db.query("show port").value

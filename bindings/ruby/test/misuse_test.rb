@@ -148,10 +148,10 @@ class MisuseTest < Minitest::Test
   def test_a_forked_child_leaves_its_parents_connection_alone
     @db.query("create temp table ours (n int)")
     pid = fork do
+      anew = @db.reset.query("select 2").value
       @db.close
       GC.start
-      good = PgPoll.connect { |db| db.query("select 3").value } == 3
-      exit!(good)
+      exit!([anew, PgPoll.connect { |db| db.query("select 3").value }] == [2, 3])
     end
     assert Process.wait2(pid).last.success?
     pid = fork do

@@ -172,7 +172,7 @@ module PgPoll
         @settled = false
         @driver.reset
         settle
-        raise @driver.error unless good?
+        raise @driver.error unless Native.conn_check(@driver.handle) == 1
       end
       self
     end
@@ -186,9 +186,16 @@ module PgPoll
       @driver.closed?
     end
 
-    # Whether it is up and idle: looks at what has arrived, and asks the server nothing.
+    # Whether it is up and idle: looks at what has arrived, and asks the server nothing. While somebody uses it, it is not: what has arrived
+    # then is for whoever waits for it.
     def good?
-      !closed? && Native.conn_check(@driver.handle) == 1
+      return false if closed? || !@lock.try_lock
+
+      begin
+        Native.conn_check(@driver.handle) == 1
+      ensure
+        @lock.unlock
+      end
     end
 
     # A parameter that the server has reported, such as "TimeZone"; nil if it has not.
