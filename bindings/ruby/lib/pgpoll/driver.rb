@@ -17,6 +17,11 @@ module PgPoll
     COPY_BEGINS = 9
     CALLED = 10
 
+    # How many items are taken at once.
+    AT_ONCE = 8
+    # What is raised by another thread, such as Timeout's, may come between any two calls; but not while something changes hands.
+    UNINTERRUPTED = { Object => :never }.freeze
+
     # When the object is collected, a handle that is still open is closed, and what was taken from it freed.
     def self.closer(handle, items)
       pid = Process.pid
@@ -33,11 +38,6 @@ module PgPoll
       Native.conn_result_free(item.result) unless item.result.zero?
       Native.conn_error_free(item.error) unless item.error.zero?
     end
-
-    # How many items are taken at once.
-    AT_ONCE = 8
-    # What is raised by another thread, such as Timeout's, may come between any two calls; but not while something changes hands.
-    UNINTERRUPTED = { Object => :never }.freeze
 
     # notices: called with each notice of the server.
     attr_accessor :notices
@@ -135,7 +135,10 @@ module PgPoll
 
     # Frees the next item and what it holds.
     def free_item
-      Thread.handle_interrupt(UNINTERRUPTED) { self.class.free(@items.shift) unless @items.empty? }
+      item = @items.first
+      return @items.shift unless item&.result&.positive? || item&.error&.positive?
+
+      Thread.handle_interrupt(UNINTERRUPTED) { self.class.free(@items.shift) }
     end
 
     # A notification that has been received; nil when there is none.
@@ -221,7 +224,7 @@ module PgPoll
     # Addresses of strings, ended by NULL, with the memory that they are in.
     def list(strings)
       texts = strings.map do |string|
-        raise ArgumentError, "an option has a NUL in it: #{string.inspect}" if string.b.include?("\0")
+        raise ArgumentError, "an option has a NUL in it" if string.b.include?("\0")
 
         memory = Native.memory(string.bytesize + 1)
         memory[0, string.bytesize] = string
