@@ -116,8 +116,17 @@ class Connection(AdaptedConnection):
     async def run(self, sql: str, args: tuple[Any, ...]) -> tuple[Any, Any, str]:
         """A statement in its transaction: columns, rows, tag."""
         async with self._mutex:
-            await self.begin()
-            columns, rows, tag = await self.core._run(RESULT, sql, args, None) or (None, None, "")
+            begun = await self.begin()
+            try:
+                answer = await self.core._run(RESULT, sql, args, None)
+            except errors.FeatureNotSupported:
+                if not begun:
+                    raise
+                # What was prepared has other columns by now. The transaction has done nothing yet: once more.
+                await self.core.execute("ROLLBACK")
+                await self.begin()
+                answer = await self.core._run(RESULT, sql, args, None)
+        columns, rows, tag = answer or (None, None, "")
         if tag.startswith(_CHANGES_SCHEMA):
             self.dbapi.schema += 1
             self._changes_schema = self.core.is_in_transaction()
@@ -128,15 +137,17 @@ class Connection(AdaptedConnection):
             await self.begin()
             await self.core.executemany(sql, args)
 
-    async def begin(self) -> None:
-        """Begins a transaction where there is none and has to be one."""
+    async def begin(self) -> bool:
+        """Begins a transaction where there is none and has to be one: whether it did."""
         if self._schema != self.dbapi.schema:
             # What is prepared may have other columns by now. In a transaction the server's refusal would be its end.
             self._schema = self.dbapi.schema
             self.core._forget_statements()
-        if not self.autocommit and not self.core.is_in_transaction():
-            level = f" ISOLATION LEVEL {self._isolation}" if self._isolation else ""
-            await self.core.execute(f"BEGIN{level}{' READ ONLY' * self.readonly}{' DEFERRABLE' * self.deferrable}")
+        if self.autocommit or self.core.is_in_transaction():
+            return False
+        level = f" ISOLATION LEVEL {self._isolation}" if self._isolation else ""
+        await self.core.execute(f"BEGIN{level}{' READ ONLY' * self.readonly}{' DEFERRABLE' * self.deferrable}")
+        return True
 
     def ping(self) -> None:
         self.wait(self.core.execute(""))
