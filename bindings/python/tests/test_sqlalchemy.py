@@ -149,7 +149,11 @@ def test_what_cannot_be_a_cursor_streams_too(run):
         async with engine.connect() as connection:
             added = await connection.stream(sa.insert(Author).returning(Author.id), [{"name": "a"}, {"name": "b"}])
             assert len(await added.all()) == 2
-            for sql in ("with x as (update sa_authors set mood = 'ok' returning id) select * from x", "show work_mem", "/* x */ explain select 1"):
+            for sql in (
+                "with x as (update sa_authors set mood = 'ok' returning id) select * from x",
+                "show work_mem",
+                "/* x */ explain select 1",
+            ):
                 assert len(await (await connection.stream(sa.text(sql))).all()) >= 1
             streamed = await connection.stream(sa.text(" -- a comment\n (select 1) union all select 2"))
             assert len((await connection.scalars(CURSORS)).all()) == 1

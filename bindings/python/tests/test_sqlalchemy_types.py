@@ -99,7 +99,9 @@ def test_values_both_ways(cache):
             await connection.execute(sa.insert(table).values(id=30 + at))
             filled = [{"key": 30 + at, **{f"v_{name}": value for name, value in row.items()}}]
             change = sa.update(table).where(table.c.id == sa.bindparam("key"))
-            await connection.execute(change.values({name: sa.bindparam(f"v_{name}", type_=kind) for name, (kind, _) in VALUES.items()}), filled * 2)
+            await connection.execute(
+                change.values({name: sa.bindparam(f"v_{name}", type_=kind) for name, (kind, _) in VALUES.items()}), filled * 2
+            )
         found = {row.id: row for row in await connection.execute(sa.select(table))}
         assert len(found) == 21
         for first in (1, 10, 20, 30):
@@ -120,7 +122,9 @@ def test_values_both_ways(cache):
 
 @CACHES
 def test_json_null_and_sql_null(cache):
-    table = sa.Table("sa_json", sa.MetaData(), sa.Column("id", sa.Integer), sa.Column("a", sa.JSON), sa.Column("b", pg.JSONB(none_as_null=True)))
+    table = sa.Table(
+        "sa_json", sa.MetaData(), sa.Column("id", sa.Integer), sa.Column("a", sa.JSON), sa.Column("b", pg.JSONB(none_as_null=True))
+    )
 
     async def test(connection):
         await connection.run_sync(table.metadata.create_all)

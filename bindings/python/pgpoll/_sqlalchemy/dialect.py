@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from typing import Any
 
 from sqlalchemy import util
@@ -49,6 +50,9 @@ class PGDialect_pgpoll(PGDialect):
     def get_async_dialect_cls(cls, url: URL) -> type[PGDialect_pgpoll]:
         return PGDialectAsync_pgpoll
 
+    def retrieve_dbapi_version(self, dbapi: Any) -> Any:
+        return util.parse_version_string(version("pgpoll"))
+
     # Connections.
 
     def create_connect_args(self, url: URL) -> Any:
@@ -76,12 +80,18 @@ class PGDialect_pgpoll(PGDialect):
 
         return connected
 
+    def get_driver_connection(self, connection: Any) -> Any:
+        return connection.driver_connection
+
     def is_disconnect(self, e: Any, connection: Any, cursor: Any) -> bool:
+        if connection is None:
+            return False
         cause = getattr(e, "orig", None)
-        if isinstance(cause, errors.ConnectionLost) or getattr(cause, "severity", None) in ("FATAL", "PANIC"):
-            return True
-        core = getattr(getattr(connection, "dbapi_connection", connection), "core", None)
-        return core is not None and core.is_closed()
+        return (
+            isinstance(cause, errors.ConnectionLost)
+            or getattr(cause, "severity", None) in ("FATAL", "PANIC")  # the end is near, if it is not there yet
+            or connection.core.is_closed()
+        )
 
     def do_ping(self, dbapi_connection: Any) -> bool:
         dbapi_connection.ping()

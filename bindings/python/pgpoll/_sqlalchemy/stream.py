@@ -78,9 +78,6 @@ class StreamCursor(Cursor):
         self._need(float("inf"))
         return super().fetchall()
 
-    def executemany(self, sql: str, args: Sequence[Sequence[Any]]) -> None:
-        raise errors.InterfaceError("a cursor in the server is of one statement")
-
     def close(self) -> None:
         """Waits for nothing: that the cursor is gone already, with its transaction, is no error here."""
         super().close()
