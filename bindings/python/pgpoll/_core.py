@@ -93,7 +93,8 @@ class Core:
     def _refused(self) -> errors.Error:
         error = self._lost or _failure.exception(lib.conn_error(self._conn))
         if isinstance(error, errors.InterfaceError) and lib.conn_status(self._conn) == lib.CONN_STATUS_OVER:
-            return errors.ConnectionLost(str(error))
+            lib.conn_poll(self._conn)  # forgets what was refused: the error is why the connection is over
+            return _failure.exception(lib.conn_error(self._conn))
         return error
 
     def _copying(self, operation: int, way: int, form: int) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from . import errors
 from ._bridge import NEVER, ffi, lib, text
 
 if TYPE_CHECKING:
@@ -178,10 +179,13 @@ class Carried(Timed, asyncio.Protocol):
     async def dial(self) -> None:
         """Makes the transport."""
         host, port = self.place()
-        if port:
-            await self.loop.create_connection(lambda: self, host, int(port))
-        else:
-            await self.loop.create_unix_connection(lambda: self, host)
+        try:
+            if port:
+                await self.loop.create_connection(lambda: self, host, int(port))
+            else:
+                await self.loop.create_unix_connection(lambda: self, host)
+        except OSError as error:
+            raise errors.ConnectionLost(f"connecting to {host} failed: {error}") from error
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport

@@ -213,6 +213,10 @@ class Connection(Introspection):
         """Whether it is closed, or was lost."""
         return self._conn == ffi.NULL or self._lost is not None
 
+    def _is_over(self) -> bool:
+        """The same, a moment earlier: what was under way may not have been told yet."""
+        return self.is_closed() or lib.conn_status(self._conn) == lib.CONN_STATUS_OVER
+
     def check(self) -> bool:
         """Whether it is up, idle and in no transaction, by what has arrived: asks the server nothing."""
         return not self.is_closed() and not self._line.busy and bool(lib.conn_check(self._conn))

@@ -88,7 +88,11 @@ class Transaction:
             self._state = "ended"
             self._connection._release(self._token)
         else:
-            await self.rollback()
+            try:
+                await self.rollback()
+            except errors.PostgresError:
+                if not self._connection._is_over():  # else it is undone already, and why is in the exception that goes on
+                    raise
 
 
 __all__ = ["Transaction"]
