@@ -65,10 +65,11 @@ class AsyncTest < Minitest::Test
         -> { @db.copy_out("copy (select pg_sleep(600)) to stdout") { flunk } },
         -> { @db.copy_in("copy stopped from stdin") { |copy| copy << [4] && task.sleep(600) } },
         -> { @db.wait_for_notification }
-      ].each do |work|
+      ].product([1, 2]).each do |work, times|
         child = task.async { work.call }
         task.sleep(0.05)
-        child.stop
+        # The second time in the middle of putting right what the first one has left.
+        times.times { child.stop }
         assert_equal 0, @db.query("select count(*) from stopped").value
         assert_equal :idle, @db.transaction_status
       end

@@ -68,21 +68,29 @@ class MisuseTest < Minitest::Test
   # Whoever is raised something by another thread has the connection as good as before, and each answer is for its question.
   def test_interrupted_anywhere
     interrupted = answers = 0
-    worker = Thread.new do
-      Thread.current.report_on_exception = false
-      loop do
-        number = rand(1 << 40)
-        assert_equal number, @db.query("select $1::int8", number).value
-        assert_equal [number, 2], @db.pipeline { |line| line.query("select $1::int8", number).query("select 2") }.map(&:value)
-        assert_equal 3000, @db.query("select generate_series(1, 3000)").size
-        answers += 1
-      rescue IndexError
-        interrupted += 1
+    work = lambda do
+      number = rand(1 << 40)
+      assert_equal number, @db.query("select $1::int8", number).value
+      assert_equal [number, 2], @db.pipeline { |line| line.query("select $1::int8", number).query("select 2") }.map(&:value)
+      assert_equal 3000, @db.query("select generate_series(1, 3000)").size
+      assert_equal :idle, @db.transaction_status
+      answers += 1
+      @db.transaction { @db.transaction { @db.query("select pg_sleep(0.002)") } }
+    end
+    worker = Thread.handle_interrupt(IndexError => :never) do
+      Thread.new do
+        Thread.current.report_on_exception = false
+        loop do
+          Thread.handle_interrupt(IndexError => :immediate) { work.call }
+        rescue IndexError
+          interrupted += 1
+        end
       end
     end
     ends = Process.clock_gettime(Process::CLOCK_MONOTONIC) + 60
     while (interrupted < 60 || answers < 60) && worker.alive? && Process.clock_gettime(Process::CLOCK_MONOTONIC) < ends
-      sleep(rand * 0.02)
+      # Often twice, so that what the first one has begun to put right is interrupted, too.
+      sleep([0.001, rand * 0.02].sample)
       worker.raise(IndexError)
     end
     worker.kill

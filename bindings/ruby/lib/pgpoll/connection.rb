@@ -28,6 +28,7 @@ module PgPoll
       @depth = 0
       @operating = false
       @settled = true
+      @rollback_due = false
       connected = exclusively { @driver.item(Native::IDLE).nil? }
     ensure
       @driver&.close unless connected
@@ -85,14 +86,16 @@ module PgPoll
         savepoint = "pgpoll_#{@depth}" if @depth.positive?
         @depth += 1
         begin
+          @rollback_due = true
           query(savepoint ? "savepoint #{savepoint}" : "begin #{mode}")
           answer = yield self
-          at_its_end = true
+          commit(savepoint)
+          committed = true
         rescue Rollback
           answer = nil
         ensure
           @depth -= 1
-          at_its_end ? commit(savepoint) : roll_back(savepoint)
+          roll_back(savepoint) unless committed
         end
         answer
       end
@@ -169,7 +172,7 @@ module PgPoll
     def reset
       exclusively do
         refuse_nesting
-        @settled = false
+        @settled = @rollback_due = false
         @driver.reset
         settle
         raise @driver.error unless Native.conn_check(@driver.handle) == 1
@@ -280,17 +283,17 @@ module PgPoll
     def commit(savepoint)
       return query("release #{savepoint}") if savepoint
       raise UsageError, "the transaction has ended before: commit and rollback are the block's" if transaction_status == :idle
-      return if query("commit").tag == "COMMIT"
 
-      raise UsageError, "the transaction has failed before, and was rolled back: let its errors leave the block"
+      tag = query("commit").tag
+      @rollback_due = false
+      raise UsageError, "the transaction has failed before, and was rolled back: let its errors leave the block" if tag != "COMMIT"
     end
 
+    # That of a whole transaction comes first in whatever is done next.
     def roll_back(savepoint)
-      return if closed? || [nil, :idle].include?(transaction_status)
+      return if closed?
 
-      # It may be the time that was too short.
-      patience = @timeout && [@timeout, 5].max
-      query(savepoint ? "rollback to #{savepoint}; release #{savepoint}" : "rollback", timeout: patience)
+      savepoint ? query("rollback to #{savepoint}; release #{savepoint}", timeout: patience) : operate { nil }
     rescue Error
       # What has led here is what the caller wants to know.
     end

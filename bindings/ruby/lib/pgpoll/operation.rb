@@ -50,7 +50,8 @@ module PgPoll
 
     private
 
-    # The connection is the block's until what it has started is done. If the block is left in another way, that is given up.
+    # The connection is the block's until what it has started is done. If the block is left in another way, that is given up. What could not be
+    # brought to its end then, because that was interrupted too, comes first.
     def operate
       exclusively do
         refuse_nesting
@@ -58,6 +59,7 @@ module PgPoll
         begin
           @operating = true
           @settled = false
+          roll_back_transaction if @rollback_due && @depth.zero?
           answer = yield
           @settled = true
           answer
@@ -66,6 +68,17 @@ module PgPoll
           give_up unless @settled || closed?
         end
       end
+    end
+
+    # One that has not come to its end.
+    def roll_back_transaction
+      finish([start_query("rollback", [], patience)]) unless [nil, :idle].include?(transaction_status)
+      @rollback_due = false
+    end
+
+    # How long a rollback may take: it may be the time that was too short.
+    def patience
+      @timeout && [@timeout, 5].max
     end
 
     def refuse_nesting
