@@ -237,7 +237,7 @@ def multirange_codec(codecs: Codecs, of: int) -> Codec:
 
     decode = text_codec(codecs, RANGES.get(of, 25))[1]
     return (
-        lambda values: "{" + ",".join(encode(value) for value in values) + "}",
+        lambda values: values if isinstance(values, str) else "{" + ",".join(encode(value) for value in values) + "}",
         read,
         lambda text: literals.parse_multirange(text, decode),
         False,

@@ -39,5 +39,6 @@ def test_the_others():
             assert await names["many"](connection) == [number * 2 for number in range(100)]
             assert await names["in_time"](connection) == "still good"
             assert await names["more"](connection) == sum(range(10_000))
+        assert await names["with_sqlalchemy"]() == sum(range(10_001))
 
     asyncio.run(test())

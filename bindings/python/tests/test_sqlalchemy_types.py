@@ -213,15 +213,19 @@ def test_numbers_that_do_not_fit():
     run(test)
 
 
-def test_ranges_of_many_parts():
+@CACHES
+def test_ranges_of_many_parts(cache):
     async def test(connection):
         if await connection.run_sync(lambda sync: sync.dialect.server_version_info) < (14,):
             pytest.skip("multiranges are there from version 14 on")
         value = pg.MultiRange([pg.Range(1, 5), pg.Range(7, None)])
         assert await connection.scalar(sa.select(sa.cast(value, pg.INT4MULTIRANGE))) == value
         assert await connection.scalar(sa.select(sa.cast(pg.MultiRange([]), pg.INT8MULTIRANGE))) == []
+        assert await connection.scalar(sa.text("select cast(:value as int4multirange)"), {"value": "{[1,5)}"}) == [pgpoll.Range(1, 5)]
+        days = pg.MultiRange([pg.Range(dt.datetime(2026, 1, 1, tzinfo=UTC), None, bounds="(]")])
+        assert (await connection.scalar(sa.select(sa.cast(days, pg.TSTZMULTIRANGE))))[0].lower == days[0].lower
 
-    run(test)
+    run(test, connect_args={"statement_cache_size": cache})
 
 
 def test_extensions_types():

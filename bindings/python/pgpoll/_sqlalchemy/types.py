@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql.types import BYTEA, CITEXT
 from sqlalchemy.engine import processors
 
 from .. import _literals as literals
+from .._codecs import any_text
 from ..types import Range
 
 Processor = Callable[[Any], Any] | None
@@ -104,7 +105,14 @@ class _Range(ranges.AbstractSingleRangeImpl):  # type: ignore[type-arg]
 
 class _MultiRange(ranges.AbstractMultiRangeImpl):  # type: ignore[type-arg]
     def bind_processor(self, dialect: Any) -> Processor:
-        return lambda value: value if value is None or isinstance(value, str) else [_to_range(each) for each in value]
+        """As text: where nothing is prepared a list would be an array of ranges."""
+
+        def process(value: Any) -> Any:
+            if value is None or isinstance(value, str):
+                return value
+            return "{" + ",".join(literals.range_text(_to_range(each), any_text) for each in value) + "}"
+
+        return process
 
     def result_processor(self, dialect: Any, coltype: Any) -> Processor:
         return lambda value: None if value is None else ranges.MultiRange(_from_range(each) for each in value)
