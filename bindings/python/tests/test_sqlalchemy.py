@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import enum
 import logging
+import pickle
 import subprocess
 import sys
 import uuid
@@ -17,59 +17,12 @@ sa = pytest.importorskip("sqlalchemy")
 
 from sqlalchemy import orm  # noqa: E402
 from sqlalchemy.dialects import postgresql as pg  # noqa: E402
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine  # noqa: E402
+from sqlalchemy.ext.asyncio import AsyncSession  # noqa: E402
+from sqlalchemy_models import URL, Author, Base, Book, Mood, run  # noqa: E402
 
 from pgpoll import errors  # noqa: E402
 
-URL = "postgresql+pgpoll://"
 UTC = dt.timezone.utc
-CURSORS = sa.text("select name from pg_cursors where name <> ''")
-
-
-class Mood(enum.Enum):
-    sad = 1
-    ok = 2
-
-
-class Base(orm.DeclarativeBase): ...
-
-
-class Author(Base):
-    __tablename__ = "sa_authors"
-    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
-    name: orm.Mapped[str] = orm.mapped_column(unique=True)
-    mood: orm.Mapped[Mood | None]
-    books: orm.Mapped[list[Book]] = orm.relationship(back_populates="author", cascade="all, delete-orphan")
-
-
-class Book(Base):
-    __tablename__ = "sa_books"
-    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
-    title: orm.Mapped[str]
-    author_id: orm.Mapped[int] = orm.mapped_column(sa.ForeignKey("sa_authors.id"))
-    author: orm.Mapped[Author] = orm.relationship(back_populates="books")
-
-
-@pytest.fixture
-def run():
-    """`run(test, **options)`: the test gets an engine of its own, with the tables of Base there and empty."""
-
-    def run_test(test, **options):
-        async def with_engine():
-            engine = create_async_engine(URL, **options)
-            try:
-                async with engine.begin() as connection:
-                    await connection.run_sync(Base.metadata.drop_all)
-                    await connection.run_sync(Base.metadata.create_all)
-                await asyncio.wait_for(test(engine), 60)
-                async with engine.begin() as connection:
-                    await connection.run_sync(Base.metadata.drop_all)
-            finally:
-                await engine.dispose()
-
-        asyncio.run(with_engine())
-
-    return run_test
 
 
 def test_pgpoll_needs_no_sqlalchemy():
@@ -77,7 +30,7 @@ def test_pgpoll_needs_no_sqlalchemy():
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
 
 
-def test_objects(run):
+def test_objects():
     async def test(engine):
         async with AsyncSession(engine) as session, session.begin():
             session.add_all(
@@ -107,74 +60,7 @@ def test_objects(run):
     run(test)
 
 
-def test_rows_of_a_stream_stay_in_the_server(run):
-    async def test(engine):
-        numbers = sa.text("select n, repeat('x', 1000) from generate_series(1, :count) n")
-        async with engine.connect() as connection:
-            seen = 0
-            streamed = await connection.stream(numbers, {"count": 20_000})
-            async for number, _ in streamed:
-                seen += 1
-                if number % 6_000 == 0:  # other statements meanwhile, another stream among them
-                    assert await connection.scalar(sa.text("select 5")) == 5
-                    small = await connection.stream(sa.text("values (1), (2)"))
-                    assert await small.all() == [(1,), (2,)]
-            assert seen == 20_000
-            left = await connection.stream(sa.text("select generate_series(1, 1000000000)"))
-            assert (await left.fetchmany(3))[2][0] == 3
-            await left.close()
-            assert (await connection.scalars(CURSORS)).all() == []
-            for size in (1, 7):
-                sized = await connection.stream(sa.text("select generate_series(1, 20)"), execution_options={"yield_per": size})
-                assert [len(part) async for part in sized.partitions(size)] == ([1] * 20 if size == 1 else [7, 7, 6])
-            with pytest.raises(sa.exc.DataError):
-                failing = await connection.stream(sa.text("select 1 / (700 - n) from generate_series(1, 1000) n"))
-                await failing.all()
-            await connection.rollback()
-            assert await connection.scalar(sa.text("select 6")) == 6
-        async with AsyncSession(engine) as session, session.begin():
-            session.add_all([Author(name=f"a{number}") for number in range(1200)])
-            await session.flush()
-            async for author in await session.stream_scalars(sa.select(Author).execution_options(yield_per=100)):
-                author.mood = Mood.ok
-                if author.name.endswith("9"):
-                    await session.flush()
-            assert await session.scalar(sa.select(sa.func.count()).where(Author.mood == Mood.ok)) == 1200
-
-    run(test)
-
-
-def test_what_cannot_be_a_cursor_streams_too(run):
-    async def test(engine):
-        async with engine.connect() as connection:
-            added = await connection.stream(sa.insert(Author).returning(Author.id), [{"name": "a"}, {"name": "b"}])
-            assert len(await added.all()) == 2
-            for sql in (
-                "with x as (update sa_authors set mood = 'ok' returning id) select * from x",
-                "show work_mem",
-                "/* x */ explain select 1",
-            ):
-                assert len(await (await connection.stream(sa.text(sql))).all()) >= 1
-            streamed = await connection.stream(sa.text(" -- a comment\n (select 1) union all select 2"))
-            assert len((await connection.scalars(CURSORS)).all()) == 1
-            async with connection.begin_nested() as savepoint:
-                inner = await connection.stream(sa.text("select generate_series(1, 1000)"))
-                await savepoint.rollback()
-            await inner.close()  # which the savepoint has closed already
-            assert len(await streamed.all()) == 2
-            late = await connection.stream(sa.text("select generate_series(1, 1000)"))
-            await connection.commit()
-            await late.close()
-            assert await connection.scalar(sa.text("select count(*) from sa_authors")) == 2
-        async with engine.connect() as connection:
-            await connection.execution_options(isolation_level="AUTOCOMMIT")
-            held = await connection.stream(sa.text("select generate_series(1, 1200)"))
-            assert len(await held.all()) == 1200
-
-    run(test)
-
-
-def test_transactions(run):
+def test_transactions():
     async def test(engine):
         level = sa.text("show transaction_isolation")
         for name in ("SERIALIZABLE", "REPEATABLE READ", "READ UNCOMMITTED", "READ COMMITTED"):
@@ -213,7 +99,7 @@ def test_transactions(run):
     run(test)
 
 
-def test_two_phases(run):
+def test_two_phases():
     def both(connection):
         if connection.scalar(sa.text("show max_prepared_transactions")) == "0":
             pytest.skip("the server has no prepared transactions: max_prepared_transactions is 0")
@@ -242,7 +128,7 @@ def test_two_phases(run):
     run(test)
 
 
-def test_errors_are_of_their_classes(run):
+def test_errors_are_of_their_classes():
     cases = {
         "insert into sa_books values (1, 'x', 5)": (sa.exc.IntegrityError, errors.ForeignKeyViolation),
         "insert into sa_authors (name) values (null)": (sa.exc.IntegrityError, errors.NotNullViolation),
@@ -265,15 +151,21 @@ def test_errors_are_of_their_classes(run):
                     await connection.execute(sa.text("select pg_sleep(60)"))
                 assert type(caught.value) is kind
                 assert isinstance(caught.value.driver_exception, cause), caught.value.driver_exception
-                assert caught.value.orig.sqlstate == caught.value.driver_exception.sqlstate
+                assert caught.value.orig.pgcode == caught.value.driver_exception.sqlstate
+                assert repr(pickle.loads(pickle.dumps(caught.value))) == repr(caught.value)
                 await connection.rollback()
+            with pytest.raises(sa.exc.DataError, match="out of the range of Python's"):
+                await connection.execute(sa.text("select date '0044-03-15 BC'"))
+            with pytest.raises(sa.exc.ProgrammingError, match="HINT:  Perhaps you meant"):
+                await connection.execute(sa.text("select nam from sa_authors"))
+            await connection.rollback()
             with pytest.raises(sa.exc.IntegrityError, match=r"DETAIL:  Key \(name\)=\(x\) already exists"):
                 await connection.execute(sa.insert(Author), [{"name": "x"}, {"name": "x"}])
 
     run(test)
 
 
-def test_notices_are_logged(run, caplog):
+def test_notices_are_logged(caplog):
     async def test(engine):
         async with engine.begin() as connection:
             await connection.execute(sa.text("do $$ begin raise warning 'look'; end $$"))
@@ -284,7 +176,7 @@ def test_notices_are_logged(run, caplog):
     assert "WARNING: look" in caplog.text
 
 
-def test_reflection(run):
+def test_reflection():
     async def test(engine):
         async with engine.connect() as connection:
             table = await connection.run_sync(lambda sync: sa.Table("sa_authors", sa.MetaData(), autoload_with=sync))

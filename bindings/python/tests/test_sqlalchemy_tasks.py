@@ -168,6 +168,24 @@ def test_connections_that_are_forgotten():
         loop.close()
 
 
+def test_an_engine_in_two_loops():
+    engine = create_async_engine(URL)
+
+    async def use():
+        async with engine.connect() as connection:
+            return await connection.scalar(sa.text("select 1"))
+
+    async def use_anew():
+        with pytest.raises(sa.exc.InterfaceError, match="belongs to another event loop"):
+            await use()
+        await engine.dispose()
+        assert await use() == 1
+        await engine.dispose()
+
+    assert asyncio.run(use()) == 1
+    asyncio.run(use_anew())
+
+
 def test_a_server_that_is_not_there():
     async def test():
         engine = create_async_engine(f"{URL}postgres@127.0.0.1:1/postgres", poolclass=NullPool)

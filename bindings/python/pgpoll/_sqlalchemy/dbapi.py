@@ -90,19 +90,19 @@ class Connection(AdaptedConnection):
         self._changes_schema = False
 
     def _core(self) -> pgpoll.Connection:
-        return self._connection._connection
+        return self.driver_connection._connection
 
     def _lock(self) -> Any:
         return nullcontext()
 
     def _finish(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return self._connection._wait(work)
+        return self.driver_connection._wait(work)
 
     def wait(self, work: Coroutine[Any, Any, Any]) -> Any:
         """What it gives, or its error as one of PEP 249."""
         try:
             return self._finish(work)
-        except errors.Error as error:
+        except (errors.Error, ValueError) as error:
             raise failures.translated(error) from error
 
     def cursor(self, size: int = 0) -> Cursor:
@@ -201,7 +201,7 @@ class AsyncConnection(AsyncAdapt_terminate, Connection):
     """The same on an event loop."""
 
     def _core(self) -> pgpoll.Connection:
-        return self._connection
+        return self.driver_connection
 
     def _lock(self) -> Any:
         return asyncio.Lock()

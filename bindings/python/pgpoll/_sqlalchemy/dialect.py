@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect, PGExecutionContext
 from sqlalchemy.engine import URL
 
 from .. import errors
-from .dbapi import DBAPI, AsyncDBAPI, Connection, Cursor
+from .dbapi import DBAPI, AsyncDBAPI, Connection
 from .types import COLSPECS
 
 _LOG = logging.getLogger("sqlalchemy.dialects.postgresql")
@@ -21,7 +21,7 @@ _BATCH = 500
 
 
 class _ExecutionContext(PGExecutionContext):
-    def create_server_side_cursor(self) -> Cursor:
+    def create_server_side_cursor(self) -> Any:
         if self.isinsert or self.isupdate or self.isdelete:
             return self._dbapi_connection.cursor()
         options = self.execution_options

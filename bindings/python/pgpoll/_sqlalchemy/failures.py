@@ -13,6 +13,7 @@ class Error(EmulatedDBAPIException):
     def __init__(self, message: str, orig: Exception | None = None) -> None:
         super().__init__(message, orig)
         self.sqlstate: str | None = getattr(orig, "sqlstate", None)
+        self.pgcode = self.sqlstate  # as other drivers call it
 
 
 class Warning(EmulatedDBAPIException): ...
@@ -53,10 +54,10 @@ _CLASSES = {
 _BY_CLASS = {code: kind for kind, codes in _CLASSES.items() for code in codes.split()}
 
 
-def translated(error: errors.Error) -> Error:
-    """The exception of PEP 249 for one of pgpoll's."""
+def translated(error: errors.Error | ValueError) -> Error:
+    """The exception of PEP 249 for one of pgpoll's, or for a value that Python cannot have."""
     kind: type[Error]
-    if isinstance(error, errors.ParameterError):
+    if isinstance(error, ValueError):  # a ParameterError is one, too
         kind = DataError
     elif isinstance(error, errors.InterfaceError):
         kind = InterfaceError
@@ -64,5 +65,5 @@ def translated(error: errors.Error) -> Error:
         kind = OperationalError
     else:
         kind = _BY_CLASS.get((getattr(error, "sqlstate", None) or "")[:2], DatabaseError)
-    detail = getattr(error, "detail", None)
-    return kind(f"{error}\nDETAIL:  {detail}" if detail else str(error), error)
+    more = [f"\n{name.upper()}:  {said}" for name in ("detail", "hint") if (said := getattr(error, name, None))]
+    return kind("".join([str(error), *more]), error)

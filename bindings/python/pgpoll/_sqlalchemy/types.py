@@ -6,11 +6,10 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import exc
 from sqlalchemy import types as sqltypes
 from sqlalchemy.dialects.postgresql import ranges
 from sqlalchemy.dialects.postgresql.array import ARRAY
-from sqlalchemy.dialects.postgresql.base import _DECIMAL_TYPES, _FLOAT_TYPES, _INT_TYPES, ENUM, INTERVAL, OID, REGCLASS, REGCONFIG
+from sqlalchemy.dialects.postgresql.base import ENUM, INTERVAL, OID, REGCLASS, REGCONFIG
 from sqlalchemy.dialects.postgresql.json import JSONPathType
 from sqlalchemy.dialects.postgresql.pg_catalog import INT2VECTOR, OIDVECTOR
 from sqlalchemy.dialects.postgresql.types import BYTEA, CITEXT
@@ -20,7 +19,9 @@ from .. import _literals as literals
 from .._codecs import any_text
 from ..types import Range
 
-Processor = Callable[[Any], Any] | None
+Processor = Callable[[Any], Any]
+_FLOATS = (700, 701, 1021, 1022)
+"""OIDs of real and double precision, and of arrays of them. All other numbers come as Decimal or int."""
 
 
 def _cast(kind: type[Any]) -> type[Any]:
@@ -31,15 +32,13 @@ def _cast(kind: type[Any]) -> type[Any]:
 class _Number(sqltypes.NumericCommon):  # type: ignore[type-arg]
     render_bind_cast = True
 
-    def bind_processor(self, dialect: Any) -> Processor:
+    def bind_processor(self, dialect: Any) -> None:
         return None
 
-    def result_processor(self, dialect: Any, coltype: Any) -> Processor:
-        if coltype not in (*_FLOAT_TYPES, *_DECIMAL_TYPES, *_INT_TYPES):
-            raise exc.InvalidRequestError(f"the type with OID {coltype} is no number")
-        if self.asdecimal and coltype in _FLOAT_TYPES:
+    def result_processor(self, dialect: Any, coltype: Any) -> Processor | None:
+        if self.asdecimal and coltype in _FLOATS:
             return processors.to_decimal_processor_factory(Decimal, self._effective_decimal_return_scale)
-        return None if self.asdecimal or coltype in _FLOAT_TYPES else processors.to_float
+        return None if self.asdecimal or coltype in _FLOATS else processors.to_float
 
 
 class _Numeric(_Number, sqltypes.Numeric): ...  # type: ignore[type-arg]
@@ -52,7 +51,7 @@ class _Interval(INTERVAL):
     render_bind_cast = True
 
     @classmethod
-    def adapt_emulated_to_native(cls, interval: Any, **unused: Any) -> _Interval:
+    def adapt_emulated_to_native(cls, interval: Any, **unused: Any) -> _Interval:  # type: ignore[override]
         return cls(precision=interval.second_precision)
 
 
@@ -61,8 +60,7 @@ class _Array(ARRAY):  # type: ignore[type-arg]
 
     def result_processor(self, dialect: Any, coltype: Any) -> Processor:
         """An array of a type that pgpoll does not know comes as text."""
-        process = super().result_processor(dialect, coltype)
-        assert process is not None
+        process: Any = super().result_processor(dialect, coltype)
         return lambda value: process(literals.parse_array(value, str) if isinstance(value, str) else value)
 
 
