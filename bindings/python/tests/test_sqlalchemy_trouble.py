@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -16,6 +10,7 @@ sa = pytest.importorskip("sqlalchemy")
 
 from sqlalchemy.ext.asyncio import create_async_engine  # noqa: E402
 from test_pooler import bouncer, has_prepared_statements  # noqa: E402, F401
+from test_restart import server  # noqa: E402, F401
 
 import pgpoll  # noqa: E402
 
@@ -152,49 +147,8 @@ def test_connections_that_were_lost():
     run(test, connect_args={"application_name": "sa_lost"})
 
 
-class Server:
-    """A server of its own, which can be restarted."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.data = folder, folder / "data"
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
-        self.run("initdb", "-A", "trust", "-U", "postgres", "-N", "-D", str(self.data))
-
-    def words(self, program: str, *words: str) -> list[str]:
-        folders = [os.environ.get("PGPOLL_PG_BIN", ""), *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True))]
-        found = shutil.which(program, path=os.pathsep.join([*filter(None, folders), os.environ["PATH"]]))
-        assert found, f"{program} is missing"
-        drop = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
-        return [*drop, found, *words]
-
-    def run(self, program: str, *words: str) -> None:
-        subprocess.run(self.words(program, *words), check=True, cwd=self.folder, stdout=subprocess.DEVNULL)
-
-    def start(self) -> None:
-        options = f"-p {self.port} -k '' -c listen_addresses=127.0.0.1 -c fsync=off"
-        self.run("pg_ctl", "start", "-w", "-D", str(self.data), "-l", str(self.folder / "log"), "-o", options)
-
-    def stop(self, mode: str) -> None:
-        self.run("pg_ctl", "stop", "-w", "-m", mode, "-D", str(self.data))
-
-
-@pytest.fixture
-def server():
-    folder = Path(tempfile.mkdtemp())
-    if os.geteuid() == 0:
-        shutil.chown(folder, "postgres")
-    made = Server(folder)
-    made.start()
-    try:
-        yield made
-    finally:
-        made.stop("immediate")
-        shutil.rmtree(folder)
-
-
 @pytest.mark.parametrize("ping", [True, False])
-def test_a_server_that_restarts(server, ping):
+def test_a_server_that_restarts(server, ping):  # noqa: F811
     async def test(engine):
         async def use():
             async with engine.connect() as connection:
@@ -204,11 +158,11 @@ def test_a_server_that_restarts(server, ping):
         for mode in ("fast", "immediate"):
             await asyncio.gather(*(use() for _ in range(3)))
             assert engine.pool.checkedin() == 3
-            await asyncio.to_thread(server.stop, mode)
+            server.control("stop", mode)
             with pytest.raises(sa.exc.OperationalError):
                 await use()
-            await asyncio.to_thread(server.start)
+            server.control("start")
             await use()
             await asyncio.gather(*(use() for _ in range(3)))
 
-    run(test, f"{URL}postgres@127.0.0.1:{server.port}/postgres", pool_size=3, pool_pre_ping=ping)
+    run(test, connect_args=server.options, pool_size=3, pool_pre_ping=ping)
