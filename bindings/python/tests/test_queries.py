@@ -8,6 +8,7 @@ from ways import gather
 
 import pgpoll
 from pgpoll import errors
+from pgpoll._bridge import RESULT
 
 
 def test_rows(run):
@@ -68,6 +69,28 @@ def test_commands(run):
         with pytest.raises(errors.PostgresSyntaxError):
             await connection.fetch("selec 1")
         assert await connection.fetchval("select count(*) from t") == 2
+
+    run(test)
+
+
+def test_results_with_columns_and_tag(run):
+    async def test(connection):
+        for size in (100, 0):
+            connection._cache_size = size
+            assert await connection._run(RESULT, "select $1::int4 as a, 'x' as b where $1 > 0", (1,), None) == (
+                (("a", 23, -1), ("b", 25, -1)),
+                [(1, "x")],
+                "SELECT 1",
+            )
+            assert await connection._run(RESULT, "select 1 as a where false", (), None) == ((("a", 23, -1),), [], "SELECT 0")
+            assert await connection._run(RESULT, "create temp table if not exists t (a int)", (), None) == (None, None, "CREATE TABLE")
+            assert await connection._run(RESULT, "insert into t values (1)", (), None) == (None, None, "INSERT 0 1")
+            assert await connection._run(RESULT, "", (), None) is None
+            with pytest.raises(errors.DivisionByZero):
+                await connection._run(RESULT, "select 1 / (3 - n) from generate_series(1, 5) n", (), None)
+        # Of several statements the last one's.
+        assert await connection._simple("select 1 as a; select 2 as b, 3 as c", RESULT) == ((("b", 23, -1), ("c", 23, -1)), [(2, 3)], "SELECT 1")
+        assert await connection._simple("select 1 as a; insert into t values (1)", RESULT) == (None, None, "INSERT 0 1")
 
     run(test)
 
