@@ -120,13 +120,27 @@ def test_behind_a_pooler(bouncer, size):  # noqa: F811
     run(test, url, pool_size=6, pool_pre_ping=True)
 
 
+async def end_all():
+    async with await pgpoll.connect() as program:
+        await program.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'sa_lost'")
+    await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("ping", [True, False])
+def test_the_pool_looks_before_it_lends(ping):
+    async def test(engine):
+        assert await scalar(engine, "select 1") == 1
+        await end_all()
+        if not ping:
+            with pytest.raises(sa.exc.OperationalError, match="terminating connection"):
+                await scalar(engine, "select 1")
+        assert await scalar(engine, "select 1") == 1
+
+    run(test, pool_pre_ping=ping, connect_args={"application_name": "sa_lost"})
+
+
 def test_connections_that_were_lost():
     async def test(engine):
-        async def end_all():
-            async with await pgpoll.connect() as program:
-                await program.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'sa_lost'")
-            await asyncio.sleep(0.1)
-
         async with engine.connect() as connection:
             first = await connection.scalar(sa.text("select pg_backend_pid()"))
             await connection.rollback()
