@@ -316,7 +316,7 @@ static void pipelined_at_once(long n)
 {
     static char values[ROUND][VALUE_SIZE];
     static const char *pointers[ROUND];
-    static ConnItem items[ROUND];
+    static ConnItem items[3 * ROUND]; /* rows, completion and end of each query */
     int ended;
 
     start();
@@ -333,7 +333,7 @@ static void pipelined_at_once(long n)
             fail(conn_error_message(conn_error(connection)));
         for (ended = 0; ended < ROUND;) {
             drive(connection);
-            while ((count = conn_get_results(connection, items, ROUND)) > 0)
+            while ((count = conn_get_results(connection, items, 3 * ROUND)) > 0)
                 for (i = 0; i < count; i++)
                     switch (items[i].kind) {
                     case CONN_ITEM_ROWS:

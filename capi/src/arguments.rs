@@ -102,7 +102,11 @@ impl Inner {
         if !values.formats.is_empty() {
             self.check_formats(&values)?;
         }
-        Some(ManyValues { count, values })
+        Some(ManyValues {
+            count,
+            rows,
+            values,
+        })
     }
 
     /// Whether formats are formats, and binary values have lengths.
@@ -129,6 +133,8 @@ impl Inner {
 pub(crate) struct ManyValues<'a> {
     /// Of one execution.
     count: usize,
+    rows: usize,
+    /// Of all: `rows` times `count`, or none.
     values: Values<'a>,
 }
 
@@ -136,16 +142,22 @@ impl<'a> ManyValues<'a> {
     /// Those of one execution.
     #[inline(always)]
     pub(crate) fn row(&self, row: usize) -> Values<'a> {
-        let own = row * self.count..(row + 1) * self.count;
-        let lengths = match self.values.lengths.is_empty() {
-            true => &[],
-            false => self.values.lengths.get(own.clone()).unwrap_or_default(),
-        };
         Values {
-            values: self.values.values.get(own).unwrap_or_default(),
-            lengths,
+            values: self.own(self.values.values, row),
+            lengths: self.own(self.values.lengths, row),
             formats: self.values.formats,
         }
+    }
+
+    /// What an array has of one execution.
+    #[inline(always)]
+    fn own<T>(&self, all: &'a [T], row: usize) -> &'a [T] {
+        if row >= self.rows || all.is_empty() {
+            return &[];
+        }
+        let from = row * self.count;
+        // SAFETY: an array that is not empty has `count` elements for each of so many rows.
+        unsafe { all.get_unchecked(from..from + self.count) }
     }
 }
 

@@ -74,7 +74,7 @@ unsafe fn leave(result: *mut ConnResult) {
     // Without others nobody can become one, so that the usual case is a mere load.
     if holders.load(Ordering::Acquire) == 0 || holders.fetch_sub(1, Ordering::AcqRel) == 0 {
         // SAFETY: nobody else has it.
-        guard((), || unsafe { free(result) });
+        unsafe { free(result) };
     }
 }
 
@@ -135,21 +135,7 @@ impl ConnResult {
         self.described()?.get(column)
     }
 
-    /// Looks at the blocks of the batch, now that it stays where it is.
-    #[inline(always)]
-    fn view(&mut self) -> Result<(), TryReserveError> {
-        let Content::Rows(batch) = &self.content else {
-            return Ok(());
-        };
-        let raw = batch.first().raw();
-        self.stride = raw.stride;
-        self.only = view(0, raw);
-        if batch.block_count() == 1 {
-            return Ok(());
-        }
-        self.view_all()
-    }
-
+    /// Looks at the blocks of the batch.
     #[cold]
     fn view_all(&mut self) -> Result<(), TryReserveError> {
         if let Content::Rows(batch) = &self.content {
@@ -175,19 +161,25 @@ fn view(first_row: usize, raw: pgpoll::rows::Raw<'_>) -> View {
 /// Hands a result to C; `None` when there is no memory for it.
 #[inline(always)]
 pub(crate) fn give(mut content: Content) -> Option<*mut ConnResult> {
-    let (rows, columns) = match &content {
-        Content::Rows(batch) => (batch.rows(), batch.columns().len()),
+    let front = front(&mut content);
+    let (rows, columns, blocks, only, stride) = match &content {
+        Content::Rows(batch) => {
+            // On the heap: the bytes stay where they are when the batch is moved.
+            let raw = batch.first().raw();
+            let (blocks, columns) = (batch.block_count(), batch.columns().len());
+            (batch.rows(), columns, blocks, view(0, raw), raw.stride)
+        }
         Content::Described { columns, .. } => {
-            (0, columns.as_ref().map_or(0, |columns| columns.len()))
+            let columns = columns.as_ref().map_or(0, |columns| columns.len());
+            (0, columns, 1, View::NONE, 0)
         }
     };
-    let front = front(&mut content);
     let result = ConnResult {
         last: AtomicPtr::new(ptr::null_mut()),
         columns,
-        stride: 0,
+        stride,
         rows,
-        only: View::NONE,
+        only,
         views: Vec::new(),
         content,
         holders: AtomicUsize::new(0),
@@ -203,7 +195,7 @@ pub(crate) fn give(mut content: Content) -> Option<*mut ConnResult> {
     };
     // SAFETY: made just now, and nobody else has it yet.
     let result = unsafe { &mut *place };
-    if result.view().is_err() {
+    if blocks > 1 && result.view_all().is_err() {
         // SAFETY: as above.
         unsafe { free(place) };
         return None;
@@ -212,11 +204,12 @@ pub(crate) fn give(mut content: Content) -> Option<*mut ConnResult> {
     Some(place)
 }
 
-/// The room for a result in front of its rows; null where there is none.
+/// The room for a result in front of its rows; null where there is none, or where it has views besides.
 #[inline(always)]
 fn front(content: &mut Content) -> *mut ConnResult {
-    let Content::Rows(batch) = content else {
-        return ptr::null_mut();
+    let batch = match content {
+        Content::Rows(batch) if batch.block_count() == 1 => batch,
+        _ => return ptr::null_mut(),
     };
     let front = batch.front_mut();
     let skip = front.as_ptr().align_offset(align_of::<ConnResult>());
@@ -231,13 +224,11 @@ fn front(content: &mut Content) -> *mut ConnResult {
 #[inline(always)]
 unsafe fn free(result: *mut ConnResult) {
     // SAFETY: the caller's promise. In front of its rows it lies in memory that goes with its content, which is moved out of
-    // it before: nothing else in it has to be dropped but the views.
+    // it before; it has no views besides, so that nothing else in it has to be dropped.
     unsafe {
-        if (*result).in_front {
-            drop(ptr::read(&raw const (*result).views));
-            drop(ptr::read(&raw const (*result).content));
-        } else {
-            drop(Box::from_raw(result));
+        match &(*result).content {
+            Content::Rows(batch) if (*result).in_front => ptr::read(batch).free(),
+            _ => guard((), || drop(Box::from_raw(result))),
         }
     }
 }

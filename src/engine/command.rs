@@ -614,25 +614,26 @@ impl State {
         if self.trace.is_some() {
             return 0;
         }
-        for number in 0..count {
-            if self.output.unsent() >= most.0 || self.queue.len() >= most.1 {
-                return number;
-            }
+        let mut queued = 0;
+        while queued < count && self.output.unsent() < most.0 && self.queue.len() < most.1 {
             let from = self.output.end();
-            let params = params(number);
-            let sync = end == End::Sync && number + 1 == count;
+            let params = params(queued);
+            let sync = end == End::Sync && queued + 1 == count;
             let messages = Unfinished::at_end_of(self.output.buffer());
-            if !usual.encode(messages.out, &params, sync) || self.queue.try_reserve(1).is_err() {
-                return number;
+            let is_full = self.queue.len() == self.queue.capacity();
+            if !usual.encode(messages.out, &params, sync)
+                || is_full && self.queue.try_reserve(1).is_err()
+            {
+                break;
             }
             messages.finish();
+            queued += 1;
             let steps = match sync {
                 true => EXECUTION.with(Steps::SYNC),
                 false => EXECUTION,
             };
-            self.last_operation += 1;
             self.queue.push_back(Expect {
-                operation: self.last_operation,
+                operation: self.last_operation + queued as u64,
                 steps,
                 left: steps,
                 limits: self.limits,
@@ -641,17 +642,20 @@ impl State {
                 call: Call::Any,
                 subject: None,
                 standing: Standing::Wanted,
-                begins_group: !self.group_open,
+                begins_group: queued == 1 && !self.group_open,
                 withdrawn: false,
                 from,
                 since: 0,
                 deadline: self.timeout,
             });
-            self.group_open = !sync;
+        }
+        if queued > 0 {
+            self.last_operation += queued as u64;
+            self.group_open = !(end == End::Sync && queued == count);
             self.group_flushed = false;
             self.unstamped = true;
         }
-        count
+        queued
     }
 
     /// Appends the messages of an operation, and queues what they expect.
@@ -720,13 +724,16 @@ impl State {
     #[inline]
     pub(super) fn stamp(&mut self) {
         self.unstamped = false;
+        let now = self.now;
         for new in self.queue.iter_mut().rev() {
             if new.since != 0 {
                 return;
             }
-            new.since = self.now;
-            new.deadline = self.now.saturating_add(new.deadline);
-            self.alarm = self.alarm.min(new.deadline);
+            new.since = now;
+            if new.deadline != u64::MAX {
+                new.deadline = now.saturating_add(new.deadline);
+                self.alarm = self.alarm.min(new.deadline);
+            }
         }
         // All are new: the coroutine learns of the first with its reply.
         self.awaiting.what = wait::REPLY;

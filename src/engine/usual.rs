@@ -11,7 +11,7 @@ use super::item::{Done, Outcome, Verdict};
 use super::state::{SMALL, State};
 use super::unwanted::Standing;
 use super::wait::Stop;
-use crate::rows::{Batch, Block, Columns};
+use crate::rows::{Batch, Columns};
 use crate::wire::{
     BindComplete, CommandComplete, DataRow, NoData, ParseComplete, ReadyForQuery, RowDescription,
     TransactionStatus,
@@ -183,25 +183,8 @@ impl State {
             true => last,
             false => head.columns.as_ref(),
         };
-        let row = match columns {
-            Some(columns) => self.gather.only_row(columns.len(), found.row).ok()?,
-            None => Block::default(),
-        };
-        let columns = match found.described {
-            true => last.cloned(),
-            false => head.columns.take(),
-        };
-        let format = head.format;
-        let rows = columns.map(|columns| Batch::of_row(columns, format, row));
-        let operation = head.operation;
-        let ended = head.ended(Outcome::Ok, self.now);
-        // Neither columns nor a subject: nothing is left in it to be dropped.
-        mem::forget(self.queue.pop_front());
         let (transaction, verdict) = match found.status {
-            Some(status) => {
-                self.facts.transaction = Some(status);
-                (status, Verdict::after(status))
-            }
+            Some(status) => (status, Verdict::after(status)),
             None => (
                 self.facts.transaction.unwrap_or(TransactionStatus::Idle),
                 Verdict::InTransaction,
@@ -212,9 +195,26 @@ impl State {
             transaction,
             verdict,
         };
-        self.statements.heed(found.tag);
-        let left = found.left;
-        let worked = work(&mut self.items, operation, rows, found.tag, done);
+        let (operation, tag) = (head.operation, found.tag);
+        let rows = match columns {
+            Some(columns) => {
+                let row = self.gather.only_row(columns.len(), found.row).ok()?;
+                let columns = match found.described {
+                    true => columns.clone(),
+                    false => head.columns.take()?,
+                };
+                Some(Batch::of_row(columns, head.format, row))
+            }
+            None => None,
+        };
+        let worked = work(&mut self.items, operation, rows, tag, done);
+        self.statements.heed(tag);
+        if found.status.is_some() {
+            self.facts.transaction = found.status;
+        }
+        let (ended, left) = (head.ended(Outcome::Ok, self.now), found.left);
+        // Neither columns nor a subject: nothing is left in it to be dropped.
+        mem::forget(self.queue.pop_front());
         self.input.go_on_with(left);
         self.record(ended);
         self.finished_one();

@@ -48,6 +48,20 @@ impl Batch {
         Self::new(columns, format, row)
     }
 
+    /// Drops it, in line: the compiler would call.
+    #[inline(always)]
+    pub fn free(self) {
+        let Self {
+            columns,
+            first,
+            more,
+            ..
+        } = self;
+        first.free();
+        drop(more);
+        drop(columns);
+    }
+
     /// A batch of several blocks.
     pub(super) fn of_many(
         columns: Arc<Columns>,

@@ -62,16 +62,34 @@ pub(super) fn stride(columns: usize) -> usize {
     4 + 2 * columns.saturating_sub(1)
 }
 
+#[inline(never)]
+fn drop_small(buffer: Vec<u8>) {
+    give_small(buffer);
+}
+
 impl Drop for Block {
     #[inline(always)]
     fn drop(&mut self) {
         if self.data.len() == SMALL {
-            give_small(mem::take(&mut self.data));
+            drop_small(mem::take(&mut self.data));
         }
     }
 }
 
 impl Block {
+    /// Drops it, in line: the compiler would call.
+    #[inline(always)]
+    pub(super) fn free(mut self) {
+        let (data, large) = (mem::take(&mut self.data), mem::take(&mut self.large));
+        // Nothing is left in it.
+        mem::forget(self);
+        drop(large);
+        match data.len() {
+            SMALL => give_small(data),
+            _ => drop(data),
+        }
+    }
+
     /// Takes over a chunk as it is, in which the rows begin at `front`. The byte after the last row must have been set to 0.
     pub(super) fn whole(
         data: Vec<u8>,
@@ -140,14 +158,13 @@ impl Block {
             true => take_small()?,
             false => zeroed(end)?,
         };
-        let mut aside = Vec::new();
         if let Some(place) = data.get_mut(row_at..end)
             && let Some((row, rest)) = place.split_at_mut_checked(body.len())
             && let Some((end_of_row, entry)) = rest.split_first_mut()
         {
             short::copy(row, body);
             *end_of_row = 0;
-            index(row, columns.into(), 0, entry, &mut aside)?;
+            index(row, columns.into(), 0, entry, None)?;
         }
         Ok(Self {
             data,
@@ -207,12 +224,13 @@ impl Block {
     /// The parts, for readers that address cells by themselves.
     #[inline(always)]
     pub fn raw(&self) -> Raw<'_> {
+        let stride = stride(self.columns as usize);
         Raw {
             data: self.bytes(),
-            index: self.index(),
+            index: self.index(stride),
             aside: self.aside(),
             rows: self.rows(),
-            stride: stride(self.columns as usize),
+            stride,
         }
     }
 
@@ -231,12 +249,12 @@ impl Block {
     }
 
     #[inline]
-    fn index(&self) -> &[u8] {
+    fn index(&self, stride: usize) -> &[u8] {
         match &*self.large {
             Some(large) if !large.index.is_empty() => &large.index,
             _ => {
                 let start = self.index_at as usize;
-                let end = start + self.rows() * stride(self.columns.into());
+                let end = start + self.rows() * stride;
                 self.data.get(start..end).unwrap_or_default()
             }
         }
@@ -253,7 +271,7 @@ impl Block {
             return None;
         }
         let stride = stride(self.columns as usize);
-        let entry = self.index().get(row * stride..(row + 1) * stride)?;
+        let entry = self.index(stride).get(row * stride..(row + 1) * stride)?;
         let (start, cells) = entry.split_first_chunk::<4>()?;
         let start = u32::from_ne_bytes(*start);
         let at = if start & WIDE != 0 {

@@ -2,6 +2,7 @@
 //! thread's last callers do (handlers of atexit, destructors of other thread locals): these get buffers that are not pooled.
 
 use std::cell::Cell;
+use std::mem;
 
 use super::OutOfMemory;
 
@@ -72,7 +73,7 @@ pub(super) fn take_small() -> Result<Vec<u8>, OutOfMemory> {
 }
 
 /// Gives a buffer back; one of another size is freed. In a thread that is ending there is no pool any more.
-#[inline]
+#[inline(always)]
 pub(super) fn give_small(buffer: Vec<u8>) {
     if buffer.len() == SMALL {
         let _ = RESULTS.try_with(|pool| pool.give(buffer));
@@ -107,11 +108,12 @@ impl<const MOST: usize> Pool<MOST> {
     }
 
     /// Keeps a buffer if there is a place for it.
-    #[inline]
+    #[inline(always)]
     fn give(&self, bytes: Vec<u8>) {
         let count = self.count.get();
         if let Some(place) = self.buffers.get(count) {
-            place.set(bytes);
+            // What is behind the count has no room: there is nothing to free.
+            mem::forget(place.replace(bytes));
             self.count.set(count + 1);
         }
     }

@@ -148,7 +148,8 @@ impl Gather {
         if self.rows == 0 {
             (self.from, self.to) = (start, start);
         }
-        index(body, self.width, start - self.from, entry, &mut self.aside)?;
+        let aside = Some(&mut self.aside);
+        index(body, self.width, start - self.from, entry, aside)?;
         self.used += stride;
         self.to = start + len;
         self.rows += 1;
@@ -185,7 +186,7 @@ impl Gather {
         if self.index.len() - self.used < stride {
             self.grow(stride)?;
         }
-        if FIRST + value(body, FIRST, 0, &mut self.aside)? != body.len() {
+        if FIRST + value(body, FIRST, 0, Some(&mut self.aside))? != body.len() {
             return Err(malformed("cell", wire::Problem::EndsEarly));
         }
         if let Some(entry) = self.index.get_mut(self.used..self.used + stride) {
@@ -199,7 +200,7 @@ impl Gather {
     }
 
     /// The rows of a result by itself, of one row, the body of whose message this is, or of none: checked, indexed and copied at
-    /// once, for [`Batch::of_row`]. `width`: how many columns.
+    /// once, for [`Batch::of_row`]. `width`: how many columns. A row with a value of 16 MiB and more is not for this.
     #[inline(always)]
     pub fn only_row(&self, width: usize, row: Option<&[u8]>) -> Result<Block, RowError> {
         match row {
@@ -338,14 +339,15 @@ impl Gather {
     }
 }
 
-/// Checks a row of `width` columns and fills its entry in the index; `row` is where it lies.
+/// Checks a row of `width` columns and fills its entry in the index; `row` is where it lies. `aside`: the list of values that are
+/// longer than their length word can say; `None` where the row is too short to have one.
 #[inline(always)]
 pub(super) fn index(
     body: &mut [u8],
     width: usize,
     row: usize,
     entry: &mut [u8],
-    aside: &mut Vec<(u32, u32)>,
+    mut aside: Option<&mut Vec<(u32, u32)>>,
 ) -> Result<(), RowError> {
     let Some(count) = body.first_chunk::<2>() else {
         return Err(malformed("cell count", wire::Problem::EndsEarly));
@@ -364,11 +366,11 @@ pub(super) fn index(
     *offset = (row as u32 | if wide { WIDE } else { 0 }).to_ne_bytes();
     let mut at = FIRST;
     if count > 0 {
-        at += value(body, at, row, aside)?;
+        at += value(body, at, row, aside.as_deref_mut())?;
         for cell in cells.chunks_exact_mut(2) {
             at += 4;
             cell.copy_from_slice(&(at as u16).to_ne_bytes());
-            at += value(body, at, row, aside)?;
+            at += value(body, at, row, aside.as_deref_mut())?;
         }
     } else {
         at = 2;
@@ -389,7 +391,7 @@ fn value(
     body: &mut [u8],
     at: usize,
     start: usize,
-    aside: &mut Vec<(u32, u32)>,
+    aside: Option<&mut Vec<(u32, u32)>>,
 ) -> Result<usize, RowError> {
     let Some(word) = body
         .get_mut(at - 4..at)
@@ -410,7 +412,7 @@ fn look_aside(
     word: &mut [u8; 4],
     length: u32,
     at: usize,
-    aside: &mut Vec<(u32, u32)>,
+    aside: Option<&mut Vec<(u32, u32)>>,
 ) -> Result<usize, RowError> {
     *word = LOOK_ASIDE.to_be_bytes();
     match i32::from_be_bytes(length.to_be_bytes()) {
@@ -420,6 +422,9 @@ fn look_aside(
             wire::Problem::BadLength(i64::from(length as i32)),
         )),
         _ => {
+            let Some(aside) = aside else {
+                return Err(malformed("cell", wire::Problem::EndsEarly));
+            };
             aside.try_reserve(1).map_err(OutOfMemory::from)?;
             aside.push((at as u32, length));
             Ok(length as usize)

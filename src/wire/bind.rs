@@ -6,9 +6,9 @@ use super::error::Error;
 use super::execute::encode_execute;
 use super::list::List;
 use super::nul;
-use super::short::append;
 use super::target::encode_describe;
-use super::writer::{MAX_LENGTH, Writer, message};
+use super::window::{self, Window};
+use super::writer::{Writer, message};
 
 /// The second step of the extended query protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,8 +168,8 @@ fn encode_one_by_one<P: Parameters + ?Sized>(
     encoded
 }
 
-/// The same for what nearly all are: parameters in text form. False, and `out` is as it was, where it is not so, or where
-/// something is wrong with it.
+/// The same for what nearly all are: parameters in text form, all of them short. False, and `out` is as it was, where it is not so,
+/// or where something is wrong with it.
 #[inline(always)]
 fn encode_usual<P: Parameters + ?Sized>(
     out: &mut Vec<u8>,
@@ -179,25 +179,22 @@ fn encode_usual<P: Parameters + ?Sized>(
     describe: bool,
     sync: bool,
 ) -> bool {
-    let count = parameters.len();
-    if parameters.has_formats()
-        || count > usize::from(u16::MAX)
-        || nul::is_in(statement)
-        || out.try_reserve(statement.len() + 64).is_err()
-    {
+    let Ok(count) = u16::try_from(parameters.len()) else {
         return false;
-    }
-    let before = out.len();
-    out.extend_from_slice(&HEAD);
-    out.extend_from_slice(statement);
-    out.extend_from_slice(&behind_name(count as u16));
-    encode_values(out, before, parameters, &Rest::new(format, describe), sync)
+    };
+    !parameters.has_formats()
+        && !nul::is_in(statement)
+        && window::append(out, |window| {
+            window.fixed(&HEAD, HEAD.len())?;
+            window.bytes(statement)?;
+            window.fixed(&behind_name(count), BEHIND_NAME)?;
+            write_values(window, parameters, &Rest::new(format, describe), sync)
+        })
 }
 
 /// What follows the values: the format of the results, which ends the Bind, and the messages behind it, with a Sync at the end.
 #[derive(Debug)]
 struct Rest {
-    /// A power of two of them: to copy all is less than to copy those that are used.
     bytes: [u8; 32],
     /// How many of them are used.
     len: usize,
@@ -235,45 +232,33 @@ const HEAD: [u8; 6] = [Bind::TAG, 0, 0, 0, 0, 0];
 
 /// The NUL of the statement's name, no formats, and so many parameters.
 #[inline(always)]
-fn behind_name(count: u16) -> [u8; 5] {
+fn behind_name(count: u16) -> [u8; BEHIND_NAME] {
     let [high, low] = count.to_be_bytes();
     [0, 0, 0, high, low]
 }
 
-/// The rest of the message that begins at `before`, values, and of the messages behind it. False, and `out` ends where the message
-/// began, where something is wrong with it.
+const BEHIND_NAME: usize = 5;
+
+/// The rest of the Bind that the window begins with, values, and the messages behind it.
 #[inline(always)]
-fn encode_values<P: Parameters + ?Sized>(
-    out: &mut Vec<u8>,
-    before: usize,
+fn write_values<P: Parameters + ?Sized>(
+    window: &mut Window<'_>,
     parameters: &P,
     rest: &Rest,
     sync: bool,
-) -> bool {
+) -> Option<()> {
     for index in 0..parameters.len() {
-        let value = parameters.value(index);
-        let length = value.map_or(-1, |value| value.len() as i32);
-        let value = value.unwrap_or_default();
-        if value.len() > MAX_LENGTH || out.try_reserve(value.len() + 64).is_err() {
-            out.truncate(before);
-            return false;
+        match parameters.value(index) {
+            Some(value) => {
+                window.fixed(&(value.len() as u32).to_be_bytes(), 4)?;
+                window.bytes(value)?;
+            }
+            None => window.fixed(&(-1_i32).to_be_bytes(), 4)?,
         }
-        out.extend_from_slice(&length.to_be_bytes());
-        append(out, value);
     }
-    // The format ends the Bind.
-    let length = out.len() - before - 1 + 4;
-    let end = out.len() + rest.len - if sync { 0 } else { SYNC };
-    out.extend_from_slice(&rest.bytes);
-    out.truncate(end);
-    if length > MAX_LENGTH {
-        out.truncate(before);
-        return false;
-    }
-    if let Some(word) = out.get_mut(before + 1..before + 5) {
-        word.copy_from_slice(&(length as u32).to_be_bytes());
-    }
-    true
+    // The tag does not count; the format, with which the rest begins, does.
+    window.set_length(window.used() as u32 - 1 + 4);
+    window.fixed(&rest.bytes, if sync { rest.len } else { rest.len - SYNC })
 }
 
 /// What executes a prepared statement whose columns are known, again and again, for many sets of parameters in text form.
@@ -311,15 +296,12 @@ impl Executions {
     /// kind, or something is wrong with it.
     #[inline(always)]
     pub fn encode<P: Parameters>(&self, out: &mut Vec<u8>, parameters: &P, sync: bool) -> bool {
-        let usual = parameters.len() == self.count && !parameters.has_formats();
-        if !usual || out.try_reserve(self.head.len() + 64).is_err() {
-            return false;
-        }
-        let before = out.len();
-        // All of it, whose length is known, and then the end is dropped.
-        out.extend_from_slice(&self.head);
-        out.truncate(before + self.head_len);
-        encode_values(out, before, parameters, &self.rest, sync)
+        parameters.len() == self.count
+            && !parameters.has_formats()
+            && window::append(out, |window| {
+                window.fixed(&self.head, self.head_len)?;
+                write_values(window, parameters, &self.rest, sync)
+            })
     }
 }
 
@@ -395,14 +377,16 @@ mod tests {
                 let done = encode_usual(&mut usual, statement, &parameters, format, describe, sync);
                 let said =
                     encode_one_by_one(&mut any, statement, &parameters, format, describe, sync);
-                assert_eq!(done, said.is_ok());
-                assert_eq!(usual, any);
+                let is_short = |value: &Option<&[u8]>| value.is_none_or(|value| value.len() < 100);
+                assert_eq!(done, said.is_ok() && parameters.iter().all(is_short));
+                let expected = if done { &any[..] } else { b"before" };
+                assert_eq!(usual, expected);
                 let many = Executions::new(statement, parameters.len(), format);
-                assert_eq!(many.is_some(), done);
+                assert_eq!(many.is_some(), said.is_ok());
                 if let Some(many) = many.filter(|_| !describe) {
                     let mut one = b"before".to_vec();
-                    assert!(many.encode(&mut one, &parameters, sync));
-                    assert_eq!(one, usual);
+                    assert_eq!(many.encode(&mut one, &parameters, sync), done);
+                    assert_eq!(one, expected);
                 }
             }
         }

@@ -40,7 +40,8 @@ impl<'a> CommandComplete<'a> {
         let tag = self.tag;
         let numbers = tag.get(7..).unwrap_or_default();
         match tag.first_chunk::<8>().map_or(0, |first| verb(*first)) {
-            SELECT | UPDATE | DELETE => number(numbers),
+            SELECT => number(numbers),
+            UPDATE | DELETE => number(numbers),
             // The object ID stands first, and has been 0 since PostgreSQL 12.
             INSERT => {
                 let space = numbers.iter().position(|&byte| byte == b' ')?;

@@ -61,6 +61,7 @@ mod row_description;
 pub(crate) mod short;
 mod startup;
 mod target;
+mod window;
 mod writer;
 
 pub use authentication::Authentication;

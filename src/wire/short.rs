@@ -24,28 +24,6 @@ fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) {
     }
 }
 
-/// Appends `bytes`; there is capacity for them.
-#[inline(always)]
-pub(super) fn append(out: &mut Vec<u8>, bytes: &[u8]) {
-    match bytes.len() {
-        4..=7 => append_ends::<4>(out, bytes),
-        8..=16 => append_ends::<8>(out, bytes),
-        17..=32 => append_ends::<16>(out, bytes),
-        _ => out.extend_from_slice(bytes),
-    }
-}
-
-/// The same by the first and the last `N` bytes, which are all: the last are written over what of the first is theirs.
-#[inline(always)]
-fn append_ends<const N: usize>(out: &mut Vec<u8>, bytes: &[u8]) {
-    let end = out.len() + bytes.len();
-    if let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) {
-        out.extend_from_slice(first);
-        out.truncate(end - N);
-        out.extend_from_slice(last);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,9 +35,6 @@ mod tests {
             let mut copied = vec![0; bytes.len()];
             copy(&mut copied, &bytes);
             assert_eq!(copied, bytes);
-            let mut out = b"before".to_vec();
-            append(&mut out, &bytes);
-            assert_eq!(out, [b"before", &*bytes].concat());
         }
     }
 }

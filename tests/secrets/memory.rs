@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::num::NonZero;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 

@@ -200,7 +200,7 @@ impl Default for Timeline {
 impl Timeline {
     #[inline]
     fn push(&mut self, at: u64, received: u64, sent: u64, event: Event) {
-        let entry = Entry {
+        let entry = || Entry {
             at,
             received,
             sent,
@@ -208,13 +208,13 @@ impl Timeline {
         };
         match self.ring.get_mut(self.next) {
             Some(oldest) => {
-                *oldest = entry;
+                *oldest = entry();
                 self.next += 1;
                 if self.next == self.most {
                     self.next = 0;
                 }
             }
-            None => self.grow(entry),
+            None => self.grow(entry()),
         }
     }
 
