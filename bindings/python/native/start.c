@@ -338,16 +338,16 @@ out:
     return answer;
 }
 
-/* prepare(sql, name, timeout): a waiter that gives a Statement, or None where the send queue is full. */
+/* prepare(sql, name, timeout, text): text, which is sql but for spaces, is sent. A waiter that gives a Statement, or None where the send queue is full. */
 PyObject *line_prepare(PyObject *object, PyObject *args)
 {
     Line *self = (Line *)object;
-    PyObject *sql, *name, *timeout;
+    PyObject *sql, *name, *timeout, *sent;
     int64_t ms;
-    if (!PyArg_ParseTuple(args, "USO:prepare", &sql, &name, &timeout) || line_check(self) < 0 || timeout_of(self, timeout, &ms) < 0)
+    if (!PyArg_ParseTuple(args, "USOU:prepare", &sql, &name, &timeout, &sent) || line_check(self) < 0 || timeout_of(self, timeout, &ms) < 0)
         return NULL;
     Py_ssize_t length;
-    const char *text = PyUnicode_AsUTF8AndSize(sql, &length);
+    const char *text = PyUnicode_AsUTF8AndSize(sent, &length);
     if (!text)
         return NULL;
     if (strlen(text) != (size_t)length)

@@ -201,6 +201,15 @@ static int ended(Line *line, Waiter *waiter, const ConnItem *item)
     return done;
 }
 
+/* The server has none of them any more. A pooler in between is not as patient with who asks for them as the server is. */
+static void forget_all(Line *line)
+{
+    PyObject *statement;
+    for (Py_ssize_t at = 0; PyDict_Next(line->statements, &at, NULL, &statement);)
+        ((Statement *)statement)->dead = 1;
+    PyDict_Clear(line->statements);
+}
+
 static int take_one(Line *line, const ConnItem *item)
 {
     Waiter *waiter = waiter_of(line, item->operation);
@@ -227,6 +236,8 @@ static int take_one(Line *line, const ConnItem *item)
             conn_error_free(item->error);
         break;
     case CONN_ITEM_COMPLETE:
+        if (item->tag[0] == 'D' && (strcmp(item->tag, "DEALLOCATE ALL") == 0 || strcmp(item->tag, "DISCARD ALL") == 0))
+            forget_all(line);
         if (wanted && (waiter->mode == MODE_TAG || waiter->mode == MODE_COPY)) {
             Py_XSETREF(waiter->value, PyUnicode_DecodeUTF8(item->tag, (Py_ssize_t)strlen(item->tag), "replace"));
             done = waiter->value ? 0 : -1;

@@ -13,6 +13,7 @@ from ._bridge import HOLDERS, TAG, ffi, lib, native, text
 from ._reactor import Reactor
 from .types import Notification
 
+STALE = (errors.FeatureNotSupported, errors.InvalidStatementName)
 Reacts = Callable[["Core"], Reactor]
 
 
@@ -24,12 +25,13 @@ class Core:
         self._codecs: _codecs.Codecs = _codecs.SHARED
         self._reactor = reacts(self)
         self._line = native.Line(int(ffi.cast("uintptr_t", conn)), self, self._reactor.on, self._reactor.loop, self._codecs, stream)
-        self._run = self._line.run
+        self._execute = self._line.run
         if timeout is not None:
             self._line.default_timeout_ms = max(1, math.ceil(timeout * 1000))
         self._cache_size = cache_size
         self._names = 0
         self._preparing: dict[str, list[Any]] = {}
+        self._renewed: dict[str, int] = {}
         self._turns: deque[Any] = deque()
         self._held: object | None = None
         self._nobody = object()
@@ -259,9 +261,34 @@ class Core:
             raise errors.InterfaceError(f"a statement is a str, not {type(sql).__name__}")
         self._names += 1
         name = f"pgpoll_{self._names}".encode()
-        while (waiter := self._line.prepare(sql, name, timeout)) is None:
+        while (waiter := self._line.prepare(sql, name, timeout, sql + " " * self._renewed.get(sql, 0))) is None:
             await self._room()
         return await waiter
+
+    async def _run(self, mode: int, sql: str, args: tuple[Any, ...], timeout: float | None) -> Any:
+        """Executes a statement; what tasks await often does the same by itself."""
+        try:
+            return await self._execute(mode, sql, args, timeout)
+        except STALE as error:
+            return await self._again(error, mode, sql, args, timeout)
+
+    async def _again(self, error: errors.PostgresError, mode: int, sql: str, args: tuple[Any, ...], timeout: float | None) -> Any:
+        self._renew(error, sql)
+        return await self._slowly(mode, sql, args, timeout)
+
+    def _renew(self, error: errors.PostgresError, sql: str) -> None:
+        """Raises the error, unless it says that a prepared statement was lost or has other columns now, and no transaction failed with it.
+
+        Nothing was executed then: it can be prepared anew and executed once more. A pooler that knows the text may have its old plan for
+        it: a space makes it another one.
+        """
+        lost = error.sqlstate == "26000" and '"pgpoll_' in error.message
+        if not lost and error.server_source_function != "RevalidateCachedQuery":
+            raise error
+        if not lost and sql not in self._preparing and sql not in self._line.statements:  # of those that failed, the first
+            self._renewed[sql] = self._renewed.get(sql, 0) + 1
+        if lib.conn_transaction_status(self._conn) != lib.CONN_TRANSACTION_IDLE:
+            raise error
 
     def _keep(self, sql: str, statement: Any) -> None:
         cache = self._line.statements

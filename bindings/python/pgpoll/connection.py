@@ -12,6 +12,7 @@ from urllib.parse import quote
 from . import _loops, errors
 from ._bridge import BATCHES, NOTHING, ROW, ROWS, TAG, VALUE, ffi, lib, text
 from ._copy import CopyIn, CopyOut
+from ._core import STALE
 from ._introspect import Introspection
 from ._listen import Listener
 from ._pipeline import Pipeline
@@ -35,23 +36,35 @@ class Connection(Introspection):
 
     async def fetch(self, sql: str, *args: Any, timeout: float | None = None) -> list[Record]:
         """All rows of a statement, as `Record`s. `timeout`: seconds."""
-        return await self._run(ROWS, sql, args, timeout)
+        try:
+            return await self._execute(ROWS, sql, args, timeout)
+        except STALE as error:
+            return await self._again(error, ROWS, sql, args, timeout)
 
     async def fetchrow(self, sql: str, *args: Any, timeout: float | None = None) -> Record | None:
         """The first row, or None."""
-        return await self._run(ROW, sql, args, timeout)
+        try:
+            return await self._execute(ROW, sql, args, timeout)
+        except STALE as error:
+            return await self._again(error, ROW, sql, args, timeout)
 
     async def fetchval(self, sql: str, *args: Any, column: int = 0, timeout: float | None = None) -> Any:
         """A value of the first row, or None."""
-        if column == 0:
-            return await self._run(VALUE, sql, args, timeout)
-        row = await self._run(ROW, sql, args, timeout)
-        return None if row is None else row[column]
+        if column != 0:
+            row = await self.fetchrow(sql, *args, timeout=timeout)
+            return None if row is None else row[column]
+        try:
+            return await self._execute(VALUE, sql, args, timeout)
+        except STALE as error:
+            return await self._again(error, VALUE, sql, args, timeout)
 
     async def execute(self, sql: str, *args: Any, timeout: float | None = None) -> str:
         """Runs a statement, or several where there are no arguments: the command tag of the last one, such as `INSERT 0 1`."""
         if args:
-            return await self._run(TAG, sql, args, timeout)
+            try:
+                return await self._execute(TAG, sql, args, timeout)
+            except STALE as error:
+                return await self._again(error, TAG, sql, args, timeout)
         while True:
             await self._turn()
             if (waiter := self._simple(sql, TAG, timeout)) is not None:
@@ -283,9 +296,13 @@ class PreparedStatement:
             await self._connection._turn()
             if self._statement.dead:  # it was lost, or its columns are others by now
                 self._statement = await self._connection._prepare(self._statement.sql, timeout)
-            if (waiter := self._connection._line.start(mode, self._statement, args, 0, timeout)) is not None:
+            if (waiter := self._connection._line.start(mode, self._statement, args, 0, timeout)) is None:
+                await self._connection._room()
+                continue
+            try:
                 return await waiter
-            await self._connection._room()
+            except STALE as error:
+                self._connection._renew(error, self._statement.sql)
 
     async def fetch(self, *args: Any, timeout: float | None = None) -> list[Record]:
         """All rows."""
@@ -343,6 +360,7 @@ def _open(dsn: str, options: dict[str, Any], stream: bool) -> Any:
     if conn == ffi.NULL:
         raise MemoryError
     lib.conn_set_batch(conn, 0, BATCH_BYTES)
+    lib.conn_set_healing(conn, 0)  # it is for one operation at a time: see Core._renew
     return conn
 
 

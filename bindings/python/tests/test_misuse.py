@@ -102,7 +102,7 @@ def test_fork(run):
         if child == 0:
             code = 1
             try:
-                connection._run(0, "select 1", (), None)
+                connection._execute(0, "select 1", (), None)
             except pgpoll.InterfaceError as error:
                 code = 0 if "fork" in str(error) else 2
             connection._line.ready()

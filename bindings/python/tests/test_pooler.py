@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import shutil
@@ -12,6 +11,7 @@ import time
 from decimal import Decimal
 
 import pytest
+from ways import gather
 
 import pgpoll
 from pgpoll import errors
@@ -57,7 +57,7 @@ ignore_startup_parameters = extra_float_digits
                 time.sleep(0.1)
         yield {"host": "127.0.0.1", "port": port, "user": "postgres", "dbname": "postgres", "sslmode": "disable"}
     finally:
-        process.terminate()
+        process.kill()  # newer ones wait for their clients when they are asked
         process.wait()
 
 
@@ -83,14 +83,18 @@ async def use(connection, number: int) -> None:
     assert await connection.fetchrow("select 1 where false") is None
 
 
-@pytest.mark.parametrize("size", [0, 100])
-def test_transaction_mode(bouncer, size):
-    if size and not has_prepared_statements():
+@pytest.fixture(params=[0, 100])
+def size(request):
+    """Of the cache of statements."""
+    if request.param and not has_prepared_statements():
         pytest.skip("this pgbouncer has no prepared statements in transaction mode: it is older than 1.24")
+    return request.param
 
+
+def test_transaction_mode(bouncer, size, run_alone):
     async def test():
         connections = [await pgpoll.connect(statement_cache_size=size, **bouncer) for _ in range(6)]
-        await asyncio.gather(*(use(connection, number) for number, connection in enumerate(connections)))
+        await gather(*(use(connection, number) for number, connection in enumerate(connections)))
         await connections[0].execute("create table if not exists behind (a int, b text); truncate behind")
         await connections[0].executemany("insert into behind values ($1, $2)", [(1, "x"), (2, None)])
         with pytest.raises(errors.InvalidTextRepresentation if size == 0 else pgpoll.ParameterError):
@@ -102,4 +106,33 @@ def test_transaction_mode(bouncer, size):
         for connection in connections:
             await connection.close()
 
-    asyncio.run(test())
+    run_alone(test)
+
+
+def test_ddl_between_two_executions(bouncer, size, run_alone):
+    """What a statement returns changes (0A000), or it is gone in one of the pooler's servers (26000): outside of transactions, nobody notices."""
+
+    async def test():
+        connections = [await pgpoll.connect(statement_cache_size=size, **bouncer) for _ in range(4)]
+        ddl = connections[0]
+        await ddl.execute("drop table if exists changing; create table changing as select 1 as a")
+        queries = [f"select * from changing where {number} > $1::int4" for number in range(1, 4)]
+        for row in ({"a": 1}, {"a": 1, "b": "new"}, {"a": "1", "b": "new"}, {"b": "new"}):
+            if len(row) == 2 and row["a"] == 1:
+                await ddl.execute("alter table changing add b text default 'new'")
+            elif "a" in row and row["a"] == "1":
+                await ddl.execute("alter table changing alter a type text")
+            elif "a" not in row:
+                await ddl.execute("alter table changing drop a")
+            for _ in range(3):
+                got = await gather(*(connection.fetchrow(sql, 0) for sql in queries for connection in connections))
+                assert [dict(each) for each in got] == [row] * len(got)
+        for _ in range(5):
+            await ddl.execute("deallocate all")
+            got = await gather(*(connection.fetchrow(queries[0], 0) for connection in connections))
+            assert [dict(each) for each in got] == [{"b": "new"}] * 4
+        await ddl.execute("drop table changing")
+        for connection in connections:
+            await connection.close()
+
+    run_alone(test)

@@ -171,6 +171,33 @@ def test_cache_is_bounded_and_heals(run):
     run(test)
 
 
+def test_what_shares_the_line_heals_too(run):
+    async def test(connection):
+        async def all_columns():
+            done = await gather(*(connection.fetchrow("select * from t where $1 > 0", number) for number in range(1, 20)))
+            assert len({tuple(row.keys()) for row in done}) == 1
+            return list(done[0].keys())
+
+        await connection.execute("create temp table t as select 1 as a")
+        assert await all_columns() == ["a"]
+        for name in "bcd":
+            await connection.execute(f"alter table t add {name} text")
+            assert await all_columns() == ["a", *"bcd"[: "bcd".index(name) + 1]]
+            await connection.execute("do 'begin deallocate all; end'")  # the tag does not say so
+            await all_columns()
+        statement = await connection.prepare("select * from t")
+        await connection.execute("alter table t rename d to e; alter table t rename e to d")
+        await connection.execute("alter table t alter d type int using 5")
+        assert (await statement.fetchrow())["d"] == 5
+        with pytest.raises(errors.FeatureNotSupported):
+            async with connection.transaction():
+                await connection.execute("alter table t drop b")
+                await connection.fetchrow("select * from t where $1 > 0", 1)
+        assert await all_columns() == ["a", "b", "c", "d"]
+
+    run(test)
+
+
 def test_cursors(run):
     async def test(connection):
         sizes = [len(batch) async for batch in connection.batches("select generate_series(1, $1::int4)", 10, size=4)]
