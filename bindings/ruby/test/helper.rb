@@ -21,6 +21,7 @@ module Helper
       Thread.current.report_on_exception = false
       Fiber.set_scheduler(scheduler)
       Fiber.schedule(&block)
+      nil # What a thread returns is lost to Ruby 3.1's garbage collection while its scheduler runs, and marked later.
     end.join
     scheduler.errors.each { |error| raise error }
     scheduler

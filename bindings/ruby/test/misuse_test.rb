@@ -30,7 +30,7 @@ class MisuseTest < Minitest::Test
     assert_equal 2, @db.copy_out("copy nested to stdout") { refused }
     @db.on_notice { refused }
     assert_equal 7, @db.query("do $$ begin raise notice 'x'; end $$; select 7").value
-    @db.decoders[25] = ->(text) { refused || text }
+    @db.decoders[25] = ->(text) { refused || text.tap { assert_raises(PgPoll::UsageError) { @db.close } } }
     assert_equal %w[1 2], @db.query("select n::text from nested order by 1").column(0)
     assert_good
   end

@@ -12,7 +12,7 @@ class SelectScheduler
     @writable = {}
     @timers = {}
     @ready = []
-    @blocked = 0
+    @blocked = {} # which also keeps them from being collected
     @lock = Thread::Mutex.new
     @waker = IO.pipe
     @waits = 0
@@ -20,7 +20,7 @@ class SelectScheduler
   end
 
   def run
-    until @readable.empty? && @writable.empty? && @timers.empty? && @ready.empty? && @blocked.zero?
+    until @readable.empty? && @writable.empty? && @timers.empty? && @ready.empty? && @blocked.empty?
       ready = @lock.synchronize { @ready.slice!(0..) }
       ready.each { |fiber| fiber.resume if fiber.alive? }
       turn
@@ -58,10 +58,10 @@ class SelectScheduler
 
   def block(_blocker, timeout = nil)
     fiber = Fiber.current
-    timeout ? @timers[fiber] = now + timeout : @blocked += 1
+    timeout ? @timers[fiber] = now + timeout : @blocked[fiber] = true
     Fiber.yield
   ensure
-    timeout ? @timers.delete(fiber) : @blocked -= 1
+    timeout ? @timers.delete(fiber) : @blocked.delete(fiber)
   end
 
   def unblock(_blocker, fiber)
@@ -82,7 +82,7 @@ class SelectScheduler
   def turn
     first = @timers.values.min
     limit = @ready.empty? ? first && [first - now, 0].max : 0
-    return if first.nil? && limit.nil? && @readable.empty? && @writable.empty? && @blocked.zero?
+    return if first.nil? && limit.nil? && @readable.empty? && @writable.empty? && @blocked.empty?
 
     readable, writable = IO.select([@waker.first, *@readable.values], @writable.values, [], limit)
     @waker.first.read_nonblock(100, exception: false) if readable&.include?(@waker.first)

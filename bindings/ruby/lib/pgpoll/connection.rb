@@ -27,7 +27,7 @@ module PgPoll
       @thread = nil
       @statements = 0
       @depth = 0
-      @operating = false
+      @operating = @reading = false
       @settled = true
       @rollback_due = false
       connected = exclusively { @driver.item(Native::IDLE).nil? }
@@ -165,7 +165,10 @@ module PgPoll
 
     # Closes it, when what is under way is done. Closing twice is no error.
     def close
-      exclusively { @driver.close }
+      exclusively do
+        refuse_nesting if @reading
+        @driver.close
+      end
     end
 
     def closed?

@@ -174,14 +174,16 @@ module PgPoll
       operations.map { |operation| results[operation] || Result.new([], [], []) }
     end
 
-    # What an item holds, as Ruby's own; the item is freed.
+    # What an item holds, as Ruby's own; the item is freed. A decoder that would close the connection meanwhile is refused.
     def take(item)
+      @reading = true
       case item.kind
       when Driver::ROWS then Result.at(item.result, @decoders, @driver.room)
       when Driver::ERROR then Error.at(item.error)
       when Driver::CALLED then Native.bytes(Native.conn_result_value(item.result, 0, 0), Native.conn_result_length(item.result, 0, 0))
       end
     ensure
+      @reading = false
       @driver.free_item
     end
 
