@@ -159,6 +159,22 @@ test-python: ## the tests of bindings/python, against a throw-away server
 	$(TARGET)/debug/pgpoll-cluster --tcp --set max_prepared_transactions=10 -- $(PYTHON) -X dev -m pytest -q bindings/python/tests
 	$(call compliance,default)
 
+# The extension under AddressSanitizer, built and installed in a folder of its own. Python is not, so its objects have to come from
+# malloc to be watched, and what it keeps until it ends is no leak. TESTS: some of them.
+ASAN := $(TARGET)/python-asan
+SANITIZED = env LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libstdc++.so)" PYTHONMALLOC=malloc \
+	ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1 PYTHONPATH=$(abspath $(ASAN))
+.PHONY: test-python-asan
+test-python-asan: lib ## the same with the extension under AddressSanitizer
+	@build/setup test-python
+	@$(CARGO) build --quiet -p testkit
+	@rm -rf $(ASAN) && mkdir -p $(ASAN) && printf '[build]\nbuild_base = %s\n' $(abspath $(ASAN))/build >$(ASAN)/build.cfg
+	DIST_EXTRA_CONFIG=$(abspath $(ASAN))/build.cfg PGPOLL_LIB=$(abspath $(LIB))/libpgpoll.a \
+		CFLAGS='-fsanitize=address -fno-omit-frame-pointer -g' LDFLAGS=-fsanitize=address \
+		$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --target $(ASAN) ./bindings/python
+	$(TARGET)/debug/pgpoll-cluster --tcp --set max_prepared_transactions=10 -- \
+		$(SANITIZED) $(PYTHON) -m pytest -q $(or $(TESTS),bindings/python/tests)
+
 # compliance(database): SQLAlchemy's dialect compliance suite, by a database of its setup.cfg
 COMPLIANCE := bindings/python/tests/compliance
 compliance = $(TARGET)/debug/pgpoll-cluster --set max_prepared_transactions=10 -- $(PYTHON) -m pytest -q -c $(COMPLIANCE)/setup.cfg --db $(1) $(COMPLIANCE)

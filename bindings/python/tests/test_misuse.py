@@ -224,11 +224,11 @@ def test_memory_does_not_grow():
             gc.collect()
             tracemalloc.start()
             before = tracemalloc.get_traced_memory()[0]
-            for _ in range(3):
+            for _ in range(8):
                 await work()
             gc.collect()
             grown = tracemalloc.get_traced_memory()[0] - before
             tracemalloc.stop()
-            assert grown < 40_000, grown
+            assert grown < 90_000, grown  # Python's own free lists fill up to half of it; an object that each query leaves is more
 
     run_on("asyncio", test)
