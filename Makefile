@@ -22,7 +22,7 @@ LOOP_FLAGS = $(if $(LOOP),$$(pkg-config --cflags --libs $(LOOP)))
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 .PHONY: lib
 lib: $(LIB)/libpgpoll.a $(LIB)/libpq.a $(LIB)/pgpoll.pc $(LIB)/libpq.pc $(LIB)/pg_config ## all libraries with their links, into target/lib

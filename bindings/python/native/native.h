@@ -21,6 +21,7 @@ enum {
     MODE_NOTHING,   /* None: for what is only waited for */
     MODE_PORTAL,    /* (list of rows, whether there may be more) */
     MODE_RESULT,    /* (the columns, the list of all rows, the tag); without columns (None, None, the tag) */
+    MODE_COUNT,     /* how many rows the commands touched, of one or many executions */
 };
 
 /* ---- record.c */
@@ -130,6 +131,7 @@ typedef struct Waiter {
     PyObject *sql, *name; /* of MODE_DESCRIBE */
     PyObject *args;     /* of one that is put off: not started yet */
     int64_t timeout_ms; /* the same */
+    uint64_t count;     /* of MODE_COUNT */
     PyObject *value, *error; /* of one that is cancelled, error is the message */
     PyObject *callback, *context, *others; /* others: list of (callback, context) */
     struct Waiter *behind;                 /* in the line's queue */

@@ -317,7 +317,7 @@ PyObject *line_start_many(PyObject *object, PyObject *const *args, Py_ssize_t co
         uint64_t first = conn_start_prepared_many(self->conn, PyBytes_AS_STRING(statement->name), (int)columns, many.rows, many.values,
                                                   many.lengths, many.formats, statement->binary, 0, &started);
         if (first) {
-            waiter = queue(self, MODE_NOTHING, NULL, first, first + started - 1);
+            waiter = queue(self, MODE_COUNT, NULL, first, first + started - 1);
             if (!waiter)
                 goto out;
         } else if (line_refused(self) < 0)

@@ -193,6 +193,8 @@ static int ended(Line *line, Waiter *waiter, const ConnItem *item)
         if (waiter->mode == MODE_ROWS || waiter->mode == MODE_BATCHES)
             if (!waiter->value && !waiter->error && !(waiter->value = PyList_New(0)))
                 done = -1;
+        if (waiter->mode == MODE_COUNT && !waiter->error && !(waiter->value = PyLong_FromUnsignedLongLong(waiter->count)))
+            done = -1;
         if (waiter->error)
             Py_CLEAR(waiter->value);
         finish(line, waiter);
@@ -245,6 +247,8 @@ static int take_one(Line *line, const ConnItem *item)
             done = portal(line, waiter, 0);
         else if (wanted && waiter->mode == MODE_RESULT && !waiter->error)
             done = whole(waiter, item->tag);
+        else if (wanted && waiter->mode == MODE_COUNT)
+            waiter->count += item->rows;
         break;
     case CONN_ITEM_SUSPENDED:
         if (wanted && waiter->mode == MODE_PORTAL && !waiter->error)

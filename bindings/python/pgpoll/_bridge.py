@@ -25,7 +25,7 @@ NEVER = 2**63 - 1
 HOLDERS: ContextVar[tuple[object, ...]] = ContextVar("pgpoll connections that this task has for itself", default=())
 
 # As in native.h.
-ROWS, ROW, VALUE, TAG, DESCRIBE, BATCHES, COPY, NOTHING, PORTAL, RESULT = range(10)
+ROWS, ROW, VALUE, TAG, DESCRIBE, BATCHES, COPY, NOTHING, PORTAL, RESULT, COUNT = range(11)
 
 
 def _load() -> ModuleType:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from . import _loops, errors
-from ._bridge import BATCHES, NOTHING, ROW, ROWS, TAG, VALUE, ffi, lib, text
+from ._bridge import BATCHES, COUNT, NOTHING, ROW, ROWS, TAG, VALUE, ffi, lib, text
 from ._copy import CopyIn, CopyOut
 from ._core import STALE
 from ._introspect import Introspection
@@ -71,39 +71,39 @@ class Connection(Introspection):
                 return await waiter or ""
             await self._room()
 
-    async def executemany(self, sql: str, args: Iterable[Sequence[Any]], *, timeout: float | None = None) -> None:
+    async def executemany(self, sql: str, args: Iterable[Sequence[Any]], *, timeout: float | None = None) -> int:
         """Runs a statement once for each sequence of arguments, without waiting in between. All of it takes effect, or nothing.
+
+        How many rows it has inserted, changed or deleted.
 
         `timeout`: seconds that each part of some thousand may take.
         """
         if self._cache_size > 0:
             return await self._execute_many(await self._statement(sql, timeout), args, timeout)
         async with self.transaction():
-            under_way = [await self._unprepared(NOTHING, sql, tuple(row), 0, timeout) for row in args]
-            for waiter in under_way:
-                await waiter
+            under_way = [await self._unprepared(COUNT, sql, tuple(row), 0, timeout) for row in args]
+            return sum([await waiter for waiter in under_way])
 
-    async def _execute_many(self, statement: Any, args: Iterable[Sequence[Any]], timeout: float | None) -> None:
+    async def _execute_many(self, statement: Any, args: Iterable[Sequence[Any]], timeout: float | None) -> int:
         rows = iter(args)
         while True:
             await self._turn()
             waiter, ended, left = self._line.start_many(statement, rows, timeout, True)
             if waiter is None and not left:
-                return
+                return 0
             if waiter is not None and not left:
-                await waiter
-                return
+                return await waiter
             if waiter is not None or not ended:
                 break
             rows = iter(left)
             await self._room()
         if waiter is not None:  # too much for the send queue: it has begun, and goes on in a transaction of its own
-            await waiter
-            return await self._execute_parts(statement, left, (), timeout)
+            return await waiter + await self._execute_parts(statement, left, (), timeout)
         async with self.transaction():
-            await self._execute_parts(statement, left, rows, timeout)
+            return await self._execute_parts(statement, left, rows, timeout)
 
-    async def _execute_parts(self, statement: Any, left: list[Any], rows: Any, timeout: float | None) -> None:
+    async def _execute_parts(self, statement: Any, left: list[Any], rows: Any, timeout: float | None) -> int:
+        count = 0
         under_way: list[Any] = []
         ended, rest = False, iter(rows)
         while left or not ended:
@@ -116,9 +116,8 @@ class Connection(Introspection):
             elif left:
                 await self._room()
             if len(under_way) > 8:
-                await under_way.pop(0)
-        for waiter in under_way:
-            await waiter
+                count += await under_way.pop(0)
+        return count + sum([await waiter for waiter in under_way])
 
     def cursor(self, sql: str, *args: Any, prefetch: int = 50, timeout: float | None = None) -> Rows:
         """The rows of a statement, `prefetch` a round trip: nothing more is received while these are not used up."""
@@ -321,9 +320,9 @@ class PreparedStatement:
         """The command tag."""
         return await self._execute(TAG, args, timeout)
 
-    async def executemany(self, args: Iterable[Sequence[Any]], *, timeout: float | None = None) -> None:
+    async def executemany(self, args: Iterable[Sequence[Any]], *, timeout: float | None = None) -> int:
         """As `Connection.executemany`."""
-        await self._connection._execute_many(self._statement, args, timeout)
+        return await self._connection._execute_many(self._statement, args, timeout)
 
     @property
     def parameters(self) -> tuple[int, ...]:

@@ -82,9 +82,9 @@ class Connection:
         """The command tag."""
         return self._wait(self._connection.execute(sql, *args, timeout=timeout))
 
-    def executemany(self, sql: str, args: Iterable[Sequence[Any]], *, timeout: float | None = None) -> None:
-        """Once for each sequence of arguments; all of it takes effect, or nothing."""
-        self._wait(self._connection.executemany(sql, args, timeout=timeout))
+    def executemany(self, sql: str, args: Iterable[Sequence[Any]], *, timeout: float | None = None) -> int:
+        """Once for each sequence of arguments; all of it takes effect, or nothing. How many rows were touched."""
+        return self._wait(self._connection.executemany(sql, args, timeout=timeout))
 
     def batches(self, sql: str, *args: Any, size: int = 1000, timeout: float | None = None) -> Iterator[list[Any]]:
         """The rows in lists of `size`."""

@@ -98,8 +98,10 @@ def test_results_with_columns_and_tag(run):
 def test_executemany(run):
     async def test(connection):
         await connection.execute("create temp table t (a int primary key, b text)")
-        await connection.executemany("insert into t values ($1, $2)", [])
-        await connection.executemany("insert into t values ($1, $2)", ((at, None if at % 2 else str(at)) for at in range(20000)))
+        assert await connection.executemany("insert into t values ($1, $2)", []) == 0
+        rows = ((at, None if at % 2 else str(at)) for at in range(20000))
+        assert await connection.executemany("insert into t values ($1, $2)", rows) == 20000
+        assert await connection.executemany("update t set b = b where a < $1", [(10,), (0,), (5,)]) == 15
         assert await connection.fetchval("select count(*) from t where b is null") == 10000
         # All or nothing, be it one part or several.
         for count in (10, 15000):

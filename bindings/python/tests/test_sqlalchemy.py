@@ -53,6 +53,10 @@ def test_objects():
             await session.commit()
             assert await session.scalar(sa.select(sa.func.count()).where(Author.mood == Mood.sad)) == 1
             assert (await session.execute(sa.update(Author).values(mood=None))).rowcount == 300
+            table = Author.__table__
+            renaming = table.update().where(table.c.name == sa.bindparam("old")).values(name=sa.bindparam("new"))
+            many = [{"old": f"a{number}", "new": f"b{number}"} for number in range(290, 310)]
+            assert (await session.execute(renaming, many)).rowcount == 10
             assert (await session.execute(sa.delete(Book).where(Book.title == "x"))).rowcount == 300
             await session.rollback()
             assert await session.scalar(sa.select(sa.func.count()).select_from(Book)) == 600

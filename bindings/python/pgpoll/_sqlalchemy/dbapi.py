@@ -46,7 +46,7 @@ class Cursor:
 
     def executemany(self, sql: str, args: Sequence[Sequence[Any]]) -> None:
         self._describe(None)
-        self._connection.wait(self._connection.run_many(sql, args))
+        self.rowcount = self._connection.wait(self._connection.run_many(sql, args))
 
     def _describe(self, columns: Sequence[tuple[str, int, int]] | None) -> None:
         self.description = None if columns is None else [(name, oid, None, None, None, None, None) for name, oid, _ in columns]
@@ -132,10 +132,10 @@ class Connection(AdaptedConnection):
             self._changes_schema = self.core.is_in_transaction()
         return columns, rows, tag
 
-    async def run_many(self, sql: str, args: Sequence[Sequence[Any]]) -> None:
+    async def run_many(self, sql: str, args: Sequence[Sequence[Any]]) -> int:
         async with self._mutex:
             await self.begin()
-            await self.core.executemany(sql, args)
+            return await self.core.executemany(sql, args)
 
     async def begin(self) -> bool:
         """Begins a transaction where there is none and has to be one: whether it did."""

@@ -36,7 +36,6 @@ class PGDialect_pgpoll(PGDialect):
     render_bind_cast = True
     supports_statement_cache = True
     supports_server_side_cursors = True
-    supports_sane_multi_rowcount = False
     supports_native_json_deserialization = True
     dialect_injects_custom_json_deserializer = True
     execution_ctx_cls = _ExecutionContext
