@@ -46,7 +46,9 @@ demo-psql: ## start a server, run this machine's psql on our libpq.so.5, stop th
 .PHONY: test
 test: ## every test, against throw-away servers
 	@build/setup test
-	@$(MAKE) --no-print-directory lib
+	@# The libraries are optimised as a whole, on one processor: the tests are compiled meanwhile.
+	@$(CARGO) test --quiet --workspace --no-run & tests=$$!; \
+	$(MAKE) --no-print-directory lib && wait $$tests
 	$(CARGO) test --workspace --no-fail-fast
 	@$(MAKE) --no-print-directory test-ruby test-python
 
