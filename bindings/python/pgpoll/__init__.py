@@ -1,11 +1,13 @@
-"""PostgreSQL for asyncio: the protocol runs in Rust, the event loop is yours.
+"""PostgreSQL for asyncio and trio: the protocol runs in Rust, the event loop is yours.
 
 connection = await pgpoll.connect("host=localhost dbname=postgres")
 rows = await connection.fetch("select n, n * n as square from generate_series(1, $1) as n", 3)
 """
 
 from . import errors, sync, types
-from .connection import Connection, PreparedStatement, connect
+from ._opening import connect
+from ._prepared import PreparedStatement
+from .connection import Connection
 from .errors import (
     ConnectionLost,
     Error,

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import _codecs, _literals, errors
 from ._bridge import ROW, ROWS
-from ._core import Core
+from ._statements import Statements
 
 _LOOK = """
 SELECT t.oid, t.typtype::text, t.typarray, t.typbasetype, t.typrelid, r.rngsubtype, r.rngmultitypid, t.typelem, t.typcategory::text
@@ -15,7 +15,7 @@ FROM pg_type t LEFT JOIN pg_range r ON r.rngtypid = t.oid WHERE t.oid = $1::text
 _ATTRIBUTES = "SELECT atttypid FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
 
 
-class Introspection(Core):
+class Introspection(Statements):
     """The part of a connection that learns types."""
 
     def _own_codecs(self) -> _codecs.Codecs:

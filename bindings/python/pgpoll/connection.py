@@ -1,28 +1,23 @@
-"""A connection: what asyncio programs call."""
+"""A connection: what programs call."""
 
 from __future__ import annotations
 
-import asyncio
 import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
-from urllib.parse import quote
 
-from . import _loops, errors
+from . import errors
 from ._bridge import BATCHES, COUNT, NOTHING, ROW, ROWS, TAG, VALUE, ffi, lib, text
 from ._copy import CopyIn, CopyOut
-from ._core import STALE
 from ._introspect import Introspection
 from ._listen import Listener
 from ._pipeline import Pipeline
 from ._portal import Batches, Rows
-from ._reactor import Carried, Reactor, Readiness
+from ._prepared import PreparedStatement
+from ._statements import STALE
 from .transaction import Transaction
 from .types import Record
-
-BATCH_BYTES = 64 * 1024
-"""Rows are made Python objects piece by piece, while the server makes the next ones."""
 
 
 class Connection(Introspection):
@@ -282,152 +277,3 @@ class Connection(Introspection):
     def __del__(self) -> None:
         if getattr(self, "_conn", ffi.NULL) != ffi.NULL and self._lost is None:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
-
-
-class PreparedStatement:
-    """A statement that is prepared once and executed often. Made by `Connection.prepare`."""
-
-    def __init__(self, connection: Connection, statement: Any) -> None:
-        self._connection, self._statement = connection, statement
-
-    async def _execute(self, mode: int, args: tuple[Any, ...], timeout: float | None) -> Any:
-        while True:
-            await self._connection._turn()
-            if self._statement.dead:  # it was lost, or its columns are others by now
-                self._statement = await self._connection._prepare(self._statement.sql, timeout)
-            if (waiter := self._connection._line.start(mode, self._statement, args, 0, timeout)) is None:
-                await self._connection._room()
-                continue
-            try:
-                return await waiter
-            except STALE as error:
-                self._connection._renew(error, self._statement.sql)
-
-    async def fetch(self, *args: Any, timeout: float | None = None) -> list[Record]:
-        """All rows."""
-        return await self._execute(ROWS, args, timeout)
-
-    async def fetchrow(self, *args: Any, timeout: float | None = None) -> Record | None:
-        """The first row, or None."""
-        return await self._execute(ROW, args, timeout)
-
-    async def fetchval(self, *args: Any, column: int = 0, timeout: float | None = None) -> Any:
-        """A value of the first row, or None."""
-        row = await self._execute(ROW, args, timeout)
-        return None if row is None else row[column]
-
-    async def execute(self, *args: Any, timeout: float | None = None) -> str:
-        """The command tag."""
-        return await self._execute(TAG, args, timeout)
-
-    async def executemany(self, args: Iterable[Sequence[Any]], *, timeout: float | None = None) -> int:
-        """As `Connection.executemany`."""
-        return await self._connection._execute_many(self._statement, args, timeout)
-
-    @property
-    def parameters(self) -> tuple[int, ...]:
-        """The OIDs of the parameters' types."""
-        return self._statement.parameters
-
-    @property
-    def columns(self) -> tuple[tuple[str, int, int], ...]:
-        """Name, OID of the type and type modifier of each column."""
-        return self._statement.columns
-
-    async def close(self) -> None:
-        """It is not needed any more."""
-        if not self._connection.is_closed():
-            self._connection._close_statement(self._statement)
-            self._connection._line.ready()
-
-
-def _conninfo(dsn: str, options: dict[str, str]) -> str:
-    """One connection string of all: options go before what the string says."""
-    if dsn.startswith(("postgres://", "postgresql://")):
-        more = "&".join(f"{name}={quote(value, safe='')}" for name, value in options.items())
-        return f"{dsn}{'&' if '?' in dsn else '?'}{more}"
-    escaped = (f"{name}='{value.translate({39: chr(92) + chr(39), 92: chr(92) * 2})}'" for name, value in options.items())
-    return f"{dsn} {' '.join(escaped)}"
-
-
-def _open(dsn: str, options: dict[str, Any], stream: bool) -> Any:
-    words = {{"database": "dbname"}.get(name, name): str(value) for name, value in options.items() if value is not None}
-    words["client_encoding"] = "UTF8"
-    words.setdefault("fallback_application_name", "pgpoll")
-    conninfo = _conninfo(dsn, words).encode()
-    conn = lib.conn_open_stream(conninfo) if stream else lib.conn_open(conninfo)
-    if conn == ffi.NULL:
-        raise MemoryError
-    lib.conn_set_batch(conn, 0, BATCH_BYTES)
-    lib.conn_set_healing(conn, 0)  # it is for one operation at a time: see Core._renew
-    return conn
-
-
-def _has_readers(loop: Any) -> bool:
-    return not isinstance(loop, asyncio.AbstractEventLoop) or type(loop).add_reader is not asyncio.AbstractEventLoop.add_reader and "Proactor" not in type(loop).__name__
-
-
-async def connect(
-    dsn: str = "",
-    *,
-    timeout: float | None = None,
-    command_timeout: float | None = None,
-    statement_cache_size: int = 100,
-    transport: bool = False,
-    **options: Any,
-) -> Connection:
-    """Connects, by a connection string or URI, options of libpq by their names, and the `PG*` environment.
-
-    `timeout`: seconds that it may take. `command_timeout`: seconds that each operation may take. `statement_cache_size`: how many prepared
-    statements are kept; 0: none is prepared, for poolers that cannot have them; values and results go as text then. `transport`:
-    bytes go through an asyncio transport, as they do where the loop has no `add_reader`.
-    """
-    on = _loops.here()
-    stream = transport or not _has_readers(on.loop())
-    if stream and on is not _loops._on_asyncio:
-        raise errors.InterfaceError("only asyncio has transports: connect without `transport`")
-    return await _connect(
-        dsn,
-        options,
-        lambda owner: (Carried if stream else Readiness)(owner, on),
-        stream,
-        timeout,
-        command_timeout,
-        statement_cache_size,
-    )
-
-
-async def _connect(
-    dsn: str,
-    options: dict[str, Any],
-    reacts: Callable[[Any], Reactor],
-    stream: bool,
-    timeout: float | None,
-    command_timeout: float | None,
-    cache_size: int,
-) -> Connection:
-    if timeout is not None:
-        options.setdefault("connect_timeout", max(1, math.ceil(timeout)))
-    connection = Connection(_open(dsn, options, stream), reacts, stream=stream, cache_size=cache_size, timeout=command_timeout)
-    line, loop = connection._line, connection._reactor.loop
-    line.idle_wanted = True
-    connection._up = up = line.future()
-    timer = None
-    try:
-        if timeout is not None and loop is not None:
-            timer = loop.call_later(timeout, up.set_exception, errors.ConnectionLost(f"connecting took more than {timeout} seconds"))
-        if isinstance(connection._reactor, Carried):
-            await connection._reactor.dial()
-        line.ready()
-        await up
-    except BaseException:
-        connection.terminate()
-        raise
-    finally:
-        connection._up = None
-        if timer:
-            timer.cancel()
-    return connection
-
-
-__all__ = ["Connection", "PreparedStatement", "connect"]

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from . import _loops, errors
-from .connection import Connection, connect
+from ._opening import connect
+from .connection import Connection
 from .types import Record
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from . import connection as asynchronous
+from ._opening import opened
 from ._reactor import Reactor
 from .types import Notification, Record
 
@@ -53,7 +54,7 @@ def connect(
         made.append(Reactor(owner))
         return made[0]
 
-    work = asynchronous._connect(dsn, options, reacts, False, timeout, command_timeout, statement_cache_size)
+    work = opened(dsn, options, reacts, False, timeout, command_timeout, statement_cache_size)
     return Connection(_finish(lambda: made[0].owner._line, work))
 
 

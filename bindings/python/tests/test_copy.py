@@ -104,9 +104,7 @@ def test_others_wait_for_it(run):
                 await sleep(0.01)
                 yield b"%d\n" % at
 
-        copied, counted = await gather(
-            connection.copy_in("copy t from stdin", slow()), connection.fetchval("select count(*) from t")
-        )
+        copied, counted = await gather(connection.copy_in("copy t from stdin", slow()), connection.fetchval("select count(*) from t"))
         assert (copied, counted) in (("COPY 5", 5), ("COPY 5", 0))
 
     run(test)

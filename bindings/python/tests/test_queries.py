@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 from ways import gather
 
@@ -89,7 +88,11 @@ def test_results_with_columns_and_tag(run):
             with pytest.raises(errors.DivisionByZero):
                 await connection._run(RESULT, "select 1 / (3 - n) from generate_series(1, 5) n", (), None)
         # Of several statements the last one's.
-        assert await connection._simple("select 1 as a; select 2 as b, 3 as c", RESULT) == ((("b", 23, -1), ("c", 23, -1)), [(2, 3)], "SELECT 1")
+        assert await connection._simple("select 1 as a; select 2 as b, 3 as c", RESULT) == (
+            (("b", 23, -1), ("c", 23, -1)),
+            [(2, 3)],
+            "SELECT 1",
+        )
         assert await connection._simple("select 1 as a; insert into t values (1)", RESULT) == (None, None, "INSERT 0 1")
 
     run(test)
@@ -129,9 +132,7 @@ def test_many_tasks_share_the_line(run):
             return number
 
         assert await gather(*(one(number) for number in range(50))) == list(range(50))
-        big = await gather(
-            *(connection.fetch("select repeat('x', 10000) from generate_series(1, $1::int4)", 100) for _ in range(20))
-        )
+        big = await gather(*(connection.fetch("select repeat('x', 10000) from generate_series(1, $1::int4)", 100) for _ in range(20)))
         assert [len(rows) for rows in big] == [100] * 20
 
     run(test)

@@ -153,9 +153,7 @@ def test_restart(server, way, mode):
             await connection.execute("create table if not exists t (a int)")
         begun: set = set()
         connections = [await pgpoll.connect(**options) for _ in WORKS]
-        tasks = [
-            start(work(connection, lambda work=work: begun.add(work))) for work, connection in zip(WORKS, connections, strict=True)
-        ]
+        tasks = [start(work(connection, lambda work=work: begun.add(work))) for work, connection in zip(WORKS, connections, strict=True)]
         over: list[bool] = []
         errors_seen: Counter = Counter()
         async with pgpoll.create_pool(min_size=3, max_size=3, **options) as idle, pgpoll.create_pool(max_size=2, **options) as busy:

@@ -35,10 +35,17 @@ def test_everything_once():
             connection.fetch("select pg_sleep(1000)", timeout=0.05)
         notifications = connection.listen("a")
         with pgpoll.sync.connect() as other:
-            timer = threading.Timer(0.1, lambda: other.execute("notify a, 'x'"))
-            timer.start()
+            heard = threading.Event()
+
+            def notify():
+                while not heard.wait(0.1):  # it listens from its first step on
+                    other.execute("notify a, 'x'")
+
+            thread = threading.Thread(target=notify)
+            thread.start()
             assert next(notifications).payload == "x"
-            timer.join()
+            heard.set()
+            thread.join()
         notifications.close()
         assert connection.fetchrow("select 1 as a")["a"] == 1
     with pytest.raises(pgpoll.InterfaceError, match="closed"):

@@ -1,0 +1,108 @@
+"""Makes connections: what the program says, as the library wants it, and on which loop."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+from . import _loops, errors
+from ._bridge import ffi, lib
+from ._reactor import Carried, Reactor, Readiness
+from .connection import Connection
+
+BATCH_BYTES = 64 * 1024
+"""Rows are made Python objects piece by piece, while the server makes the next ones."""
+
+
+def _conninfo(dsn: str, options: dict[str, str]) -> str:
+    """One connection string of all: options go before what the string says."""
+    if dsn.startswith(("postgres://", "postgresql://")):
+        more = "&".join(f"{name}={quote(value, safe='')}" for name, value in options.items())
+        return f"{dsn}{'&' if '?' in dsn else '?'}{more}"
+    escaped = (f"{name}='{value.translate({39: chr(92) + chr(39), 92: chr(92) * 2})}'" for name, value in options.items())
+    return f"{dsn} {' '.join(escaped)}"
+
+
+def _open(dsn: str, options: dict[str, Any], stream: bool) -> Any:
+    words = {{"database": "dbname"}.get(name, name): str(value) for name, value in options.items() if value is not None}
+    words["client_encoding"] = "UTF8"
+    words.setdefault("fallback_application_name", "pgpoll")
+    conninfo = _conninfo(dsn, words).encode()
+    conn = lib.conn_open_stream(conninfo) if stream else lib.conn_open(conninfo)
+    if conn == ffi.NULL:
+        raise MemoryError
+    lib.conn_set_batch(conn, 0, BATCH_BYTES)
+    lib.conn_set_healing(conn, 0)  # it is for one operation at a time: see Statements._renew
+    return conn
+
+
+def _has_readers(loop: Any) -> bool:
+    if not isinstance(loop, asyncio.AbstractEventLoop):
+        return True
+    return type(loop).add_reader is not asyncio.AbstractEventLoop.add_reader and "Proactor" not in type(loop).__name__
+
+
+async def connect(
+    dsn: str = "",
+    *,
+    timeout: float | None = None,
+    command_timeout: float | None = None,
+    statement_cache_size: int = 100,
+    transport: bool = False,
+    **options: Any,
+) -> Connection:
+    """Connects, by a connection string or URI, options of libpq by their names, and the `PG*` environment.
+
+    `timeout`: seconds that it may take. `command_timeout`: seconds that each operation may take. `statement_cache_size`: how many prepared
+    statements are kept; 0: none is prepared, for poolers that cannot have them; values and results go as text then. `transport`:
+    bytes go through an asyncio transport, as they do where the loop has no `add_reader`.
+    """
+    on = _loops.here()
+    stream = transport or not _has_readers(on.loop())
+    if stream and on is not _loops._on_asyncio:
+        raise errors.InterfaceError("only asyncio has transports: connect without `transport`")
+    return await opened(
+        dsn,
+        options,
+        lambda owner: (Carried if stream else Readiness)(owner, on),
+        stream,
+        timeout,
+        command_timeout,
+        statement_cache_size,
+    )
+
+
+async def opened(
+    dsn: str,
+    options: dict[str, Any],
+    reacts: Callable[[Any], Reactor],
+    stream: bool,
+    timeout: float | None,
+    command_timeout: float | None,
+    cache_size: int,
+) -> Connection:
+    if timeout is not None:
+        options.setdefault("connect_timeout", max(1, math.ceil(timeout)))
+    connection = Connection(_open(dsn, options, stream), reacts, stream=stream, cache_size=cache_size, timeout=command_timeout)
+    line, loop = connection._line, connection._reactor.loop
+    line.idle_wanted = True
+    connection._up = up = line.future()
+    timer = None
+    try:
+        if timeout is not None and loop is not None:
+            timer = loop.call_later(timeout, up.set_exception, errors.ConnectionLost(f"connecting took more than {timeout} seconds"))
+        if isinstance(connection._reactor, Carried):
+            await connection._reactor.dial()
+        line.ready()
+        await up
+    except BaseException:
+        connection.terminate()
+        raise
+    finally:
+        connection._up = None
+        if timer:
+            timer.cancel()
+    return connection

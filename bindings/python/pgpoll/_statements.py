@@ -1,0 +1,122 @@
+"""Statements: prepared when they are first executed, kept while they are used, prepared anew when they went stale."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import _codecs, errors
+from ._bridge import ffi, lib
+from ._core import Core
+
+STALE = (errors.FeatureNotSupported, errors.InvalidStatementName)
+"""What a statement that went stale fails with, among others."""
+
+
+class Statements(Core):
+    """The part of a connection that executes statements."""
+
+    async def _slowly(self, mode: int, sql: str, args: tuple[Any, ...], timeout: float | None) -> Any:
+        """A query whose statement is not prepared, or that has to wait for its turn."""
+        if self._cache_size <= 0:
+            return await (await self._unprepared(mode, sql, args, 0, timeout))
+        while True:
+            statement = await self._statement(sql, timeout)
+            if (waiter := self._line.start(mode, statement, args, 0, timeout)) is not None:
+                return await waiter
+            await self._room()
+
+    async def _unprepared(self, mode: int, sql: str, args: tuple[Any, ...], max_rows: int, timeout: float | None) -> Any:
+        """Starts a statement in one round trip that leaves nothing in the server: values and results as text. The waiter."""
+        await self._turn()
+        values = [ffi.NULL if value is None else ffi.new("char[]", self._argument(number, value)) for number, value in enumerate(args, 1)]
+        while True:
+            self._set_timeout(timeout)
+            text = self._encoded(sql)
+            operation = lib.conn_start_query_params(
+                self._conn, text, len(values), ffi.NULL, values, ffi.NULL, ffi.NULL, lib.CONN_TEXT, max_rows, 0
+            )
+            if (waiter := self._started(operation, mode)) is not None:
+                return waiter
+            await self._room()
+
+    def _argument(self, number: int, value: Any) -> bytes:
+        try:
+            encoded = _codecs.any_text(value).encode()
+        except TypeError as error:
+            raise errors.ParameterError(f"parameter ${number}: {error}") from error
+        if b"\0" in encoded:
+            raise errors.ParameterError(f"parameter ${number}: text of PostgreSQL cannot have a character 0")
+        return encoded
+
+    async def _statement(self, sql: str, timeout: float | None = None) -> Any:
+        """From the cache, or prepared now: by one task, for all that ask meanwhile. The connection is this task's to use."""
+        while True:
+            await self._turn()
+            if (statement := self._line.statements.get(sql)) is not None:
+                return statement
+            if (others := self._preparing.get(sql)) is None:
+                break
+            waiter = self._line.future()
+            others.append(waiter)
+            await waiter
+        self._preparing[sql] = []
+        try:
+            statement = await self._prepare(sql, timeout)
+            self._keep(sql, statement)
+            await self._turn()
+            return statement
+        finally:
+            for waiter in self._preparing.pop(sql):
+                waiter.set_result(None)
+
+    async def _prepare(self, sql: str, timeout: float | None) -> Any:
+        if not isinstance(sql, str):
+            raise errors.InterfaceError(f"a statement is a str, not {type(sql).__name__}")
+        self._names += 1
+        name = f"pgpoll_{self._names}".encode()
+        while (waiter := self._line.prepare(sql, name, timeout, sql + " " * self._renewed.get(sql, 0))) is None:
+            await self._room()
+        return await waiter
+
+    async def _run(self, mode: int, sql: str, args: tuple[Any, ...], timeout: float | None) -> Any:
+        """Executes a statement; what tasks await often does the same by itself."""
+        try:
+            return await self._execute(mode, sql, args, timeout)
+        except STALE as error:
+            return await self._again(error, mode, sql, args, timeout)
+
+    async def _again(self, error: errors.PostgresError, mode: int, sql: str, args: tuple[Any, ...], timeout: float | None) -> Any:
+        self._renew(error, sql)
+        return await self._slowly(mode, sql, args, timeout)
+
+    def _renew(self, error: errors.PostgresError, sql: str) -> None:
+        """Raises the error, unless it says that a prepared statement was lost or has other columns now, and no transaction failed with it.
+
+        Nothing was executed then: it can be prepared anew and executed once more. A pooler that knows the text may have its old plan for
+        it: a space makes it another one.
+        """
+        lost = error.sqlstate == "26000" and '"pgpoll_' in error.message
+        if not lost and error.server_source_function != "RevalidateCachedQuery":
+            raise error
+        if not lost and sql not in self._preparing and sql not in self._line.statements:  # of those that failed, the first
+            self._renewed[sql] = self._renewed.get(sql, 0) + 1
+        if lib.conn_transaction_status(self._conn) != lib.CONN_TRANSACTION_IDLE:
+            raise error
+
+    def _keep(self, sql: str, statement: Any) -> None:
+        cache = self._line.statements
+        if self._cache_size <= 0:
+            return
+        while len(cache) >= self._cache_size:
+            oldest = min(cache, key=lambda each: cache[each].used)
+            self._close_statement(cache.pop(oldest))
+        cache[sql] = statement
+
+    def _close_statement(self, statement: Any) -> None:
+        if not statement.dead and self._lost is None and self._conn != ffi.NULL:
+            statement.dead = 1
+            lib.conn_start_close_statement(self._conn, statement.name, 0)
+
+    def _forget_statements(self) -> None:
+        for sql in list(self._line.statements):
+            self._close_statement(self._line.statements.pop(sql))
