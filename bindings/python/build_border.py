@@ -18,9 +18,10 @@ ROOT = HERE.parent.parent
 def library() -> Path:
     """The static library: PGPOLL_LIB, or what `make` builds in the repository that this folder is in."""
     given = os.environ.get("PGPOLL_LIB")
-    path = Path(given) if given else ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "lib" / "libpgpoll.a"
+    made = os.environ.get("CARGO_TARGET_DIR", "target") + "/lib/libpgpoll.a"
+    path = Path(given) if given else ROOT / made
     if not given and (ROOT / "Makefile").exists() and shutil.which("cargo"):
-        subprocess.run(["make", "--no-print-directory", "-C", ROOT, str(path.relative_to(ROOT))], check=True)
+        subprocess.run(["make", "--no-print-directory", "-C", ROOT, made], check=True)
     if not path.exists():
         raise SystemExit(f"{path} is missing. Build it with `make lib` (Rust comes from https://rustup.rs), or set PGPOLL_LIB.")
     return path

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from . import _failure, errors
 from ._bridge import ffi, lib
 
 
+def needed(name: str) -> Any:
+    """A module that not every program has."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise errors.InterfaceError(f"this needs {name}: pip install {name}") from error
+
+
 def table(batches: list[Any]) -> Any:
     """One table of all; each batch stays one."""
-    import pyarrow
-
+    pyarrow = needed("pyarrow")
     exported = [_record_batch(pyarrow, batch) for batch in batches]
     if not exported:
         raise errors.InterfaceError("the statement returns no rows")

@@ -14,7 +14,13 @@ from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
-from . import _border, errors  # type: ignore[attr-defined]
+from . import errors
+
+try:
+    from . import _border  # type: ignore[attr-defined]
+except ImportError as error:
+    message = "pgpoll's extension is not here: install it (pip install ./bindings/python), and do not import its source folder"
+    raise ImportError(message) from error
 
 ffi: Any = _border.ffi
 lib: Any = _border.lib

@@ -143,12 +143,16 @@ class Connection(Introspection):
 
     async def to_arrow(self, sql: str, *args: Any, timeout: float | None = None) -> Any:
         """The rows as a `pyarrow.Table`. Needs pyarrow."""
-        from ._arrow import table
+        from ._arrow import needed, table
 
+        needed("pyarrow")
         return table(await self._run(BATCHES, sql, args, timeout))
 
     async def to_pandas(self, sql: str, *args: Any, timeout: float | None = None) -> Any:
         """The rows as a `pandas.DataFrame`. Needs pyarrow and pandas."""
+        from ._arrow import needed
+
+        needed("pandas")
         return (await self.to_arrow(sql, *args, timeout=timeout)).to_pandas()
 
     # COPY.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 import threading
 import warnings
 
@@ -25,6 +26,18 @@ def test_bad_connection_strings():
             await pgpoll.connect(no_such_option=5)
         with pytest.raises(errors.InvalidCatalogName):
             await pgpoll.connect(database="no such 'database\\")
+
+    asyncio.run(test())
+
+
+def test_modules_that_are_not_there(monkeypatch):
+    async def test():
+        async with await pgpoll.connect() as connection:
+            for module, work in (("pandas", connection.to_pandas), ("pyarrow", connection.to_arrow)):
+                monkeypatch.setitem(sys.modules, module, None)
+                with pytest.raises(pgpoll.InterfaceError, match=f"pip install {module}"):
+                    await work("select 1")
+            assert await connection.fetchval("select 1") == 1
 
     asyncio.run(test())
 
