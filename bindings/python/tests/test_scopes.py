@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -125,7 +126,7 @@ def test_what_a_pool_has_lent_comes_back(run):
                 assert {one.backend_pid, two.backend_pid} == lent  # and no third one was needed
                 await is_good(one)
                 await is_good(two)
-            with pytest.raises(TimeoutError):
+            with pytest.raises(asyncio.TimeoutError):
                 async with pool.acquire(), pool.acquire():
                     await pool.acquire(timeout=0.02)
             assert await pool.fetchval("select 1") == 1
