@@ -119,6 +119,9 @@ struct ArrowArray {
 // More follows in this group: the operation has no Sync of its own, and conn_sync ends the group.
 #define CONN_MORE 1
 
+// Of conn_start_prepared_many: all executions are started, or none.
+#define CONN_WHOLE 2
+
 // Values as text.
 #define CONN_TEXT 0
 
@@ -551,7 +554,8 @@ uint64_t conn_start_prepared(struct Conn *conn,
 // rows: how many times. values: rows times n values, those of one execution behind those of the one before; as in
 // conn_start_query_params. lengths: as many lengths, or NULL when all values are text. formats: n formats, the same for
 // all executions; NULL when all are text. result_format: as there.
-// flags: 0 or CONN_MORE. The executions are one group; with 0 it ends with the last one, else with conn_sync.
+// flags: CONN_MORE, CONN_WHOLE, both, or 0. The executions are one group; with CONN_MORE it ends with conn_sync, else with the last
+// one. With CONN_WHOLE only what was queued before them counts as queued: where there is room for one, all are started.
 // started: where it goes how many were started. Fewer than rows where too much is queued (conn_set_send_queue): go on with the
 // rest when conn_poll says CONN_ROOM; or where something is wrong with the next one: call it with the rest to be told.
 // Returns the id of the first operation, behind which the others' follow; 0 when none was started, and conn_error(conn) says

@@ -230,7 +230,8 @@ impl Connection {
     /// has no room for more ([`set_send_queue`](Connection::set_send_queue)), or where something is wrong with the next one: a
     /// call for the rest says what.
     ///
-    /// All but the one with the last number have no Sync of their own; `end` says whether that one has.
+    /// All but the one with the last number have no Sync of their own; `end` says whether that one has. `whole`: where there is room
+    /// for one there is room for all, so that nothing else comes between them.
     pub fn start_prepared_many<P: Parameters>(
         &mut self,
         name: &[u8],
@@ -238,9 +239,13 @@ impl Connection {
         params: impl Fn(usize) -> P,
         format: i16,
         end: End,
+        whole: bool,
     ) -> Result<(u64, usize), Error> {
         self.check_room()?;
-        let most = (self.queue_limit(), MOST_OPERATIONS);
+        let most = match whole {
+            true => (usize::MAX, usize::MAX),
+            false => (self.queue_limit(), MOST_OPERATIONS),
+        };
         let started = self
             .engine
             .start_prepared_many(name, count, params, format, end, most);

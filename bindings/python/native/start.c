@@ -1,7 +1,7 @@
 /* Starts operations: values of a statement's parameters, one execution or many, and who waits for them. */
 #include "native.h"
 
-enum { FEW = 16, MANY_CELLS = 4096 };
+enum { FEW = 16, MANY_CELLS = 4096, MANY_BYTES = 1 << 20 };
 
 /* Milliseconds of a timeout in seconds; None is the connection's own. */
 static int timeout_of(Line *line, PyObject *timeout, int64_t *ms)
@@ -236,7 +236,7 @@ typedef struct Many {
     const char **values;
     int *lengths, *formats;
     PyObject **keep;
-    size_t rows, kept;
+    size_t rows, kept, bytes;
 } Many;
 
 static int add_row(Many *many, const Statement *statement, PyObject *row)
@@ -259,6 +259,7 @@ static int add_row(Many *many, const Statement *statement, PyObject *row)
         many->kept += 2;
         many->values[at] = cell->data;
         many->lengths[at] = cell->length;
+        many->bytes += cell->data ? (size_t)cell->length : 0;
         if (many->rows == 0 || (cell->data && many->formats[column] < 0))
             many->formats[column] = cell->data ? cell->format : -1;
         else if (cell->data && cell->format != many->formats[column]) {
@@ -273,7 +274,7 @@ static int add_row(Many *many, const Statement *statement, PyObject *row)
 
 /* start_many(statement, iterator, timeout, whole): starts a part of the executions as one group, which takes effect as a whole. A tuple:
  * a waiter for them, or None where none was started; whether the iterator has ended; its rows that were not started, as a list. whole:
- * nothing is started unless the iterator ends with this part. */
+ * nothing is started unless the iterator ends with this part, and all of it is. */
 PyObject *line_start_many(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
     Line *self = (Line *)object;
@@ -295,7 +296,7 @@ PyObject *line_start_many(PyObject *object, PyObject *const *args, Py_ssize_t co
     many.formats = many.lengths + cells;
     PyObject *row = NULL, *answer = NULL, *waiter = NULL, *left = NULL, *all = PyList_New(0);
     int ended = 0;
-    while (all && many.rows < most) {
+    while (all && many.rows < most && many.bytes < MANY_BYTES) {
         row = PyIter_Next(args[1]);
         ended = !row;
         if (!row)
@@ -308,14 +309,15 @@ PyObject *line_start_many(PyObject *object, PyObject *const *args, Py_ssize_t co
     if (!all || PyErr_Occurred())
         goto out;
     size_t started = 0;
-    if (many.rows > 0 && (ended || args[3] != Py_True) && line_check(self) == 0) {
+    int whole = args[3] == Py_True;
+    if (many.rows > 0 && (ended || !whole) && line_check(self) == 0) {
         for (size_t column = 0; column < columns; column++)
             if (many.formats[column] < 0)
                 many.formats[column] = CONN_BINARY;
         set_timeout(self, ms);
         statement->used = ++self->clock;
         uint64_t first = conn_start_prepared_many(self->conn, PyBytes_AS_STRING(statement->name), (int)columns, many.rows, many.values,
-                                                  many.lengths, many.formats, statement->binary, 0, &started);
+                                                  many.lengths, many.formats, statement->binary, whole ? CONN_WHOLE : 0, &started);
         if (first) {
             waiter = queue(self, MODE_COUNT, NULL, first, first + started - 1);
             if (!waiter)

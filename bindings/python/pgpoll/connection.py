@@ -84,16 +84,14 @@ class Connection(Introspection):
         while True:
             await self._turn()
             waiter, ended, left = self._line.start_many(statement, rows, timeout, True)
-            if waiter is None and not left:
-                return 0
-            if waiter is not None and not left:
+            if waiter is not None:
                 return await waiter
-            if waiter is not None or not ended:
+            if not ended:  # too much for one group
                 break
+            if not left:
+                return 0
             rows = iter(left)
             await self._room()
-        if waiter is not None:  # too much for the send queue: it has begun, and goes on in a transaction of its own
-            return await waiter + await self._execute_parts(statement, left, (), timeout)
         async with self.transaction():
             return await self._execute_parts(statement, left, rows, timeout)
 

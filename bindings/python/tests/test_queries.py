@@ -116,6 +116,13 @@ def test_executemany(run):
         assert await connection.fetchval("select count(*) from t") == 20000
         await connection.executemany("insert into t values ($1, $2)", [(50000 + at, "z" * 3_000_000) for at in range(10)])
         assert await connection.fetchval("select count(*) from t") == 20010
+        # Nothing comes between, though it is more than is queued at once, and other tasks ask meanwhile.
+        rows = [(60000 + at, "z" * 100_000) for at in range(400)] + [(1, "")]
+        many = connection.executemany("insert into t values ($1, $2)", rows)
+        failed, *answers = await gather(many, *(connection.fetchval("select 1") for _ in range(5)), return_exceptions=True)
+        assert isinstance(failed, errors.UniqueViolation)
+        assert answers == [1] * 5
+        assert await connection.fetchval("select count(*) from t") == 20010
 
     run(test)
 

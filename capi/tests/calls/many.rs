@@ -79,7 +79,12 @@ fn taken(session: &Session, last: u64, most: usize) -> Vec<(u64, String)> {
         if count < most {
             // SAFETY: an open connection.
             let bits = unsafe { conn_wait(session.0, 60_000) };
-            assert_ne!(bits & CONN_RESULT, 0, "{bits}: {:?}", session.error());
+            assert_ne!(
+                bits & (CONN_RESULT | CONN_ROOM),
+                0,
+                "{bits}: {:?}",
+                session.error()
+            );
         }
     }
 }
@@ -235,6 +240,30 @@ fn a_full_queue_takes_the_rest_later() {
     }
     assert_eq!(seen, texts.len());
     assert!(parts > 1, "{parts}");
+}
+
+/// All or none, however little room there is: what is refused is started later, and nothing comes between.
+#[test]
+fn a_whole_is_started_where_there_is_room_for_one() {
+    let session = Session::open();
+    prepare(&session, "echo", "select $1::int as n");
+    let texts: Vec<String> = (0..1000).map(|n| n.to_string()).collect();
+    let values: Vec<_> = texts.iter().map(|text| Some(text.as_str())).collect();
+    let values = Values::new(&values);
+    // SAFETY: an open connection.
+    unsafe { conn_set_send_queue(session.0, 1000) };
+    let part = start(&session, "echo", 1, &values, CONN_MORE);
+    assert!((1..1000).contains(&part.1), "{part:?}");
+    assert_eq!(start(&session, "echo", 1, &values, CONN_WHOLE), (0, 0));
+    assert_eq!(session.error().unwrap().0, CONN_ERROR_WOULD_BLOCK);
+    let mut all = Vec::new();
+    let last = part.0 + part.1 as u64 - 1;
+    all.extend(taken(&session, last, 100));
+    let whole = start(&session, "echo", 1, &values, CONN_WHOLE);
+    assert_eq!(whole, (last + 1, 1000), "{:?}", session.error());
+    let whole = taken(&session, last + 1000, 100);
+    assert_eq!(whole.len(), 3000);
+    assert_eq!(whole[2999].1, "done 1 1 1");
 }
 
 #[test]
