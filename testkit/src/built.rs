@@ -47,7 +47,7 @@ fn from_a_shell(mut command: Command) -> Command {
             "CARGO_PRIMARY_",
         ];
         if outer.iter().any(|prefix| name.starts_with(prefix))
-            || ["MAKEFLAGS", "MFLAGS", "MAKELEVEL"].contains(&&*name)
+            || ["MAKEFLAGS", "MFLAGS", "MAKELEVEL", "OUT_DIR"].contains(&&*name)
         {
             command.env_remove(&*name);
         }
