@@ -119,7 +119,7 @@ struct ArrowArray {
 // More follows in this group: the operation has no Sync of its own, and conn_sync ends the group.
 #define CONN_MORE 1
 
-// Of conn_start_prepared_many: all executions are started, or none.
+// Of conn_start_prepared_many: where there is room for one execution in the send queue, there is room for all.
 #define CONN_WHOLE 2
 
 // Values as text.

@@ -12,7 +12,7 @@ use crate::text;
 
 /// More follows in this group: the operation has no Sync of its own, and conn_sync ends the group.
 pub const CONN_MORE: u32 = 1;
-/// Of conn_start_prepared_many: all executions are started, or none.
+/// Of conn_start_prepared_many: where there is room for one execution in the send queue, there is room for all.
 pub const CONN_WHOLE: u32 = 2;
 
 /// Values as text.
@@ -398,7 +398,7 @@ impl Inner {
         match flags {
             0 => Some(End::Sync),
             CONN_MORE => Some(End::More),
-            _ => self.misuse("flags has unknown bits: pass 0 or CONN_MORE"),
+            _ => self.misuse("flags has unknown bits: pass 0 or CONN_MORE; CONN_WHOLE is of conn_start_prepared_many alone"),
         }
     }
 

@@ -632,8 +632,10 @@ impl State {
                 true => EXECUTION.with(Steps::SYNC),
                 false => EXECUTION,
             };
+            // Complete with each, since the caller's parameters may panic.
+            self.last_operation += 1;
             self.queue.push_back(Expect {
-                operation: self.last_operation + queued as u64,
+                operation: self.last_operation,
                 steps,
                 left: steps,
                 limits: self.limits,
@@ -642,16 +644,13 @@ impl State {
                 call: Call::Any,
                 subject: None,
                 standing: Standing::Wanted,
-                begins_group: queued == 1 && !self.group_open,
+                begins_group: !self.group_open,
                 withdrawn: false,
                 from,
                 since: 0,
                 deadline: self.timeout,
             });
-        }
-        if queued > 0 {
-            self.last_operation += queued as u64;
-            self.group_open = !(end == End::Sync && queued == count);
+            self.group_open = !sync;
             self.group_flushed = false;
             self.unstamped = true;
         }

@@ -40,8 +40,7 @@ impl<'a> CommandComplete<'a> {
         let tag = self.tag;
         let numbers = tag.get(7..).unwrap_or_default();
         match tag.first_chunk::<8>().map_or(0, |first| verb(*first)) {
-            SELECT => number(numbers),
-            UPDATE | DELETE => number(numbers),
+            SELECT | UPDATE | DELETE => number(numbers),
             // The object ID stands first, and has been 0 since PostgreSQL 12.
             INSERT => {
                 let space = numbers.iter().position(|&byte| byte == b' ')?;

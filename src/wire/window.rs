@@ -52,11 +52,10 @@ pub(super) fn append(out: &mut Vec<u8>, write: impl FnOnce(&mut Window<'_>) -> O
     }
     let before = out.len();
     out.extend_from_slice(&[0; ROOM]);
-    let Some(room) = out.last_chunk_mut() else {
-        return false;
-    };
-    let mut window = Window { room, used: 0 };
-    let written = write(&mut window).map(|()| window.used);
+    let written = out.last_chunk_mut().and_then(|room| {
+        let mut window = Window { room, used: 0 };
+        write(&mut window).map(|()| window.used)
+    });
     out.truncate(before + written.unwrap_or(0));
     written.is_some()
 }

@@ -3,6 +3,8 @@
 use pgpoll::conn::{Connection, Readiness};
 use pgpoll::engine::{Command, End, Reply};
 use pgpoll::error::Family;
+use pgpoll::wire::Parameters;
+use testkit::script::{columns, parameters, parse_complete};
 
 use crate::memory::{complete, ready, welcome};
 
@@ -153,4 +155,47 @@ fn what_was_refused_has_left_nothing_behind() {
     assert_eq!(connection.take().unwrap().operation, first);
     assert!(connection.poll().is_idle());
     assert_eq!(connection.start_query("select 1").unwrap(), first + 1);
+}
+
+/// The caller's own parameters, of which there are none from the fourth execution on.
+struct Number(usize);
+
+impl Parameters for Number {
+    fn len(&self) -> usize {
+        1
+    }
+
+    fn value(&self, _: usize) -> Option<&[u8]> {
+        Some([&b"1"[..], b"2", b"3"][self.0])
+    }
+}
+
+/// A panic among many executions leaves those before it started, in a group that is open, and nothing of its own.
+#[test]
+fn a_panic_among_many_leaves_those_before_it() {
+    let mut connection = up();
+    connection
+        .start_prepare("s", "select $1::int", &[])
+        .unwrap();
+    carry(&mut connection, usize::MAX);
+    let described = [parse_complete(), parameters(&[23]), columns(&[("n", 23)])];
+    let mut replies = described.concat();
+    ready(&mut replies);
+    assert_eq!(connection.feed(&replies), replies.len());
+    connection.poll();
+    let first = std::iter::from_fn(|| connection.take())
+        .last()
+        .unwrap()
+        .operation
+        + 1;
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        connection.start_prepared_many(b"s", 10, Number, 0, End::Sync, false)
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(connection.sync().unwrap(), first + 3);
+    connection.poll();
+    let sent = connection.output().to_vec();
+    let tags = |tag: u8| sent.iter().filter(|&&byte| byte == tag).count();
+    assert_eq!((tags(b'B'), tags(b'E'), tags(b'S')), (3, 3, 1), "{sent:?}");
+    assert_eq!(sent.last_chunk(), Some(b"S\0\0\0\x04"));
 }
