@@ -63,23 +63,20 @@ fn conninfo() -> String {
     format!("host=localhost port={port} user=user_scram dbname=postgres password='{password}'")
 }
 
-/// The C pieces of README.md, word for word: the program, and the function that takes the place of `conn_wait`.
-fn readme() -> (String, String) {
+/// The C program of README.md, word for word.
+fn readme() -> String {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     assert!(readme.lines().count() <= 200);
-    let mut pieces = readme
-        .split("```c\n")
-        .skip(1)
-        .map(|rest| rest.split("```").next().unwrap().to_owned());
-    let program = pieces.next().unwrap();
+    let piece = readme.split("```c\n").nth(1).unwrap();
+    let program = piece.split("```").next().unwrap();
     assert!(program.lines().count() <= 25, "{program}");
-    (program, pieces.next().unwrap())
+    program.to_owned()
 }
 
 /// The program of README.md as a file.
 fn readme_program() -> PathBuf {
     static FILE: OnceLock<PathBuf> = OnceLock::new();
-    let write = || written("readme.c", &readme().0);
+    let write = || written("readme.c", &readme());
     FILE.get_or_init(write).clone()
 }
 
@@ -384,15 +381,6 @@ fn a_trace_shows_messages_and_operations() {
 #[test]
 fn the_program_of_the_readme_runs_word_for_word() {
     assert_eq!(c99(&readme_program(), &["pgpoll"]).unwrap(), README);
-}
-
-#[test]
-fn the_poll_loop_of_the_readme_takes_the_place_of_conn_wait() {
-    let (program, turn) = readme();
-    let program = program.replace("conn_wait(conn, -1)", "turn(conn)");
-    let program = program.replace("int main", &format!("{turn}\nint main"));
-    let file = written("readme_turn.c", &format!("#include <poll.h>\n{program}"));
-    assert_eq!(c99(&file, &["pgpoll"]).unwrap(), README);
 }
 
 #[test]

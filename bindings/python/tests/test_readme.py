@@ -1,4 +1,4 @@
-"""The programs of README.md do what it says."""
+"""The programs of README.md, and the one of the repository's, do what they say."""
 
 from __future__ import annotations
 
@@ -10,7 +10,23 @@ from pathlib import Path
 
 import pgpoll
 
-BLOCKS = re.findall(r"```python\n(.*?)```", (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8"), re.S)
+
+
+def programs(folder: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(encoding="utf-8"), re.S)
+
+
+BINDING = Path(__file__).parent.parent
+BLOCKS = programs(BINDING)
+
+
+def test_the_quick_start():
+    (program,) = programs(BINDING.parent.parent)
+    done = subprocess.run([sys.executable, "-X", "dev", "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert lines[:3] == ["Mars 2", "Saturn 274", "[0, 2, 4, 6, 8]"]
+    assert lines[3].endswith("and still good")
 
 
 def test_the_first_program():

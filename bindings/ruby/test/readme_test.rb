@@ -2,12 +2,12 @@
 
 require_relative "helper"
 
-# The programs of README.md, as they are written there but for where the server is.
+# The programs of README.md, as they are written there but for where the server is, and the one of the repository's.
 class ReadmeTest < Minitest::Test
   include Helper
 
-  def programs
-    readme = File.read(File.expand_path("../README.md", __dir__))
+  def programs(folder = "..")
+    readme = File.read(File.expand_path("#{folder}/README.md", __dir__))
     readme.scan(/^```ruby\n(.*?)^```$/m).flatten
   end
 
@@ -19,6 +19,13 @@ class ReadmeTest < Minitest::Test
     assert_match(/\A\{"name"=>"Ada", "born"=>#<Date: 1815-12-10|\A\{"name" => "Ada"/, lines[0])
     assert_equal "1906", lines[3]
     assert_equal 'duplicate key value violates unique constraint "people_pkey": Key (name)=(Ada) already exists.', lines[4]
+  end
+
+  def test_the_quick_start_of_the_repository
+    program, = programs("../../..")
+    said, = capture_io { eval(program) } # rubocop:disable Security/Eval
+    assert_equal "Grace 1906", said.lines(chomp: true).first
+    assert_equal %w[0 1 2], said.lines(chomp: true).drop(1).sort
   end
 
   def test_fibers_wait_beside_each_other
