@@ -5,10 +5,11 @@ use std::ops::ControlFlow::{Break, Continue};
 use std::ops::Range;
 
 use super::Engine;
-use super::command::{Steps, is_over};
+use super::expect::Steps;
 use super::item::{CopyWay, Copying, Reply};
 use super::output::Tail;
 use super::serve::{Halt, failed, unexpected};
+use super::start::is_over;
 use super::state::State;
 use super::timeline::Change;
 use super::wait::{Stop, after_copy_data, replies, until, with};

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow::{Break, Continue};
 use std::sync::Arc;
 
-use super::command::{Expect, Steps};
 use super::copy;
+use super::expect::{Expect, Steps};
 use super::heal::heal;
 use super::item::{CommandTag, Reply};
 use super::serve::{Halt, failed, unexpected};

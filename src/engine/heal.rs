@@ -8,7 +8,7 @@
 
 use std::ops::ControlFlow::Break;
 
-use super::command::Steps;
+use super::expect::Steps;
 use super::extended::{acknowledged, bound, described};
 use super::serve::{Halt, failed, unexpected};
 use super::state::State;

@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow::{Break, Continue};
 
-use super::command::Steps;
 use super::copy;
+use super::expect::Steps;
 use super::extended::{begin, complete, empty, refuse_copy};
 use super::serve::{Halt, failed, unexpected};
 use super::state::State;

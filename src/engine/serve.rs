@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow::{Break, Continue};
 
-use super::command::Steps;
+use super::expect::Steps;
 use super::item::{Done, Item, Outcome, Reply, Verdict};
 use super::state::State;
 use super::unwanted::Standing;

@@ -6,7 +6,8 @@ use std::ops::ControlFlow::Continue;
 use std::time::Duration;
 
 use super::Engine;
-use super::command::{Command, Expect, Steps};
+use super::command::Command;
+use super::expect::{Expect, Steps};
 use super::item::{Outcome, Verdict};
 use super::large_object::Call;
 use super::rescue::nanoseconds;

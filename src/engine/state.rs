@@ -1,11 +1,11 @@
 //! All that the engine knows, lent to the coroutine while it runs.
 
-use std::collections::{TryReserveError, VecDeque};
+use std::collections::VecDeque;
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::command::{Expect, Steps};
 use super::copy::Copy;
+use super::expect::Expect;
 use super::facts::{Facts, Phase};
 use super::finished::Finished;
 use super::input::Input;
@@ -21,9 +21,8 @@ use super::unwanted::Standing;
 use super::wait::{Awaiting, Stop};
 use crate::error::{Error, Family, ServerError};
 use crate::link::{Answer, Ask, AskId, LinkError};
-use crate::rows::{Batch, Columns, Gather, Limits, OutOfMemory, RowError};
-use crate::wire::frame::{self, FrameError};
-use crate::wire::{self, TransactionStatus};
+use crate::rows::{Columns, Gather, Limits};
+use crate::wire::TransactionStatus;
 
 /// How much may be finished and not yet taken before the engine waits: the face's policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,13 +37,6 @@ pub struct Room {
     /// So many bytes of notifications; of as many bytes of notices the oldest are dropped.
     pub inbox: usize,
 }
-
-/// Bytes that a row has at most to be copied out by itself, at once.
-pub(super) const SMALL: usize = 4096;
-
-/// libpq's words for rows without columns.
-const NO_DESCRIPTION: &str =
-    "server sent data (\"D\" message) without prior row description (\"T\" message)";
 
 /// The state of one engine.
 #[derive(Debug)]
@@ -302,120 +294,6 @@ impl State {
         self.queue.front().is_some_and(Expect::is_unwanted)
     }
 
-    /// The tag of the next message that is the coroutine's business, once it is whole; 0 before. What the server sends
-    /// of its own accord is peeled off here. After an error there are no more messages: see `broken`.
-    #[inline(always)]
-    pub(super) fn next_message(&mut self) -> u8 {
-        loop {
-            if self.budget == 0 {
-                self.runnable = true;
-                return 0;
-            }
-            match self.input.message() {
-                tag @ (wire::NoticeResponse::TAG
-                | wire::NotificationResponse::TAG
-                | wire::ParameterStatus::TAG) => {
-                    if let Err(stop) = self.peel(tag) {
-                        self.broken = Some(stop);
-                        return 0;
-                    }
-                }
-                tag => return tag,
-            }
-        }
-    }
-
-    /// What was received does not begin like a message.
-    #[cold]
-    pub(super) fn not_a_message(&self, error: FrameError) -> Error {
-        // A server in trouble before it knows the protocol sends a text: its words are better than ours.
-        let text = match error {
-            FrameError::OldError => match frame::old_error(self.input.rest()) {
-                Ok(text) => {
-                    let text = String::from_utf8_lossy(text.unwrap_or_default());
-                    text.trim_end().to_owned()
-                }
-                Err(error) => error.to_string(),
-            },
-            _ => error.to_string(),
-        };
-        Error::transport(text)
-    }
-
-    /// Notices, notifications and parameter changes come at any moment.
-    #[cold]
-    fn peel(&mut self, tag: u8) -> Result<(), Stop> {
-        self.spend(self.input.body_len())?;
-        self.trace_backend();
-        let body = self.input.body();
-        match tag {
-            wire::NoticeResponse::TAG => {
-                wire::NoticeResponse::decode(body)?;
-                self.mail.add_notice(ServerError::new(body)?)?;
-            }
-            wire::NotificationResponse::TAG => {
-                let message = wire::NotificationResponse::decode(body)?;
-                let pid = message.process_id as u32;
-                self.mail
-                    .add_notification(pid, message.channel, message.payload)?;
-            }
-            _ => {
-                let message = wire::ParameterStatus::decode(body)?;
-                let work = self.facts.set_parameter(message.name, message.value);
-                self.budget = self.budget.saturating_sub(work);
-            }
-        }
-        self.input.consume();
-        Ok(())
-    }
-
-    /// Peels what the server sends of its own accord while nothing else may be looked at. A damaged message stays where
-    /// it is, for the coroutine to find.
-    pub(super) fn sort_mail(&mut self) {
-        while let tag @ (wire::NoticeResponse::TAG | wire::NotificationResponse::TAG) =
-            self.input.message()
-        {
-            if self.peel(tag).is_err() {
-                return;
-            }
-        }
-    }
-
-    /// Takes the work of a message from the budget; while connecting, also from what a server may say in all.
-    #[inline]
-    pub(super) fn spend(&mut self, bytes: usize) -> Result<(), Stop> {
-        self.budget = self.budget.saturating_sub(bytes + 16);
-        match &mut self.chatter {
-            None => Ok(()),
-            Some(left) => match left.checked_sub(bytes + 5) {
-                Some(rest) => {
-                    *left = rest;
-                    Ok(())
-                }
-                None => Err(endless()),
-            },
-        }
-    }
-
-    /// While connecting: the message that is arriving is not larger than what the server may still say. It is not waited for.
-    pub(super) fn believes_promise(&self) -> Result<(), Stop> {
-        match self.chatter {
-            Some(left) if self.input.body_len() > left => Err(endless()),
-            _ => Ok(()),
-        }
-    }
-
-    /// Goes past the current message.
-    #[inline]
-    pub(super) fn consume(&mut self) -> Result<(), Stop> {
-        let len = self.input.body_len();
-        if self.trace.is_some() {
-            self.trace_backend();
-        }
-        self.input.consume();
-        self.spend(len)
-    }
-
     /// Gives an item of the operation at the head of the queue. Of one that has failed nothing more is given.
     #[inline(always)]
     pub(super) fn push(&mut self, reply: Reply) {
@@ -452,195 +330,7 @@ impl State {
             .is_some_and(|head| head.standing != Standing::Wanted)
     }
 
-    /// Indexes the DataRows at the head of the input, as many as are there; cuts batches as the head's limits say.
-    pub(super) fn rows(&mut self) -> Result<(), Stop> {
-        let (limits, failed) = match self.queue.front() {
-            Some(head) => (head.limits, head.standing != Standing::Wanted),
-            None => (Limits::NONE, true),
-        };
-        if !failed && !self.gather.is_open() {
-            return Err(Stop::broken(Error::transport(NO_DESCRIPTION)));
-        }
-        if limits.rows == 1 && !failed {
-            return self.single_rows();
-        }
-        loop {
-            if self.input.message() != wire::DataRow::TAG || self.budget == 0 {
-                return Ok(());
-            }
-            let len = self.input.body_len();
-            if self.trace.is_some() {
-                self.trace_backend();
-            }
-            let (chunk, start) = self.input.body_in_chunk();
-            if !failed {
-                match self.gather.row(chunk, start, len) {
-                    Ok(()) => {}
-                    Err(RowError::Memory(_)) => return self.row_without_memory(),
-                    Err(RowError::Wire(error)) => return self.row_not_understood(error),
-                }
-            }
-            self.input.consume();
-            self.budget = self.budget.saturating_sub(len + 16);
-            if self.gather.is_full(limits) {
-                self.cut();
-                if !(self.has_room() || self.has_room_ahead()) || !self.gather.is_open() {
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    /// The same where each row is a batch by itself.
-    #[inline(never)]
-    fn single_rows(&mut self) -> Result<(), Stop> {
-        while self.input.message() == wire::DataRow::TAG && self.budget > 0 {
-            let len = self.input.body_len();
-            if self.trace.is_some() {
-                self.trace_backend();
-            }
-            let (chunk, start) = self.input.body_in_chunk();
-            let alone = match len <= SMALL {
-                true => self.gather.row_alone(chunk, start, len),
-                false => self.gather.row(chunk, start, len).map(|()| None),
-            };
-            let alone = match alone {
-                Ok(alone) => alone,
-                Err(RowError::Memory(_)) => return self.row_without_memory(),
-                Err(RowError::Wire(error)) => return self.row_not_understood(error),
-            };
-            self.input.consume();
-            self.budget = self.budget.saturating_sub(len + 16);
-            match alone {
-                Some(row) => self.push(Reply::Rows(row)),
-                None => self.cut(),
-            }
-            if !(self.has_room() || self.has_room_ahead()) || !self.gather.is_open() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// A row that does not have the columns of its result. Where they were remembered they may be another statement's, which
-    /// costs the operation; else the server is at fault.
-    #[cold]
-    pub(super) fn row_not_understood(&mut self, error: wire::Error) -> Result<(), Stop> {
-        let steps = self.queue.front().map(|head| head.steps);
-        let remembered = steps
-            .is_some_and(|steps| steps.has(Steps::EXECUTE) && !steps.has(Steps::DESCRIBE_PORTAL));
-        if !remembered || error.field != "cell count" {
-            return Err(error.into());
-        }
-        self.input.consume();
-        self.statements.clear();
-        self.fail(Error::misuse(
-            "the statement has other columns than when it was described: SQL that was started before it and not yet \
-             answered has prepared it anew; start it after that is done",
-        ));
-        Ok(())
-    }
-
-    #[cold]
-    pub(super) fn row_without_memory(&mut self) -> Result<(), Stop> {
-        self.input.consume();
-        self.gather.abandon();
-        self.fail(Error::out_of_memory("the rows of the result"));
-        Ok(())
-    }
-
-    /// Makes an item of the rows gathered so far.
-    pub(super) fn cut(&mut self) {
-        let batch = self.batch();
-        self.push_batch(batch);
-    }
-
-    /// The same at the end of the result.
-    #[inline]
-    pub(super) fn cut_last(&mut self) {
-        let batch = self.settle();
-        let batch = batch.and_then(|()| self.gather.last_batch(self.input.chunk()));
-        self.push_batch(batch);
-    }
-
-    #[inline(always)]
-    fn push_batch(&mut self, batch: Result<Option<Batch>, OutOfMemory>) {
-        match batch {
-            Ok(Some(batch)) => self.push(Reply::Rows(batch)),
-            Ok(None) => {}
-            Err(OutOfMemory) => {
-                self.gather.abandon();
-                self.fail(Error::out_of_memory("the rows of the result"));
-            }
-        }
-    }
-
-    /// The rows gathered so far.
-    pub(super) fn batch(&mut self) -> Result<Option<Batch>, OutOfMemory> {
-        self.settle()?;
-        self.gather.batch(self.input.chunk())
-    }
-
-    /// The usual small result is left where it is: it is copied out with its index in one piece.
-    #[inline(always)]
-    fn settle(&mut self) -> Result<(), OutOfMemory> {
-        if self.input.is_mostly(&self.gather) {
-            return self.input.settle(&mut self.gather);
-        }
-        Ok(())
-    }
-
-    /// What remains when there is no memory for more rows: those gathered are dropped with their operation.
-    pub(super) fn drop_rows(&mut self) -> bool {
-        if self.gather.rows() == 0 {
-            return false;
-        }
-        // First of all, so that there is memory for the error.
-        self.gather.abandon();
-        self.fail(Error::out_of_memory("the rows of the result"));
-        true
-    }
-
-    /// What remains when the whole row does not fit into memory: its operation fails, the connection lives.
-    pub(super) fn skip_huge_row(&mut self) -> bool {
-        let what = match self.input.head() {
-            wire::DataRow::TAG => "a row of the result",
-            wire::FunctionCallResponse::TAG => "what the function returned",
-            // Of a COPY that was refused nobody reads it.
-            wire::CopyData::TAG if self.has_failed() || self.copy.gives() => {
-                "a message of the COPY"
-            }
-            _ => return false,
-        };
-        self.input.skip_message();
-        self.gather.abandon();
-        if !self.has_failed() {
-            self.fail(Error::out_of_memory(what));
-            self.give_up_copy();
-        }
-        true
-    }
-
     pub(super) fn transaction(&self) -> TransactionStatus {
         self.facts.transaction.unwrap_or(TransactionStatus::Idle)
-    }
-}
-
-#[cold]
-fn endless() -> Stop {
-    Stop::broken(Error::transport(
-        "the server sends messages without end instead of getting ready",
-    ))
-}
-
-impl From<TryReserveError> for Stop {
-    fn from(_: TryReserveError) -> Self {
-        Self::broken(Error::out_of_memory("a message of the server"))
-    }
-}
-
-impl From<wire::Error> for Stop {
-    fn from(error: wire::Error) -> Self {
-        Self::broken(error.into())
     }
 }

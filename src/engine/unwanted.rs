@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::command::{Expect, Steps};
+use super::expect::{Expect, Steps};
 use super::item::{Item, Outcome, Reply, Verdict};
 use super::state::State;
 use super::timeline::Change;

@@ -3,12 +3,13 @@
 
 use std::mem;
 
-use super::command::{Expect, Steps};
+use super::expect::{Expect, Steps};
 use super::extended::{begin, complete};
 use super::finished::Finished;
 use super::input::Input;
 use super::item::{Done, Outcome, Verdict};
-use super::state::{SMALL, State};
+use super::results::SMALL;
+use super::state::State;
 use super::unwanted::Standing;
 use super::wait::Stop;
 use crate::rows::{Batch, Columns};

@@ -8,7 +8,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::command::Steps;
+use super::expect::Steps;
 use super::rescue::Rescuing;
 use super::state::State;
 use super::usual::Usual;

@@ -9,7 +9,7 @@
 use std::fmt::{self, Write};
 
 use super::super::Engine;
-use super::super::command::Expect;
+use super::super::expect::Expect;
 use super::super::facts::Phase;
 use super::super::item::Outcome;
 use super::super::json::Escaped;

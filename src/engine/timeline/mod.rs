@@ -8,7 +8,7 @@ use std::panic::Location;
 pub use events::Track;
 
 use super::Engine;
-use super::command::{Expect, Steps};
+use super::expect::{Expect, Steps};
 use super::facts::Phase;
 use super::item::{CopyWay, Outcome};
 use super::state::State;
