@@ -51,7 +51,6 @@ const IMPURE: &[&str] = &[
 const UNSAFE: &[&str] = &[
     "capi/",
     "libpq/",
-    "src/net/sys.rs",
     "src/net/gss_sys.rs",
     "src/net/sys/",
     "testkit/src/alloc.rs",
