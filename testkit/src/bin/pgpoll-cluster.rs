@@ -8,7 +8,7 @@ use testkit::certificates::certificates;
 use testkit::{Cluster, ClusterOptions, ServerTls};
 
 const HELP: &str = "\
-usage: pgpoll-cluster [option…] [-- command argument…]
+usage: pgpoll-cluster [option…] [[--] command argument…]
 Starts a throw-away PostgreSQL server, prints the environment that reaches it, runs the command in it and stops it.
 Without a command it runs until its standard input ends.
   --version MAJOR     the server's major version (default: the newest installed)
@@ -78,6 +78,10 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     while let Some(word) = words.next() {
         if word == "--" {
             arguments.command = words.collect();
+            return Ok(arguments);
+        }
+        if !word.starts_with('-') {
+            arguments.command = std::iter::once(word).chain(words).collect();
             return Ok(arguments);
         }
         if word == "--tcp" {
