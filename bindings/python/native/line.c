@@ -205,6 +205,15 @@ static PyObject *line_ready(Line *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+/* For who is called by a task, which cannot enter another one: moves bytes. Who awaits what comes is woken by the loop, not now. */
+static PyObject *line_send(Line *self, PyObject *unused)
+{
+    (void)unused;
+    if (self->conn && self->fork == native_forks && line_send_soon(self, 1) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
 static PyObject *line_send_put_off(Line *self, PyObject *unused)
 {
     self->late_due = 0;
@@ -428,7 +437,8 @@ static PyMethodDef line_methods[] = {
     {"start_many", (PyCFunction)(void (*)(void))line_start_many, METH_FASTCALL, NULL},
     {"prepare", line_prepare, METH_VARARGS, NULL},
     {"expect", line_expect, METH_VARARGS, NULL},
-    {"ready", (PyCFunction)line_ready, METH_NOARGS, "Moves bytes, takes what came and wakes who awaits it."},
+    {"ready", (PyCFunction)line_ready, METH_NOARGS, "Moves bytes, takes what came and wakes who awaits it: for the loop to call."},
+    {"send", (PyCFunction)line_send, METH_NOARGS, "Moves bytes, and wakes nobody now: for tasks to call."},
     {"send_put_off", (PyCFunction)line_send_put_off, METH_NOARGS, NULL},
     {"wait", (PyCFunction)line_wait, METH_O, NULL},
     {"is_mine", line_is_mine, METH_NOARGS, "Whether this task may use it now."},

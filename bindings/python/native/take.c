@@ -200,6 +200,11 @@ static int ended(Line *line, Waiter *waiter, const ConnItem *item)
         finish(line, waiter);
     }
     unqueue(line, waiter);
+    if (waiter->mode == MODE_COPY) { /* its waiter may have been told, or given up, long before */
+        PyObject *told = PyObject_CallMethod(line->owner, "_copy_over", NULL);
+        Py_XDECREF(told);
+        done = told ? done : -1;
+    }
     return done;
 }
 

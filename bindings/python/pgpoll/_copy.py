@@ -24,6 +24,7 @@ class _Copy:
         self._connection, self._sql = connection, sql
         self._news: Any = None
         self._done: Any = None
+        self._unblock: Callable[[], None] | None = None
 
     def begun(self, way: int, form: int) -> None:
         """The server has agreed."""
@@ -35,10 +36,15 @@ class _Copy:
         if self._news is not None:
             self._news.set_result(None)
 
+    def over(self) -> None:
+        """The server has ended it."""
+        if self._unblock is not None:
+            self._unblock()
+
     async def _look(self) -> None:
         """Waits for news."""
         self._news = self._connection._line.future()
-        self._connection._line.ready()
+        self._connection._line.send()
         try:
             if not self._done.done():
                 await self._news
@@ -69,29 +75,27 @@ class _Copy:
                 await self._look()
             return await done
         except BaseException:
-            self._give_up(done, token)
-            token = None
+            self._give_up(done.operation)
             raise
         finally:
-            connection._copy = None if connection._copy is self else connection._copy
             connection._release(token)
 
     def _start(self) -> Any:
         connection = self._connection
-        connection._copy = self
-        return connection._started(lib.conn_start_copy(connection._conn, connection._encoded(self._sql)), COPY)
+        encoded = connection._encoded(self._sql)
+        connection._set_timeout(None)
+        done = connection._started(lib.conn_start_copy(connection._conn, encoded), COPY)
+        if done is not None:
+            connection._copy = self
+        return done
 
-    def _give_up(self, done: Any, token: object | None) -> None:
-        """Nobody has the connection until the server has ended the COPY."""
-        connection, line = self._connection, self._connection._line
-        if done.done() or connection.is_closed():
-            return connection._release(token)
-        connection._release(token)
-        unblock = connection._block()
-        done.add_done_callback(lambda _: unblock())
-        lib.conn_abandon(connection._conn, done.operation)
-        if not line.delivering:
-            line.ready()
+    def _give_up(self, operation: int) -> None:
+        """Nobody has the connection until the server has ended the COPY, of whose timeout its task is told earlier."""
+        connection = self._connection
+        if connection._copy is self and not connection.is_closed():
+            self._unblock = connection._block()
+            lib.conn_abandon(connection._conn, operation)
+            connection._line.send()
 
 
 class CopyIn(_Copy):
@@ -111,9 +115,9 @@ class CopyIn(_Copy):
                 sent += len(data)
                 if sent >= PIECE:
                     sent = 0
-                    self._connection._line.ready()
+                    self._connection._line.send()
         if lib.conn_copy_end(self._connection._conn, ffi.NULL):
-            self._connection._line.ready()
+            self._connection._line.send()
 
     async def _put(self, data: Any) -> bool:
         """False where the server has ended it already: its error is the outcome."""
@@ -146,7 +150,9 @@ class CopyOut(_Copy):
                     await written
             if self._done.done():
                 return
-            self._connection._reactor.taken()
+            reactor = self._connection._reactor
+            if reactor.loop is not None:
+                reactor.loop.call_soon(reactor.taken)
             await self._look()
 
 

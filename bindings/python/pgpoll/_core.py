@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from . import _codecs, _failure, errors
-from ._bridge import HOLDERS, TAG, ffi, lib, native, text
+from ._bridge import HOLDERS, NOTHING, TAG, ffi, lib, native, text
 from ._reactor import Reactor
 from .types import Notification
 
@@ -102,6 +102,12 @@ class Core:
         if self._copy is not None:
             self._copy.begun(way, form)
 
+    def _copy_over(self) -> None:
+        """The server has ended the COPY."""
+        copy, self._copy = self._copy, None
+        if copy is not None:
+            copy.over()
+
     def _take_notices(self) -> None:
         while (notice := lib.conn_get_notice(self._conn)) != ffi.NULL:
             told = _failure.taken(int(ffi.cast("uintptr_t", notice)))
@@ -193,7 +199,7 @@ class Core:
         """Waits until the send queue has room."""
         waiter = self._line.future()
         self._roomless.append(waiter)
-        self._line.ready()
+        self._line.send()
         await waiter
 
     # What is sent.
@@ -232,14 +238,12 @@ class Core:
     def _send_owed(self) -> None:
         with suppress(errors.InterfaceError):
             while self._owed and not self._blocks:
-                self._line.check()
-                if not lib.conn_start_query(self._conn, self._owed[0].encode()):
+                self._set_timeout(None)
+                operation = lib.conn_start_query(self._conn, self._owed[0].encode())
+                if not operation:
                     break  # no room
                 self._owed.popleft()
-                if not self._line.delivering:
-                    self._line.ready()
-                elif self._reactor.loop is not None:
-                    self._reactor.loop.call_soon(self._line.ready)
+                self._line.expect(NOTHING, operation)
         self._decide_turn()
         self._wake_turns()
 

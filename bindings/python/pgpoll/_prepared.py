@@ -51,7 +51,7 @@ class PreparedStatement:
 
     async def executemany(self, args: Iterable[Sequence[Any]], *, timeout: float | None = None) -> int:
         """As `Connection.executemany`."""
-        return await self._connection._execute_many(self._statement, args, timeout)
+        return await self._connection._many(self._statement, args, timeout)
 
     @property
     def parameters(self) -> tuple[int, ...]:
@@ -67,4 +67,4 @@ class PreparedStatement:
         """It is not needed any more."""
         if not self._connection.is_closed():
             self._connection._close_statement(self._statement)
-            self._connection._line.ready()
+            self._connection._line.send()

@@ -74,15 +74,28 @@ class Connection(Introspection):
         `timeout`: seconds that each part of some thousand may take.
         """
         if self._cache_size > 0:
-            return await self._execute_many(await self._statement(sql, timeout), args, timeout)
+            return await self._many(await self._statement(sql, timeout), args, timeout)
         async with self.transaction():
             under_way = [await self._unprepared(COUNT, sql, tuple(row), 0, timeout) for row in args]
             return sum([await waiter for waiter in under_way])
+
+    async def _many(self, statement: Any, args: Iterable[Sequence[Any]], timeout: float | None) -> int:
+        try:
+            return await self._execute_many(statement, args, timeout)
+        except STALE as error:
+            if iter(args) is args:  # its rows are gone
+                raise
+            for each in (statement, self._line.statements.pop(statement.sql, statement)):
+                self._close_statement(each)
+            self._renew(error, statement.sql)
+        return await self._execute_many(statement, args, timeout)
 
     async def _execute_many(self, statement: Any, args: Iterable[Sequence[Any]], timeout: float | None) -> int:
         rows = iter(args)
         while True:
             await self._turn()
+            if statement.dead:
+                statement = await self._statement(statement.sql, timeout)
             waiter, ended, left = self._line.start_many(statement, rows, timeout, True)
             if waiter is not None:
                 return await waiter
@@ -250,7 +263,7 @@ class Connection(Introspection):
         self._line.check()
         lib.conn_abandon(self._conn, 0)
         self._reactor.unwanted(False)
-        self._line.ready()
+        self._line.send()
 
     async def close(self, *, timeout: float = 5.0) -> None:
         """Ends in good order: what is under way is waited for, at most `timeout` seconds."""

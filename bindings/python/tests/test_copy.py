@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import io
+import time
 import uuid
 
 import pytest
-from ways import gather, sleep
+from ways import gather, run_on, sleep, start
 
 import pgpoll
 from pgpoll import errors
@@ -131,3 +132,44 @@ def test_records(run):
         assert await connection.fetchval("select count(*) from n") == 2
 
     run(test)
+
+
+def test_answers_of_others_that_are_there_already(run):
+    async def test(connection):
+        await connection.execute("create temp table t (a int)")
+        for number in range(3):
+            other = start(connection.fetchval("select $1::int4", number))
+            await sleep(0.01)
+            busy = start(connection.fetchval("select pg_sleep(0.02) is null"))
+            await sleep(0)
+            await sleep(0)
+            time.sleep(0.05)  # the loop knows nothing of what comes now
+            assert await connection.copy_in("copy t from stdin", b"1\n") == "COPY 1"
+            assert (await other, await busy) == (number, False)
+
+    run(test)
+
+
+def test_timeouts(way, run):
+    async def slow():
+        for at in range(10):
+            await sleep(0.03)
+            yield b"%d\n" % at
+
+    async def of_others(connection):
+        await connection.execute("create temp table t (a int)")
+        with pytest.raises(pgpoll.QueryTimeout):
+            await connection.fetchval("select pg_sleep(10)", timeout=0.02)
+        assert await connection.copy_in("copy t from stdin", slow()) == "COPY 10"
+
+    async def of_its_own():
+        async with await pgpoll.connect(command_timeout=0.1, transport=way == "transport") as connection:
+            await connection.execute("create temp table t (a int)")
+            copied, counted = await gather(
+                connection.copy_in("copy t from stdin", slow()), connection.fetchval("select count(*) from t"), return_exceptions=True
+            )
+            assert isinstance(copied, pgpoll.QueryTimeout), copied
+            assert counted == 0, counted
+
+    run(of_others)
+    run_on(way, of_its_own)

@@ -90,6 +90,6 @@ class StreamCursor(Cursor):
                 lib.conn_start_close_portal(core._conn, self._name.encode(), 0)
                 if self._prepared:
                     core._close_statement(self._prepared._statement)
-                core._line.ready()
+                core._line.send()
         self._connection.streams.discard(self._number)
         self._number, self._ended = 0, True
