@@ -37,16 +37,21 @@ class Listener:
         try:
             await self._connection.execute(";".join(f"LISTEN {quoted(channel)}" for channel in self._channels))
         except BaseException:
-            self._leave()
+            if unused := self._leave():  # the server may have done it all the same
+                self._connection._send(self._unlisten(unused))
             raise
 
     async def stop(self) -> None:
         """Ends it, and UNLISTENs what nobody else listens to."""
-        from ._copy import quoted
-
         unused = self._leave()
         if unused and not self._connection.is_closed():
-            await self._connection._surely(";".join(f"UNLISTEN {quoted(channel)}" for channel in unused))
+            await self._connection._surely(self._unlisten(unused))
+
+    @staticmethod
+    def _unlisten(channels: list[str]) -> str:
+        from ._copy import quoted
+
+        return ";".join(f"UNLISTEN {quoted(channel)}" for channel in channels)
 
     def _leave(self) -> list[str]:
         if not self._listening:

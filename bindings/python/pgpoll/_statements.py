@@ -54,20 +54,21 @@ class Statements(Core):
             await self._turn()
             if (statement := self._line.statements.get(sql)) is not None:
                 return statement
-            if (others := self._preparing.get(sql)) is None:
-                break
-            waiter = self._line.future()
-            others.append(waiter)
-            await waiter
-        self._preparing[sql] = []
-        try:
-            statement = await self._prepare(sql, timeout)
-            self._keep(sql, statement)
+            if (others := self._preparing.get(sql)) is not None:
+                waiter = self._line.future()
+                others.append(waiter)
+                await waiter
+                continue
+            self._preparing[sql] = []
+            try:
+                statement = await self._prepare(sql, timeout)
+                self._keep(sql, statement)
+            finally:
+                for waiter in self._preparing.pop(sql):
+                    waiter.set_result(None)
             await self._turn()
-            return statement
-        finally:
-            for waiter in self._preparing.pop(sql):
-                waiter.set_result(None)
+            if not statement.dead:  # others have had their turn, perhaps, and no room for it in the cache
+                return statement
 
     async def _prepare(self, sql: str, timeout: float | None) -> Any:
         if not isinstance(sql, str):
@@ -76,7 +77,12 @@ class Statements(Core):
         name = f"pgpoll_{self._names}".encode()
         while (waiter := self._line.prepare(sql, name, timeout, sql + " " * self._renewed.get(sql, 0))) is None:
             await self._room()
-        return await waiter
+        try:
+            return await waiter
+        except BaseException as error:
+            if not isinstance(error, errors.PostgresError) or isinstance(error, errors.QueryTimeout):
+                self._close_name(name)  # the server may have prepared it all the same
+            raise
 
     async def _run(self, mode: int, sql: str, args: tuple[Any, ...], timeout: float | None) -> Any:
         """Executes a statement; what tasks await often does the same by itself."""
@@ -90,7 +96,8 @@ class Statements(Core):
         return await self._slowly(mode, sql, args, timeout)
 
     def _renew(self, error: errors.PostgresError, sql: str) -> None:
-        """Raises the error, unless it says that a prepared statement was lost or has other columns now, and no transaction failed with it.
+        """Raises the error, unless it says that a prepared statement was lost or has other columns now, and no
+        transaction of this task failed with it.
 
         Nothing was executed then: it can be prepared anew and executed once more. A pooler that knows the text may have its old plan for
         it: a space makes it another one.
@@ -100,7 +107,7 @@ class Statements(Core):
             raise error
         if not lost and sql not in self._preparing and sql not in self._line.statements:  # of those that failed, the first
             self._renewed[sql] = self._renewed.get(sql, 0) + 1
-        if lib.conn_transaction_status(self._conn) != lib.CONN_TRANSACTION_IDLE:
+        if lib.conn_transaction_status(self._conn) != lib.CONN_TRANSACTION_IDLE and self._line.is_mine():
             raise error
 
     def _keep(self, sql: str, statement: Any) -> None:
@@ -113,9 +120,15 @@ class Statements(Core):
         cache[sql] = statement
 
     def _close_statement(self, statement: Any) -> None:
-        if not statement.dead and self._lost is None and self._conn != ffi.NULL:
+        if not statement.dead:
             statement.dead = 1
-            lib.conn_start_close_statement(self._conn, statement.name, 0)
+            self._close_name(statement.name)
+
+    def _close_name(self, name: bytes) -> None:
+        if self._lost is None and self._conn != ffi.NULL:
+            self._line.check()  # executions that were put off are before it
+            self._set_timeout(None)
+            lib.conn_start_close_statement(self._conn, name, 0)
 
     def _forget_statements(self) -> None:
         for sql in list(self._line.statements):

@@ -32,6 +32,8 @@ class Transaction:
         connection = self._connection
         token = await connection._hold()
         try:
+            if connection.is_in_transaction() and connection._line.busy:
+                await connection.execute("")  # the end of another transaction may be under way
             if connection.is_in_transaction():
                 connection._names += 1
                 self._savepoint = f"pgpoll_{connection._names}"

@@ -135,3 +135,21 @@ def test_connecting_is_cancelled_or_too_slow(run_alone):
         listening.close()
 
     run_alone(test)
+
+
+def test_what_was_being_prepared(run):
+    async def test(connection):
+        before = await connection.fetchval("select count(*) from pg_prepared_statements")
+        for number in range(10):
+            busy = start(connection.fetchval("select pg_sleep(0.02) is null"))
+            await sleep(0.005)
+            preparing = start(connection.prepare(f"select {number}, $1::int4"))
+            behind = start(connection.execute("select 1"))  # so that it is not stopped
+            await sleep(0.005)
+            preparing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await preparing
+            assert (await busy, await behind) == (False, "SELECT 1")
+        assert await connection.fetchval("select count(*) from pg_prepared_statements") <= before + 1
+
+    run(test)

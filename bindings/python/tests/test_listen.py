@@ -74,3 +74,19 @@ def test_notices(run):
         assert len(got) == 1
 
     run(test)
+
+
+def test_cancelled_before_it_listens(run):
+    async def test(connection):
+        busy = start(connection.fetchval("select pg_sleep(0.1) is null"))
+        await sleep(0.01)
+        listening = start(connection.listen("never", "ever").start())
+        behind = start(connection.fetchval("select 1"))  # so that it is not stopped
+        await sleep(0.01)
+        listening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await listening
+        assert (await busy, await behind) == (False, 1)
+        assert await connection.fetch("select pg_listening_channels()") == []
+
+    run(test)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ways import gather
+from ways import gather, run_on, sleep, start
 
 import pgpoll
 from pgpoll import errors
@@ -177,6 +177,32 @@ def test_cache_is_bounded_and_heals(run):
         assert dict(await connection.fetchrow("select * from t")) == {"c": "1", "b": "new"}
         await connection.execute("deallocate all")
         assert dict(await connection.fetchrow("select * from t")) == {"c": "1", "b": "new"}
+
+    run(test)
+
+
+def test_a_statement_that_leaves_the_cache_before_its_turn(way):
+    async def test():
+        async with await pgpoll.connect(statement_cache_size=1, transport=way == "transport") as connection:
+            waits = start(connection.executemany("select $1::int4", iter([(1,), (2,)])))
+            await sleep(0)
+            async with connection.transaction():
+                await connection.fetchval("select 1")
+            assert await waits == 2
+
+    run_on(way, test)
+
+
+def test_executemany_heals(run):
+    async def test(connection):
+        await connection.execute("create temp table t (a int)")
+        insert, rows = "insert into t values ($1)", [(1,), (2,)]
+        by_hand = await connection.prepare("insert into t values ($1 + 1)")
+        for work in (lambda: connection.executemany(insert, rows), lambda: by_hand.executemany(rows)):
+            assert await work() == 2
+            await connection.execute("do $$ begin execute 'deallocate all'; end $$")
+            assert await work() == 2
+        assert await connection.fetchval("select count(*) from t") == 8
 
     run(test)
 

@@ -99,3 +99,25 @@ def test_cancelled_transaction_is_rolled_back(run):
         assert connection.transaction_status == "idle"
 
     run(test)
+
+
+def test_cancelled_while_it_ends(run):
+    async def test(connection):
+        children = []
+
+        async def work():
+            async with connection.transaction():
+                children.append(start(connection.fetchval("select pg_sleep(0.1) is null")))
+                await sleep(0.01)
+                raise LookupError
+
+        task = start(work())
+        await sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with connection.transaction():  # not a savepoint of the one that ends meanwhile
+            assert await connection.fetchval("select 1") == 1
+        assert (await children[0], connection.transaction_status) == (False, "idle")
+
+    run(test)
