@@ -1,6 +1,8 @@
 /* Python objects as values for the server: numbers, text and times here, the other types by their codec. */
 #include "native.h"
 
+#include <math.h>
+
 PyObject *JsonDumps, *ParameterHook;
 static PyObject *uuid_bytes;
 
@@ -179,6 +181,10 @@ static int built_in(Cell *cell, PyObject *value, uint32_t oid, PyObject **keep)
         if (floating(value, &real) < 0)
             return -1;
         float narrow = (float)real;
+        if (isinf(narrow) && !isinf(real)) {
+            PyErr_SetString(PyExc_OverflowError, "expected a float of four bytes");
+            return -1;
+        }
         uint32_t bits;
         memcpy(&bits, &narrow, 4);
         store32(cell->slot, bits);
