@@ -101,6 +101,11 @@ def _timetz(data: bytes) -> dt.time:
     return (dt.datetime.min + dt.timedelta(microseconds=micro)).time().replace(tzinfo=zone)
 
 
+def _single(text: str) -> float:
+    """The number of four bytes that the text stands for: its eight bytes would be others."""
+    return float(struct.unpack("f", struct.pack("f", float(text)))[0])
+
+
 def any_text(value: Any) -> str:
     """A value as text by what it is, for types that nobody knows."""
     if isinstance(value, enum.Enum):
@@ -115,13 +120,15 @@ def any_text(value: Any) -> str:
         return json.dumps(value)
     if isinstance(value, dt.timedelta):
         return _interval(value)
+    if isinstance(value, dt.date):
+        return literals.any_date_text(value)
     if isinstance(value, list):
         return literals.array(value, any_text)
     if isinstance(value, tuple):
         return literals.composite(value, [any_text] * len(value))
     if isinstance(value, Range):
         return literals.range_text(value, any_text)
-    if isinstance(value, (int, float, decimal.Decimal, uuid.UUID, dt.date, dt.time, ipaddress.IPv4Address, ipaddress.IPv6Address,
+    if isinstance(value, (int, float, decimal.Decimal, uuid.UUID, dt.time, ipaddress.IPv4Address, ipaddress.IPv6Address,
                           ipaddress.IPv4Network, ipaddress.IPv6Network)):  # fmt: skip
         return str(value)
     raise TypeError(f"expected str, got {type(value).__name__}; set_type_codec says how a type is encoded")
@@ -148,7 +155,7 @@ _SCALARS: dict[int, tuple[Callable[[Any], str], Callable[[bytes], Any] | None, C
     28: (_number(0, 2**32 - 1), None, int),
     29: (_number(0, 2**32 - 1), None, int),
     114: (_json, None, json.loads),
-    700: (_FLOAT, None, float),
+    700: (_FLOAT, None, _single),
     701: (_FLOAT, None, float),
     650: (
         _checked((str, ipaddress.IPv4Network, ipaddress.IPv6Network), "a network of ipaddress"),
@@ -156,14 +163,10 @@ _SCALARS: dict[int, tuple[Callable[[Any], str], Callable[[bytes], Any] | None, C
         ipaddress.ip_network,
     ),
     869: (_ADDRESS, _inet, _parse_inet),
-    1082: (_checked(dt.date, "datetime.date"), None, literals.parse_date),
+    1082: (_checked(dt.date, "datetime.date", literals.date_text), None, literals.parse_date),
     1083: (_checked(dt.time, "datetime.time"), None, literals.parse_time),
-    1114: (_checked(dt.datetime, "datetime.datetime"), None, literals.parse_timestamp),
-    1184: (
-        _checked(dt.datetime, "datetime.datetime", lambda value: str(value.astimezone(dt.timezone.utc))),
-        None,
-        literals.parse_timestamptz,
-    ),
+    1114: (_checked(dt.datetime, "datetime.datetime", literals.timestamp_text), None, literals.parse_timestamp),
+    1184: (_checked(dt.datetime, "datetime.datetime", literals.timestamptz_text), None, literals.parse_timestamptz),
     1186: (_checked(dt.timedelta, "datetime.timedelta", _interval), None, literals.parse_interval),
     1266: (_checked(dt.time, "datetime.time"), _timetz, literals.parse_time),
     1700: (_checked((decimal.Decimal, int, float), "decimal.Decimal"), None, decimal.Decimal),
@@ -186,6 +189,14 @@ def text_codec(codecs: Codecs, oid: int) -> tuple[Callable[[Any], str], Callable
         return encoded
 
     return as_text, (codec[2] if codec and codec[2] else str)
+
+
+def is_read_in_binary(codecs: Codecs, oid: int) -> bool:
+    """Whether somebody knows the binary form of a type."""
+    codec = codecs.get(oid)
+    if codec is None or codec[1] is not None or codec[3]:
+        return codec is not None and codec[1] is not None
+    return oid in _SCALARS or (oid in ARRAYS and is_read_in_binary(codecs, ARRAYS[oid]))
 
 
 def array_codec(codecs: Codecs, element: int) -> Codec:
@@ -223,8 +234,8 @@ def range_codec(codecs: Codecs, subtype: int) -> Codec:
 
 
 def multirange_codec(codecs: Codecs, of: int) -> Codec:
-    encode, read_one, _ = codecs[of][:3]
-    assert encode and read_one
+    encode, read_one, decode = codecs[of][:3]
+    assert encode and read_one and decode
 
     def read(data: bytes) -> list[Range]:
         (count,) = struct.unpack_from("!i", data)
@@ -235,7 +246,6 @@ def multirange_codec(codecs: Codecs, of: int) -> Codec:
             at += 4 + length
         return found
 
-    decode = text_codec(codecs, RANGES.get(of, 25))[1]
     return (
         lambda values: values if isinstance(values, str) else "{" + ",".join(encode(value) for value in values) + "}",
         read,

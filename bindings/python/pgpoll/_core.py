@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from copy import copy
 from typing import Any
 
 from . import _codecs, _failure, errors
@@ -14,6 +15,13 @@ from ._reactor import Reactor
 from .types import Notification
 
 Reacts = Callable[["Core"], Reactor]
+
+
+def milliseconds(seconds: float) -> int:
+    """One at least; -1, which is no limit, for more than a program can wait."""
+    if not seconds < 1e12:
+        return -1
+    return max(1, math.ceil(seconds * 1000))
 
 
 class Core:
@@ -26,7 +34,7 @@ class Core:
         self._line = native.Line(int(ffi.cast("uintptr_t", conn)), self, self._reactor.on, self._reactor.loop, self._codecs, stream)
         self._execute = self._line.run
         if timeout is not None:
-            self._line.default_timeout_ms = max(1, math.ceil(timeout * 1000))
+            self._line.default_timeout_ms = milliseconds(timeout)
         self._cache_size = cache_size
         self._names = 0
         self._preparing: dict[str, list[Any]] = {}
@@ -35,7 +43,7 @@ class Core:
         self._held: object | None = None
         self._nobody = object()
         self._blocks = 0
-        self._owed: deque[str] = deque()
+        self._owed: deque[bytes] = deque()
         self._roomless: list[Any] = []
         self._up: Any = None
         self._copy: Any = None
@@ -92,7 +100,7 @@ class Core:
         return errors.InterfaceError("the operation was given up before the server had done it")
 
     def _refused(self) -> errors.Error:
-        error = self._lost or _failure.exception(lib.conn_error(self._conn))
+        error = copy(self._lost) if self._lost else _failure.exception(lib.conn_error(self._conn))
         if isinstance(error, errors.InterfaceError) and lib.conn_status(self._conn) == lib.CONN_STATUS_OVER:
             lib.conn_poll(self._conn)  # forgets what was refused: the error is why the connection is over
             return _failure.exception(lib.conn_error(self._conn))
@@ -104,9 +112,9 @@ class Core:
 
     def _copy_over(self) -> None:
         """The server has ended the COPY."""
-        copy, self._copy = self._copy, None
-        if copy is not None:
-            copy.over()
+        ended, self._copy = self._copy, None
+        if ended is not None:
+            ended.over()
 
     def _take_notices(self) -> None:
         while (notice := lib.conn_get_notice(self._conn)) != ffi.NULL:
@@ -141,7 +149,7 @@ class Core:
             self._send_owed()
         while not self._line.is_mine():
             if self._lost is not None:
-                raise self._lost
+                raise copy(self._lost)  # raised as often as somebody tries, it would grow
             waiter = self._line.future()
             self._turns.append(waiter)
             try:
@@ -205,7 +213,7 @@ class Core:
     # What is sent.
 
     def _set_timeout(self, timeout: float | None) -> None:
-        self._line.set_timeout(self._line.default_timeout_ms if timeout is None else max(1, math.ceil(timeout * 1000)))
+        self._line.set_timeout(self._line.default_timeout_ms if timeout is None else milliseconds(timeout))
 
     def _simple(self, sql: str, mode: int, timeout: float | None = None) -> Any:
         """A waiter for a simple query, or None where the send queue is full."""
@@ -218,7 +226,10 @@ class Core:
             raise errors.InterfaceError(f"a statement is a str, not {type(sql).__name__}")
         if "\0" in sql:
             raise errors.InterfaceError("a statement cannot have a character 0")
-        return sql.encode()
+        try:
+            return sql.encode()
+        except UnicodeEncodeError as error:
+            raise errors.InterfaceError(f"a statement is UTF-8: {error}") from error
 
     def _started(self, operation: int, mode: int, statement: Any = None) -> Any:
         """A waiter for what was started through cffi; None where the send queue is full."""
@@ -232,14 +243,14 @@ class Core:
     def _send(self, sql: str) -> None:
         """A simple query whose outcome nobody awaits: now, or as soon as something can be started, before anything else is."""
         if self._lost is None and self._conn != ffi.NULL:
-            self._owed.append(sql)
+            self._owed.append(self._encoded(sql))
             self._send_owed()
 
     def _send_owed(self) -> None:
         with suppress(errors.InterfaceError):
             while self._owed and not self._blocks:
                 self._set_timeout(None)
-                operation = lib.conn_start_query(self._conn, self._owed[0].encode())
+                operation = lib.conn_start_query(self._conn, self._owed[0])
                 if not operation:
                     break  # no room
                 self._owed.popleft()

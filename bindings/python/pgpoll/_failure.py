@@ -26,11 +26,14 @@ def exception(error: Any) -> errors.Error:
     if kind in (lib.CONN_ERROR_MISUSE, lib.CONN_ERROR_WOULD_BLOCK):
         return errors.InterfaceError(message)
     found = errors.of_sqlstate(sqlstate, message)
+    severity = text(lib.conn_error_severity(error))
+    if found is errors.ConnectionException and severity in ("FATAL", "PANIC"):
+        found = errors.ConnectionLost
     if kind == lib.CONN_ERROR_TRANSPORT and not issubclass(found, (errors.ConnectionLost, errors.QueryTimeout)):
         found = errors.ConnectionLost
     made = found(message)
     made.sqlstate, made.message = sqlstate, message
-    made.severity, made.detail = text(lib.conn_error_severity(error)), text(lib.conn_error_detail(error))
+    made.severity, made.detail = severity, text(lib.conn_error_detail(error))
     made.hint, made.position = text(lib.conn_error_hint(error)), lib.conn_error_position(error) or None
     made.safe_to_retry = bool(lib.conn_error_safe_to_retry(error))
     for name, code in _FIELDS.items():

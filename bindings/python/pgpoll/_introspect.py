@@ -47,7 +47,7 @@ class Introspection(Statements):
         binary = format == "binary"
         codecs[row[0]] = (encoder or _codecs.any_text, decoder if binary else None, None if binary else decoder, True)
         if row[2]:
-            codecs[row[2]] = _codecs.array_codec(codecs, row[0])
+            codecs[row[2]] = (*_codecs.array_codec(codecs, row[0])[:3], not binary)
 
     async def register_type(self, typename: str) -> None:
         """Learns an enum, a composite type (tuples), a range, a domain, with their arrays, by asking the server for what it is."""
@@ -88,4 +88,5 @@ def _composite(codecs: _codecs.Codecs, parts: list[int]) -> _codecs.Codec:
         found = _literals.fields(text)
         return tuple(None if part is None else read(part) for part, (_, read) in zip(found, texts, strict=True))
 
-    return encode, lambda data: _codecs.read_record(data, codecs), decode, False
+    in_binary = all(_codecs.is_read_in_binary(codecs, oid) for oid in parts)
+    return encode, (lambda data: _codecs.read_record(data, codecs)) if in_binary else None, decode, False

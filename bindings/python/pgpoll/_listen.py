@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from . import errors
@@ -18,6 +19,8 @@ class Listener:
     def __init__(self, connection: Connection, channels: tuple[str, ...]) -> None:
         if not channels:
             raise errors.InterfaceError("listen takes one channel at least")
+        if not all(isinstance(channel, str) for channel in channels):
+            raise errors.InterfaceError("a channel is a str")
         self._connection, self._channels = connection, channels
         self._queue: deque[Notification] = deque()
         self._waiter: Any = None
@@ -88,7 +91,7 @@ class Listener:
             await self.start()
         while not self._queue:
             if self._error is not None:
-                raise self._error
+                raise copy(self._error)
             if not self._listening:
                 raise StopAsyncIteration
             self._waiter = self._connection._line.future()

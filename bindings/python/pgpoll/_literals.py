@@ -32,7 +32,7 @@ def _element(value: Any, encode: Encode, nests: bool) -> str:
     return quoted(encode(value))
 
 
-_TOKEN = re.compile(r'\s*(?:([{}])|"((?:[^"\\]|\\.)*)"|((?:[^"\\,{}]|\\.)+))\s*(,?)', re.S)
+_TOKEN = re.compile(r'(?:([{}])|"((?:[^"\\]|\\.)*)"|((?:[^"\\,{}]|\\.)+))(,?)', re.S)
 
 
 def parse_array(text: str, decode: Decode, delimiter: str = ",") -> list[Any]:
@@ -60,7 +60,6 @@ def parse_array(text: str, decode: Decode, delimiter: str = ",") -> list[Any]:
         elif in_quotes is not None:
             stack[-1].append(decode(_unescaped(in_quotes)))
         else:
-            bare = bare.strip()
             stack[-1].append(None if bare.upper() == "NULL" else decode(_unescaped(bare)))
     if len(stack) != 1 or len(stack[0]) != 1:
         raise ValueError(f"malformed array {text!r}")
@@ -119,8 +118,9 @@ def parse_range(text: str, decode: Decode) -> Range:
     return Range(lower, upper, text[0] == "[", text[-1] == "]")
 
 
-def parse_multirange(text: str, decode: Decode) -> list[Range]:
-    return [parse_range(part, decode) for part in re.findall(r'[\[(](?:"(?:[^"\\]|\\.|"")*"|[^\])"])*[\])]', text[1:-1])]
+def parse_multirange(text: str, decode: Callable[[str], Range]) -> list[Range]:
+    """`decode`: of one range."""
+    return [decode(part) for part in re.findall(r'[\[(](?:"(?:[^"\\]|\\.|"")*"|[^\])"])*[\])]', text[1:-1])]
 
 
 def parse_bytea(text: str) -> bytes:
@@ -133,10 +133,38 @@ def parse_bytea(text: str) -> bytes:
     )
 
 
+def date_text(value: dt.date) -> str:
+    """The largest and the smallest date are infinity, as in binary."""
+    value = value.date() if isinstance(value, dt.datetime) else value
+    return "infinity" if value == dt.date.max else "-infinity" if value == dt.date.min else str(value)
+
+
+def timestamp_text(value: dt.datetime) -> str:
+    if value.tzinfo is not None:
+        raise TypeError("expected a datetime.datetime without tzinfo, got one with it")
+    return "infinity" if value == dt.datetime.max else "-infinity" if value == dt.datetime.min else str(value)
+
+
+def timestamptz_text(value: dt.datetime) -> str:
+    """Without a zone: local time, as everywhere in Python."""
+    moved = value.astimezone(dt.timezone.utc)
+    end = timestamp_text(moved.replace(tzinfo=None))
+    return end if end.endswith("infinity") else str(moved)
+
+
+def any_date_text(value: dt.date) -> str:
+    if not isinstance(value, dt.datetime):
+        return date_text(value)
+    return timestamp_text(value) if value.tzinfo is None else timestamptz_text(value)
+
+
 def parse_date(text: str) -> dt.date:
     if text.endswith("infinity"):
         return dt.date.min if text.startswith("-") else dt.date.max
-    return dt.date.fromisoformat(text)
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is out of the range of Python's dates, or not in the datestyle ISO: fetch it as text") from None
 
 
 _CLOCK = re.compile(r"(\d+):(\d+):(\d+)(?:\.(\d{1,6}))?(?:([+-])(\d+)(?::(\d+))?(?::(\d+))?)?$")
@@ -161,6 +189,8 @@ def parse_timestamp(text: str) -> dt.datetime:
     if text.endswith("infinity"):
         return dt.datetime.min if text.startswith("-") else dt.datetime.max
     day, _, clock = text.partition(" ")
+    if clock.endswith(" BC"):
+        day += " BC"
     return dt.datetime.combine(parse_date(day), parse_time(clock))
 
 
@@ -170,21 +200,23 @@ def parse_timestamptz(text: str) -> dt.datetime:
 
 
 _UNITS = {"year": 365, "years": 365, "mon": 30, "mons": 30, "day": 1, "days": 1}
-_INTERVAL = re.compile(r"([+-]?\d+) (years?|mons?|days?)|([+-]?)(\d+):(\d+):(\d+)(?:\.(\d{1,6}))?")
+_INTERVAL = re.compile(r"([+-]?\d+) (years?|mons?|days?)(?: |$)|([+-]?)(\d+):(\d+):(\d+)(?:\.(\d{1,6}))?$")
 
 
 def parse_interval(text: str) -> dt.timedelta:
     """In the server's intervalstyle postgres. A year is 365 days, a month 30."""
-    total = dt.timedelta()
-    for count, unit, sign, hour, minute, second, fraction in _INTERVAL.findall(text):
-        if unit:
-            total += dt.timedelta(days=int(count) * _UNITS[unit])
-        else:
-            clock = dt.timedelta(
-                hours=int(hour),
-                minutes=int(minute),
-                seconds=int(second),
-                microseconds=int((fraction or "0").ljust(6, "0")),
-            )
-            total += -clock if sign == "-" else clock
+    total, at = dt.timedelta(), 0
+    while at < len(text):
+        if not (match := _INTERVAL.match(text, at)):
+            raise ValueError(f"an interval of {text!r} is none of Python's timedelta, or not in the intervalstyle postgres: fetch it as text")
+        at = match.end()
+        count, unit, sign, hour, minute, second, fraction = match.groups()
+        try:
+            if unit:
+                total += dt.timedelta(days=int(count) * _UNITS[unit])
+            else:
+                clock = dt.timedelta(0, int(second), int((fraction or "0").ljust(6, "0")), 0, int(minute), int(hour))
+                total += -clock if sign == "-" else clock
+        except OverflowError:
+            raise ValueError(f"an interval of {text!r} is out of the range of Python's timedelta: fetch it as text") from None
     return total

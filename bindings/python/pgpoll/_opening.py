@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -17,20 +18,32 @@ BATCH_BYTES = 64 * 1024
 """Rows are made Python objects piece by piece, while the server makes the next ones."""
 
 
+_NO_VALUE = re.compile(r"(^|\s)\w+\s*=\s*$")
+
+
 def _conninfo(dsn: str, options: dict[str, str]) -> str:
     """One connection string of all: options go before what the string says."""
     if dsn.startswith(("postgres://", "postgresql://")):
         more = "&".join(f"{name}={quote(value, safe='')}" for name, value in options.items())
         return f"{dsn}{'&' if '?' in dsn else '?'}{more}"
+    if _NO_VALUE.search(dsn):  # it would have the first option for its value
+        dsn += "''"
     escaped = (f"{name}='{value.translate({39: chr(92) + chr(39), 92: chr(92) * 2})}'" for name, value in options.items())
     return f"{dsn} {' '.join(escaped)}"
 
 
 def _open(dsn: str, options: dict[str, Any], stream: bool) -> Any:
+    if not isinstance(dsn, str):
+        raise errors.InterfaceError(f"a connection string is a str, not {type(dsn).__name__}")
     words = {{"database": "dbname"}.get(name, name): str(value) for name, value in options.items() if value is not None}
     words["client_encoding"] = "UTF8"
     words.setdefault("fallback_application_name", "pgpoll")
-    conninfo = _conninfo(dsn, words).encode()
+    try:
+        conninfo = _conninfo(dsn, words).encode()
+    except UnicodeEncodeError as error:
+        raise errors.InterfaceError(f"a connection string is UTF-8: {error}") from error
+    if b"\0" in conninfo:
+        raise errors.InterfaceError("a connection string cannot have a character 0")
     conn = lib.conn_open_stream(conninfo) if stream else lib.conn_open(conninfo)
     if conn == ffi.NULL:
         raise MemoryError
@@ -84,15 +97,18 @@ async def opened(
     command_timeout: float | None,
     cache_size: int,
 ) -> Connection:
+    for name, value in (("timeout", timeout), ("command_timeout", command_timeout), ("statement_cache_size", cache_size)):
+        if not isinstance(value, (int, float)) and (value is not None or name == "statement_cache_size"):
+            raise errors.InterfaceError(f"{name} is a number, not {type(value).__name__}")
     if timeout is not None:
-        options.setdefault("connect_timeout", max(1, math.ceil(timeout)))
+        options.setdefault("connect_timeout", max(1, math.ceil(min(timeout, 1e6))))
     connection = Connection(_open(dsn, options, stream), reacts, stream=stream, cache_size=cache_size, timeout=command_timeout)
     line, loop = connection._line, connection._reactor.loop
     line.idle_wanted = True
     connection._up = up = line.future()
     timer = None
     try:
-        if timeout is not None and loop is not None:
+        if timeout is not None and timeout < 1e6 and loop is not None:
             timer = loop.call_later(timeout, up.set_exception, errors.ConnectionLost(f"connecting took more than {timeout} seconds"))
         if isinstance(connection._reactor, Carried):
             await connection._reactor.dial()

@@ -42,7 +42,7 @@ class Statements(Core):
     def _argument(self, number: int, value: Any) -> bytes:
         try:
             encoded = _codecs.any_text(value).encode()
-        except TypeError as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise errors.ParameterError(f"parameter ${number}: {error}") from error
         if b"\0" in encoded:
             raise errors.ParameterError(f"parameter ${number}: text of PostgreSQL cannot have a character 0")
@@ -71,8 +71,7 @@ class Statements(Core):
                 return statement
 
     async def _prepare(self, sql: str, timeout: float | None) -> Any:
-        if not isinstance(sql, str):
-            raise errors.InterfaceError(f"a statement is a str, not {type(sql).__name__}")
+        self._encoded(sql)
         self._names += 1
         name = f"pgpoll_{self._names}".encode()
         while (waiter := self._line.prepare(sql, name, timeout, sql + " " * self._renewed.get(sql, 0))) is None:

@@ -58,7 +58,11 @@ class PostgresError(Error):
             PostgresError.codes[code] = cls
 
 
-class ConnectionLost(PostgresError, ConnectionError, code="08"):
+class ConnectionException(PostgresError, code="08"):
+    """SQLSTATE 08, the whole class. The server says it also of connections of its own, to other servers: this one is good."""
+
+
+class ConnectionLost(ConnectionException, ConnectionError):
     """The connection could not be made, broke, or carried what the protocol does not allow."""
 
 

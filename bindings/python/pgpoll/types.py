@@ -27,13 +27,22 @@ else:
 
 @dataclass(frozen=True)
 class Range:
-    """A range of PostgreSQL's: from `lower` to `upper`, None where it has no bound; `empty` has none at all."""
+    """A range of PostgreSQL's: from `lower` to `upper`, None where it has no bound; `empty` has none at all. What is no bound is not
+    inclusive."""
 
     lower: Any = None
     upper: Any = None
     lower_inc: bool = True
     upper_inc: bool = False
     empty: bool = False
+
+    def __post_init__(self) -> None:
+        set_once = object.__setattr__  # so that ranges are equal where PostgreSQL's are
+        if self.empty:
+            set_once(self, "lower", None)
+            set_once(self, "upper", None)
+        set_once(self, "lower_inc", self.lower_inc and self.lower is not None)
+        set_once(self, "upper_inc", self.upper_inc and self.upper is not None)
 
     def __contains__(self, value: Any) -> bool:
         if self.empty:

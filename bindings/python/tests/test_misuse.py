@@ -26,6 +26,16 @@ def test_bad_connection_strings():
             await pgpoll.connect(no_such_option=5)
         with pytest.raises(errors.InvalidCatalogName):
             await pgpoll.connect(database="no such 'database\\")
+        for bad in (None, b"", "dbname=a\0b", "dbname=\ud800"):
+            with pytest.raises(pgpoll.InterfaceError, match="a connection string"):
+                await pgpoll.connect(bad)
+        for option in ("timeout", "command_timeout", "statement_cache_size"):
+            with pytest.raises(pgpoll.InterfaceError, match=f"{option} is a number"):
+                await pgpoll.connect(**{option: "5"})
+        for dsn in ("application_name=", "application_name = "):  # libpq would take what follows for the value
+            async with await pgpoll.connect(dsn, command_timeout=float("inf")) as connection:
+                assert await connection.fetchval("show application_name") == ""
+                assert await connection.execute("select 1", timeout=float("inf")) == "SELECT 1"
 
     asyncio.run(test())
 
@@ -245,3 +255,43 @@ def test_memory_does_not_grow():
             assert grown < 90_000, grown  # Python's own free lists fill up to half of it; an object that each query leaves is more
 
     run_on("asyncio", test)
+
+
+def test_the_same_error_again_and_again(run):
+    """Each is an exception of its own: one that is raised again grows with its traceback."""
+
+    async def test(connection):
+        async with await pgpoll.connect() as other:
+            await other.execute(f"select pg_terminate_backend({connection.backend_pid})")
+        raised = []
+        while len(raised) < 5:
+            try:
+                await connection.execute("select 1")
+            except errors.AdminShutdown as error:
+                raised.append(error)
+        assert len({id(error) for error in raised}) == 5 and {error.sqlstate for error in raised} == {"57P01"}
+
+    run(test)
+
+
+def test_the_servers_errors_of_class_08(run):
+    async def test(connection):
+        with pytest.raises(errors.ConnectionException) as caught:
+            await connection.execute("do $$ begin raise sqlstate '08006'; end $$")
+        assert not isinstance(caught.value, pgpoll.ConnectionLost)
+        assert await connection.fetchval("select 1") == 1
+
+    run(test)
+
+
+def test_statements_and_channels_that_are_not_utf8(run):
+    async def test(connection):
+        for work in (connection.fetch, connection.execute, connection.prepare, lambda name: connection.listen(name).start()):
+            for bad in ("select '\ud800'", "select '\0'"):
+                with pytest.raises(pgpoll.InterfaceError):
+                    await work(bad)
+        with pytest.raises(pgpoll.InterfaceError, match="a channel is a str"):
+            connection.listen(5)
+        assert await connection.fetchval("select 1") == 1
+
+    run(test)

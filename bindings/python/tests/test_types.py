@@ -21,10 +21,10 @@ VALUES = {
     "int4": [0, -(2**31), 2**31 - 1],
     "int8": [0, -(2**63), 2**63 - 1],
     "oid": [0, 2**32 - 1],
-    "float4": [0.0, -1.5, float("inf")],
+    "float4": [0.0, -1.5, float("inf"), 825319744.0],
     "float8": [0.1, -1e300, float("-inf"), 5e-324],
     "numeric": [D("0"), D("-1.50"), D("1E+20").quantize(D(1)), D("0.000012345"), D("-99999999999999999999.9999"), D("10000"), D("Infinity"), D("0.00")],
-    "text": ["", "ä\N{SNOWMAN}", "a,b{c}\"d\\e' NULL", "NULL", " x "],
+    "text": ["", "ä\N{SNOWMAN}", "a,b{c}\"d\\e' NULL", "NULL", " x ", "\u2028", "\u2003x\u2003"],
     "varchar": ["x"],
     "name": ["x"],
     '"char"': ["", "x"],
@@ -32,7 +32,7 @@ VALUES = {
     "date": [dt.date(2026, 1, 1), dt.date(1, 1, 2), dt.date(1899, 12, 31), dt.date(9999, 12, 30), dt.date.max, dt.date.min, dt.date(2000, 2, 29)],
     "time": [dt.time(0), dt.time(23, 59, 59, 999999)],
     "timetz": [dt.time(1, 2, 3, 4, dt.timezone(dt.timedelta(hours=-5, minutes=-30)))],
-    "timestamp": [dt.datetime(2026, 1, 1, 12, 30, 1, 5), dt.datetime(1, 1, 1, 1), dt.datetime(1969, 12, 31, 23, 59, 59, 999999), dt.datetime.max],
+    "timestamp": [dt.datetime(2026, 1, 1, 12, 30, 1, 5), dt.datetime(1, 1, 1, 1), dt.datetime(1969, 12, 31, 23, 59, 59, 999999), dt.datetime.max, dt.datetime.min],
     "timestamptz": [dt.datetime(2026, 1, 1, 12, tzinfo=UTC), dt.datetime(1900, 1, 1, 0, 0, 0, 1, UTC)],
     "interval": [dt.timedelta(0), dt.timedelta(days=-3, seconds=5, microseconds=7), dt.timedelta(days=400, hours=5), -dt.timedelta(microseconds=1)],
     "uuid": [uuid.UUID("12345678-9abc-def0-1234-56789abcdef0")],
@@ -40,7 +40,7 @@ VALUES = {
     "jsonb": [{"a": [1, 2.5, True]}],
     "inet": [ipaddress.ip_address("10.0.0.1"), ipaddress.ip_interface("10.0.0.1/8"), ipaddress.ip_address("::1"), ipaddress.ip_interface("fe80::1/64")],
     "cidr": [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fe80::/64")],
-    "int4range": [Range(1, 5), Range(None, 3, False), Range(empty=True, lower_inc=False)],
+    "int4range": [Range(1, 5), Range(None, 3), Range(1, None, True, True), Range(5, 1, empty=True), Range(empty=True)],
     "numrange": [Range(D("1.5"), D("2.5"), False, True)],
     "tsrange": [Range(dt.datetime(2026, 1, 1), dt.datetime(2026, 1, 2, 5))],
     "tstzrange": [Range(dt.datetime(2026, 1, 1, tzinfo=UTC), None)],
@@ -225,5 +225,76 @@ def test_custom_codecs(run):
         assert await connection.fetchval("select 5::int8") == 5
         async with await pgpoll.connect() as other:
             assert await other.fetchval("select $1::int4", 5) == 5
+
+    run(test)
+
+
+def test_infinity_inside_of_other_values(run):
+    """It is the largest or smallest value of Python's type there too, and where nothing is prepared."""
+    zoned = [dt.datetime.max.replace(tzinfo=UTC), dt.datetime.min.replace(tzinfo=UTC)]
+
+    async def test(connection):
+        async with await pgpoll.connect(statement_cache_size=0) as unprepared:
+            for each in (connection, unprepared):
+                for name, values in (("date", [dt.date.max, dt.date.min]), ("timestamp", [dt.datetime.max, dt.datetime.min]), ("timestamptz", zoned)):
+                    assert await each.fetchval(f"select $1::{name}[]::text", values) == "{infinity,-infinity}"
+                    assert await each.fetchval(f"select $1::{name}[]", values) == values
+                    assert await each.fetchval(f"select $1::{name}::text", values[1]) == "-infinity"
+                assert await each.fetchval("select $1::daterange::text", Range(dt.date(2026, 1, 1), dt.date.max)) == "[2026-01-01,infinity)"
+
+    run(test)
+
+
+def test_values_that_do_not_fit_inside_of_others(run):
+    async def test(connection):
+        aware = dt.datetime(2026, 1, 1, tzinfo=UTC)
+        for sql, value in (
+            ("select $1::timestamp[]", [aware]),
+            ("select $1::tsrange", Range(aware, None)),
+            ("select $1::real", 1e300),
+            ("select $1::text[]", ["\ud800"]),
+        ):
+            with pytest.raises(pgpoll.ParameterError, match=r"parameter \$1 of type"):
+                await connection.fetchval(sql, value)
+        async with await pgpoll.connect(statement_cache_size=0) as unprepared:
+            with pytest.raises(pgpoll.ParameterError, match=r"parameter \$1"):
+                await unprepared.fetchval("select $1::text", "\ud800")
+
+    run(test)
+
+
+def test_text_that_is_no_value_of_python(run):
+    async def test(connection):
+        for style in ("iso_8601", "sql_standard", "postgres_verbose"):
+            await connection.execute(f"set intervalstyle = {style}")
+            with pytest.raises(ValueError, match="intervalstyle"):
+                await connection.fetchrow("select '-1 day 2 hours'::interval, '(1,2)'::point")
+        await connection.execute("reset intervalstyle")
+        for value in ("interval '178000000 years'", "date '0044-03-15 BC'", "timestamp '0044-03-15 12:00 BC'", "date '10000-01-01'"):
+            for more in ("", ", '(1,2)'::point"):
+                with pytest.raises(ValueError, match="out of the range of Python's"):
+                    await connection.fetchrow(f"select {value}{more}")
+        assert await connection.fetchval("select 1") == 1
+
+    run(test)
+
+
+def test_own_types_inside_of_own_types(run):
+    async def test(connection):
+        await connection.execute("""
+            create domain pg_temp.small as int check (value < 9);
+            create type pg_temp.colour as enum ('red', 'blue');
+            create type pg_temp.pair as (n pg_temp.small, c pg_temp.colour, p point);
+            create type pg_temp.span as range (subtype = float8, multirange_type_name = pg_temp.spans)""")
+        await connection.register_type("pg_temp.small")
+        await connection.register_type("pg_temp.pair")
+        await connection.register_type("pg_temp.span")
+        assert await connection.fetchval("select $1::pg_temp.pair", (5, "red", None)) == (5, "red", None)
+        assert await connection.fetchval("select (5, 'blue', '(1,2)')::pg_temp.pair") == (5, "blue", "(1,2)")
+        for more in ("", ", '(1,2)'::point"):
+            got = await connection.fetchrow(f"select $1::pg_temp.spans{more}", [Range(0.5, 1.5), Range(2.5, None)])
+            assert got[0] == [Range(0.5, 1.5), Range(2.5, None)]
+        await connection.set_type_codec("int4", encoder=str, decoder=lambda text: f"<{text}>")
+        assert await connection.fetchval("select array[1, null, $1::int4]", 5) == ["<1>", None, "<5>"]
 
     run(test)
