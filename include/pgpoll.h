@@ -784,8 +784,8 @@ uint64_t conn_start_lo_export(struct Conn *conn,
 // CONN_VERDICT_LOST: it is over, and whether the operation took effect is not known.
 //
 // Only what nobody wants is stopped: if an operation whose time is not over has been sent behind it, or the server gave
-// no key for such requests, what comes is read and dropped instead. Where the transport is yours, conn_cancel_packet
-// gives you the request to carry.
+// no key for such requests, what comes is read and dropped instead. Where the transport is yours, the request is, too:
+// conn_cancel_open.
 //
 // conn: the connection. ms: milliseconds; 0 and -1: no limit, as at the beginning. conn_reset keeps it.
 // Next: conn_deadline_ms takes part in it: poll when it says so.
@@ -1180,7 +1180,11 @@ int conn_notification_pid(const struct ConnNotification *notification);
 void conn_notification_free(struct ConnNotification *notification);
 
 // Begins to ask the server to stop what it does for a connection. Nothing waits: conn_cancel_poll does the work, on a
-// connection of its own, to the same server.
+// connection of its own, to the same server, encrypted as the first one is.
+//
+// Where the connection is over a transport of yours (conn_open_fd, conn_open_stream) nothing can be dialled: make another
+// transport to the same server, and carry the request's bytes over it with conn_cancel_feed and conn_cancel_take_output.
+// Encryption by GSSAPI is not there for such a request: it fails.
 //
 // conn: a connection that is up.
 // Returns the request; NULL when it is refused, and conn_error(conn) says why.
@@ -1193,14 +1197,14 @@ struct ConnCancel *conn_cancel_open(const struct Conn *conn);
 // cancel: the request.
 // Returns CONN_WANT_READ, CONN_WANT_WRITE, CONN_SOCKET_CHANGED as conn_poll does; CONN_IDLE when the server has the
 //   request; CONN_FAILED when it could not be told, and conn_cancel_error says why; CONN_MISUSE as conn_poll does.
-// Next: wait for conn_cancel_socket. Whether anything was stopped is seen on the connection: its operation fails with
-//   SQLSTATE 57014, or was done before. Take its CONN_ITEM_DONE before you start another one.
+// Next: wait for conn_cancel_socket, or carry the bytes. Whether anything was stopped is seen on the connection: its
+//   operation fails with SQLSTATE 57014, or was done before. Take its CONN_ITEM_DONE before you start another one.
 uint32_t conn_cancel_poll(struct ConnCancel *cancel);
 
 // The descriptor to wait for; not yours to close, read or write.
 //
 // cancel: the request.
-// Returns the descriptor; -1 when there is none now, and when it is refused.
+// Returns the descriptor; -1 when there is none now, when you carry the bytes, and when it is refused.
 int conn_cancel_socket(struct ConnCancel *cancel);
 
 // How long to wait at most before the next conn_cancel_poll: connect_timeout is for all of it, or 5 seconds without one.
@@ -1210,8 +1214,8 @@ int conn_cancel_socket(struct ConnCancel *cancel);
 //   it is refused.
 int64_t conn_cancel_deadline_ms(struct ConnCancel *cancel);
 
-// The request as it goes over the wire, for those who carry it themselves: over a connection of its own to the same server,
-// encrypted as the first one is, which the server closes when it has dealt with it.
+// The request as it goes over the wire, not encrypted yet: for those who do without conn_cancel_poll, and send it over a
+// connection of its own to the same server, encrypted as the first one is, which the server closes when it has dealt with it.
 //
 // cancel: the request. len: is set to the number of bytes.
 // Returns the bytes; NULL when it is refused. They are as secret as a password.
@@ -1219,11 +1223,11 @@ int64_t conn_cancel_deadline_ms(struct ConnCancel *cancel);
 const char *conn_cancel_packet(struct ConnCancel *cancel,
                                size_t *len);
 
-// Why the server could not be told.
+// What went wrong: the last call since the last conn_cancel_poll that was refused; else why the server could not be told.
 //
 // cancel: the request.
 // Returns the error; NULL when there is none, and when it is refused.
-// Borrowed from the request; do not free it.
+// Borrowed until the next call with this request; do not free it.
 const struct ConnError *conn_cancel_error(struct ConnCancel *cancel);
 
 // Closes the request's own connection and frees it. Never waits. Closed before CONN_IDLE it may or may not have an effect.
@@ -1241,7 +1245,7 @@ void conn_cancel_close(struct ConnCancel *cancel);
 // Returns a connection, as conn_open does.
 // Yours until conn_close.
 // Next: conn_poll until it says CONN_IDLE or CONN_FAILED. It cannot be reset, and requests to cancel are yours to
-//   carry: conn_cancel_packet.
+//   carry: conn_cancel_open.
 struct Conn *conn_open_fd(int fd,
                           const char *conninfo);
 
@@ -1254,7 +1258,7 @@ struct Conn *conn_open_fd(int fd,
 // Yours until conn_close.
 // Next: the loop is conn_poll, conn_take_output until there is none, conn_feed with what has arrived, conn_poll …: poll after
 //   each of them. conn_deadline_ms and all that is not about descriptors is as ever. It cannot be reset, and requests to cancel
-//   are yours to carry: conn_cancel_packet. An operation whose deadline has passed is only waited for, as long as
+//   are yours to carry: conn_cancel_open. An operation whose deadline has passed is only waited for, as long as
 //   conn_set_cancel_timeout_ms says.
 struct Conn *conn_open_stream(const char *conninfo);
 
@@ -1282,6 +1286,34 @@ void conn_feed_eof(struct Conn *conn);
 size_t conn_take_output(struct Conn *conn,
                         void *into,
                         size_t size);
+
+// Brings bytes that the server has sent over the request's own transport. Copies them and does nothing else.
+//
+// cancel: a request about a connection over a transport of yours. bytes: what has arrived, len bytes, in order. Not needed
+//   after the call.
+// Returns how many were taken, the first ones; fewer than len when there is no room: poll, and bring the others again. 0
+//   also when the request is over, and when it is refused: conn_cancel_error says why.
+// Next: conn_cancel_poll.
+size_t conn_cancel_feed(struct ConnCancel *cancel,
+                        const void *bytes,
+                        size_t len);
+
+// Says that the server has closed the request's own transport: nothing comes after what was fed. That is how it says that it
+// has dealt with the request.
+//
+// cancel: a request about a connection over a transport of yours.
+// Next: conn_cancel_poll.
+void conn_cancel_feed_eof(struct ConnCancel *cancel);
+
+// Takes bytes that are to be carried to the server over the request's own transport, in order. What is taken is yours to
+// carry, all of it.
+//
+// cancel: a request about a connection over a transport of yours. into: where they are put. size: the room there, in bytes.
+// Returns how many there were, at most size; 0 when there are none now, and when it is refused.
+// Next: the same again until it is 0, then conn_cancel_poll: there may be more.
+size_t conn_cancel_take_output(struct ConnCancel *cancel,
+                               void *into,
+                               size_t size);
 
 // Makes a group without members. It takes one descriptor.
 //

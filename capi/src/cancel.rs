@@ -7,6 +7,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pgpoll::conn::{Cancel, CancelPoll};
+use pgpoll::error::Error;
 use pgpoll::net::clock;
 
 use crate::border::{self, allocate, inside};
@@ -25,16 +26,30 @@ pub struct ConnCancel {
 }
 
 #[derive(Debug)]
-struct Inner {
+pub(crate) struct Inner {
     /// Gone after a panic.
-    cancel: Option<Cancel>,
+    pub cancel: Option<Cancel>,
     /// The descriptor that the caller was told of.
     told: Option<c_int>,
+    /// The last call that was refused since the last poll.
+    refused: Option<Box<ConnError>>,
     error: Option<Box<ConnError>>,
 }
 
+impl Inner {
+    /// Keeps why the call was refused for `conn_cancel_error`.
+    #[cold]
+    pub(crate) fn misuse(&mut self, message: &'static str) {
+        self.refused = Some(Box::new(ConnError::new(Error::misuse(message))));
+    }
+}
+
 /// Begins to ask the server to stop what it does for a connection. Nothing waits: conn_cancel_poll does the work, on a
-/// connection of its own, to the same server.
+/// connection of its own, to the same server, encrypted as the first one is.
+///
+/// Where the connection is over a transport of yours (conn_open_fd, conn_open_stream) nothing can be dialled: make another
+/// transport to the same server, and carry the request's bytes over it with conn_cancel_feed and conn_cancel_take_output.
+/// Encryption by GSSAPI is not there for such a request: it fails.
 ///
 /// conn: a connection that is up.
 /// Returns the request; NULL when it is refused, and conn_error(conn) says why.
@@ -52,6 +67,7 @@ pub unsafe extern "C" fn conn_cancel_open(conn: *const Conn) -> *mut ConnCancel 
             let inner = Inner {
                 cancel: Some(cancel),
                 told: None,
+                refused: None,
                 error: None,
             };
             allocate(ConnCancel {
@@ -68,18 +84,21 @@ pub unsafe extern "C" fn conn_cancel_open(conn: *const Conn) -> *mut ConnCancel 
 /// cancel: the request.
 /// Returns CONN_WANT_READ, CONN_WANT_WRITE, CONN_SOCKET_CHANGED as conn_poll does; CONN_IDLE when the server has the
 ///   request; CONN_FAILED when it could not be told, and conn_cancel_error says why; CONN_MISUSE as conn_poll does.
-/// Next: wait for conn_cancel_socket. Whether anything was stopped is seen on the connection: its operation fails with
-///   SQLSTATE 57014, or was done before. Take its CONN_ITEM_DONE before you start another one.
+/// Next: wait for conn_cancel_socket, or carry the bytes. Whether anything was stopped is seen on the connection: its
+///   operation fails with SQLSTATE 57014, or was done before. Take its CONN_ITEM_DONE before you start another one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_cancel_poll(cancel: *mut ConnCancel) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         within(cancel, CONN_MISUSE, |inner| {
+            inner.refused = None;
             let Some(cancel) = &mut inner.cancel else {
                 return CONN_FAILED;
             };
             let mut bits = match cancel.poll() {
                 CancelPoll::WantRead => CONN_WANT_READ,
+                // There is always room for what the server says.
+                CancelPoll::WantWrite if cancel.is_stream() => CONN_WANT_READ | CONN_WANT_WRITE,
                 CancelPoll::WantWrite => CONN_WANT_WRITE,
                 CancelPoll::Done => CONN_IDLE,
                 CancelPoll::Failed => CONN_FAILED,
@@ -97,7 +116,7 @@ pub unsafe extern "C" fn conn_cancel_poll(cancel: *mut ConnCancel) -> u32 {
 /// The descriptor to wait for; not yours to close, read or write.
 ///
 /// cancel: the request.
-/// Returns the descriptor; -1 when there is none now, and when it is refused.
+/// Returns the descriptor; -1 when there is none now, when you carry the bytes, and when it is refused.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_cancel_socket(cancel: *mut ConnCancel) -> c_int {
     // SAFETY: the caller's promise.
@@ -129,8 +148,8 @@ pub unsafe extern "C" fn conn_cancel_deadline_ms(cancel: *mut ConnCancel) -> i64
     }
 }
 
-/// The request as it goes over the wire, for those who carry it themselves: over a connection of its own to the same server,
-/// encrypted as the first one is, which the server closes when it has dealt with it.
+/// The request as it goes over the wire, not encrypted yet: for those who do without conn_cancel_poll, and send it over a
+/// connection of its own to the same server, encrypted as the first one is, which the server closes when it has dealt with it.
 ///
 /// cancel: the request. len: is set to the number of bytes.
 /// Returns the bytes; NULL when it is refused. They are as secret as a password.
@@ -154,16 +173,19 @@ pub unsafe extern "C" fn conn_cancel_packet(
     }
 }
 
-/// Why the server could not be told.
+/// What went wrong: the last call since the last conn_cancel_poll that was refused; else why the server could not be told.
 ///
 /// cancel: the request.
 /// Returns the error; NULL when there is none, and when it is refused.
-/// Borrowed from the request; do not free it.
+/// Borrowed until the next call with this request; do not free it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_cancel_error(cancel: *mut ConnCancel) -> *const ConnError {
     // SAFETY: the caller's promise.
     unsafe {
         within(cancel, ptr::null(), |inner| {
+            if let Some(refused) = &inner.refused {
+                return &raw const **refused;
+            }
             if inner.error.is_none() {
                 let error = inner.cancel.as_ref().and_then(Cancel::error).cloned();
                 inner.error = error.map(|error| Box::new(ConnError::new(error)));
@@ -193,7 +215,11 @@ pub unsafe extern "C" fn conn_cancel_close(cancel: *mut ConnCancel) {
 ///
 /// # Safety
 /// `cancel` is NULL, or was returned by `conn_cancel_open` and not closed.
-unsafe fn within<T>(cancel: *mut ConnCancel, fallback: T, work: impl FnOnce(&mut Inner) -> T) -> T {
+pub(crate) unsafe fn within<T>(
+    cancel: *mut ConnCancel,
+    fallback: T,
+    work: impl FnOnce(&mut Inner) -> T,
+) -> T {
     // SAFETY: the caller's promise; a request is only ever shared.
     let Some(cancel) = (unsafe { cancel.as_ref() }) else {
         error::refuse_outside("the cancel request is NULL: pass what conn_cancel_open returned");

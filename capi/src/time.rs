@@ -22,8 +22,8 @@ use crate::open::Conn;
 /// CONN_VERDICT_LOST: it is over, and whether the operation took effect is not known.
 ///
 /// Only what nobody wants is stopped: if an operation whose time is not over has been sent behind it, or the server gave
-/// no key for such requests, what comes is read and dropped instead. Where the transport is yours, conn_cancel_packet
-/// gives you the request to carry.
+/// no key for such requests, what comes is read and dropped instead. Where the transport is yours, the request is, too:
+/// conn_cancel_open.
 ///
 /// conn: the connection. ms: milliseconds; 0 and -1: no limit, as at the beginning. conn_reset keeps it.
 /// Next: conn_deadline_ms takes part in it: poll when it says so.

@@ -22,15 +22,18 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const BUDGET: usize = 4096;
 
 /// A request to stop what a backend is doing, on a connection of its own: to the same address, and encrypted, with the
-/// server's certificate checked, if the connection that it is about is encrypted.
+/// server's certificate checked, if the connection that it is about is encrypted. Where that one is over a transport of the
+/// caller's, nothing can be dialled: the caller carries the bytes of this one, as of a [stream](Connection::open_stream).
 ///
 /// [`poll`](Cancel::poll) until it is done: then the server has passed the request on. Whether anything was stopped is seen
 /// on the connection itself: its operation fails with SQLSTATE 57014, or is done already.
 pub struct Cancel {
     plan: CancelPlan,
-    net: Net,
+    pub(super) net: Net,
     /// `None` until it is polled.
     engine: Option<Engine>,
+    /// So much of the output is in the net's hands and has not left them.
+    leaving: usize,
 }
 
 /// Without the packet, which carries the key.
@@ -46,9 +49,9 @@ impl fmt::Debug for Cancel {
 /// What a poll of a cancel request says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CancelPoll {
-    /// Wait until the socket is readable.
+    /// Wait until the socket is readable, or for bytes to feed.
     WantRead,
-    /// Wait until the socket is writable.
+    /// Wait until the socket is writable, or carry the output.
     WantWrite,
     /// The server has the request.
     Done,
@@ -100,9 +103,10 @@ impl Cancel {
 
     fn new(plan: CancelPlan) -> Self {
         Self {
+            net: transport(&plan),
             plan,
-            net: Net::new(),
             engine: None,
+            leaving: 0,
         }
     }
 
@@ -141,10 +145,15 @@ impl Cancel {
         &self.plan.addr
     }
 
-    /// Makes it as it was before the first poll.
+    /// Makes it as it was before the first poll. What the caller carries is for another transport then.
     pub fn reset(&mut self) {
-        self.net.hangup();
+        if self.is_stream() {
+            self.net = transport(&self.plan);
+        } else {
+            self.net.hangup();
+        }
         self.engine = None;
+        self.leaving = 0;
     }
 
     /// Whether it has been polled since it was made or reset.
@@ -171,18 +180,20 @@ impl Cancel {
                 progress = true;
             }
             self.net.send_unsent();
-            if need.write {
+            if need.write && self.leaving == 0 {
                 match self.net.send(engine.output()) {
-                    Sent::Bytes(count) => {
-                        engine.sent(count);
-                        progress = true;
-                    }
+                    Sent::Bytes(count) => self.leaving = count,
                     Sent::Wait => {}
                     Sent::Failed(error) => {
                         engine.lost(error);
                         progress = true;
                     }
                 }
+            }
+            // What nobody has carried yet the server cannot have heeded, whatever it says.
+            if self.leaving > 0 && !self.net.has_unsent() {
+                engine.sent(std::mem::take(&mut self.leaving));
+                progress = true;
             }
             if need.read {
                 progress |= receive(&mut self.net, engine);
@@ -195,8 +206,8 @@ impl Cancel {
             }
             if !progress {
                 let writes = match self.net.pending() {
-                    Some(interest) => interest == Interest::Write,
-                    None => engine.has_output() || self.net.has_unsent(),
+                    Some(interest) if !self.net.is_pumped() => interest == Interest::Write,
+                    _ => engine.has_output() || self.net.has_unsent(),
                 };
                 return if writes {
                     CancelPoll::WantWrite
@@ -209,6 +220,11 @@ impl Cancel {
 
     /// Polls and waits until the server has the request. A call that waits.
     pub fn wait(&mut self) -> Result<(), Error> {
+        if self.is_stream() {
+            return Err(Error::misuse(
+                "nobody else carries the bytes of this request: poll it, feed it and carry its output",
+            ));
+        }
         loop {
             let wants = self.poll();
             if wants == CancelPoll::Done {
@@ -244,9 +260,23 @@ impl Cancel {
         self.engine.as_ref().and_then(Engine::deadline)
     }
 
+    /// Whether nothing more becomes of it: the server has it, or could not be told.
+    pub(super) fn is_over(&self) -> bool {
+        let over = |engine: &Engine| engine.is_done() || engine.error().is_some();
+        self.engine.as_ref().is_some_and(over)
+    }
+
     /// Why it failed.
     pub fn error(&self) -> Option<&Error> {
         self.engine.as_ref().and_then(Engine::error)
+    }
+}
+
+/// A net for a request that is not begun.
+fn transport(plan: &CancelPlan) -> Net {
+    match plan.addr {
+        Addr::Given => Net::pumped(),
+        Addr::Tcp(_) | Addr::Unix(_) => Net::new(),
     }
 }
 

@@ -1,8 +1,9 @@
-//! Connections over a transport that the caller has made: a connected descriptor, or bytes that the caller carries. Knows no protocol.
+//! Connections over a transport that the caller has made: a connected descriptor, or bytes that the caller carries; and the requests
+//! to cancel that are about them, whose bytes the caller carries, too. Knows no protocol.
 
 use std::os::fd::OwnedFd;
 
-use super::{Connection, NATIVE_ROOM};
+use super::{Cancel, Connection, NATIVE_ROOM};
 use crate::conninfo::{Options, Surroundings};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -86,5 +87,36 @@ impl Connection {
         self.say_goodbye();
         self.net.hangup();
         self.engine = Engine::failed(Error::misuse(error), self.room);
+    }
+}
+
+impl Cancel {
+    /// Brings what the server has sent on the request's own transport: how many bytes were taken, the first ones, as
+    /// [`Connection::feed`] does. None once the request is over, and on one that is not over such bytes.
+    pub fn feed(&mut self, bytes: &[u8]) -> usize {
+        match self.is_over() {
+            true => 0,
+            false => self.net.feed(bytes),
+        }
+    }
+
+    /// Says that the server sends nothing any more, after what was fed: it has closed the request's own transport.
+    pub fn feed_eof(&mut self) {
+        self.net.feed_eof();
+    }
+
+    /// What is to be carried to the server over the request's own transport.
+    pub fn output(&self) -> &[u8] {
+        self.net.output()
+    }
+
+    /// Says that the first `count` bytes of the [`output`](Cancel::output) are on their way; they are wiped.
+    pub fn taken(&mut self, count: usize) {
+        self.net.taken(count);
+    }
+
+    /// Whether the caller carries the bytes: the connection that it is about is over a transport of the caller's.
+    pub fn is_stream(&self) -> bool {
+        self.net.is_pumped()
     }
 }

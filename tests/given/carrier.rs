@@ -32,11 +32,21 @@ pub(crate) struct Carrier {
 impl Carrier {
     /// A connection that has not begun, and a socket to the server.
     pub(crate) fn new(tls: bool, piece: usize) -> Carrier {
-        let socket = TcpStream::connect(("127.0.0.1", server().port())).unwrap();
+        Carrier::of(&conninfo(tls), piece)
+    }
+
+    /// The same, told otherwise how to connect.
+    pub(crate) fn of(conninfo: &str, piece: usize) -> Carrier {
+        Carrier::to(server().port(), conninfo, piece)
+    }
+
+    /// The same to another server.
+    pub(crate) fn to(port: u16, conninfo: &str, piece: usize) -> Carrier {
+        let socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
         socket.set_nonblocking(true).unwrap();
         socket.set_nodelay(true).unwrap();
         Carrier {
-            connection: Connection::open_stream(conninfo(tls)),
+            connection: Connection::open_stream(conninfo),
             socket,
             piece,
             inbox: Vec::new(),

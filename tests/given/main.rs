@@ -1,6 +1,7 @@
 //! Connections over transports that the caller has made, to real servers: a descriptor, and bytes that the test carries itself.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod cancel;
 mod carrier;
 mod descriptor;
 mod ends;

@@ -94,6 +94,32 @@ impl Caller {
         }
     }
 
+    /// Carries a request to cancel over a socket, until the server has it.
+    pub(crate) fn carry_cancel(&self, conn: &Connection, socket: &OwnedFd) {
+        let fd = socket.as_raw_fd();
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        let mut arrived = vec![0_u8; 10_000];
+        let mut cancel = self.call(|| Cancel::of(conn).unwrap());
+        while self.call(|| cancel.poll()) != CancelPoll::Done {
+            assert!(cancel.error().is_none(), "{:?}", cancel.error());
+            let output = cancel.output();
+            // SAFETY: both are slices of as many bytes.
+            let sent = unsafe { libc::send(fd, output.as_ptr().cast(), output.len(), flags) };
+            if let Ok(sent) = usize::try_from(sent) {
+                self.call(|| cancel.taken(sent));
+            }
+            let (place, room) = (arrived.as_mut_ptr(), arrived.len());
+            // SAFETY: as above.
+            match unsafe { libc::recv(fd, place.cast(), room, flags) } {
+                0 => self.call(|| cancel.feed_eof()),
+                count => {
+                    let count = usize::try_from(count).unwrap_or(0);
+                    assert_eq!(self.call(|| cancel.feed(&arrived[..count])), count);
+                }
+            }
+        }
+    }
+
     /// Carries bytes between a connection over memory and a socket until the poll says what it should.
     pub(crate) fn carry(
         &self,

@@ -45,6 +45,7 @@ pub(crate) const PHASES: &[&str] = &[
     "TLS with the system's roots",
     "a descriptor that is given",
     "bytes that the caller carries",
+    "a request that the caller carries",
     "shutdown",
     "TLS: shutdown",
     "close in the middle of a result",

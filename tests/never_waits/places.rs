@@ -14,7 +14,7 @@ pub(crate) struct Places {
     pub(crate) peer: String,
     pub(crate) nobody: String,
     /// Connected, and blocking.
-    pub(crate) given: [OwnedFd; 2],
+    pub(crate) given: [OwnedFd; 3],
     pub(crate) tls: String,
     pub(crate) system: String,
     pub(crate) encrypted_key: String,
@@ -41,7 +41,7 @@ impl Places {
             slow_scram: role("slow", &quoted) + " sslmode=disable",
             wrong: role("fast", "wrong"),
             peer: format!("{} requirepeer={}", cluster.conninfo(), owner(cluster)),
-            given: [(); 2].map(|()| TcpStream::connect(("127.0.0.1", port)).unwrap().into()),
+            given: [(); 3].map(|()| TcpStream::connect(("127.0.0.1", port)).unwrap().into()),
             nobody: String::from("host=localhost port=1 user=nobody"),
             tls: tls.clone(),
             encrypted_key: format!(

@@ -73,7 +73,7 @@ pub(crate) fn program(caller: &Caller, places: &Places) {
     let mut direct = places.direct.as_ref().map(open);
     let mut system = open(&places.system);
     let mut encrypted_key = open(&places.encrypted_key);
-    let [fd, carrier] = [0, 1].map(|at| places.given[at].try_clone().unwrap());
+    let [fd, carrier, canceller] = [0, 1, 2].map(|at| places.given[at].try_clone().unwrap());
     let mut given = caller.call(|| Connection::open_fd(fd, &places.tls));
     let mut stream = caller.call(|| Connection::open_stream(&places.tls));
     // glibc reads a setting of the kernel's when it gives memory back for the first time.
@@ -129,6 +129,8 @@ pub(crate) fn program(caller: &Caller, places: &Places) {
     caller.carry(&mut stream, &carrier, |ready| ready.is_idle());
     caller.call(|| stream.start_query(LARGE).unwrap());
     caller.carry(&mut stream, &carrier, |ready| ready.has_result());
+    caller.phase("a request that the caller carries");
+    caller.carry_cancel(&stream, &canceller);
 
     for (conn, phase) in [(&mut peer, "shutdown"), (&mut again, "TLS: shutdown")] {
         caller.phase(phase);

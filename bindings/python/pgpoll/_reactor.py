@@ -140,29 +140,38 @@ class Carried(Timed, asyncio.Protocol):
     def unwanted(self, others: bool) -> None:
         """The library cannot connect here: its request to cancel is carried, and nothing is started until the server has it."""
         owner = self.owner
-        if self._cancelling or others or owner.is_closed() or not owner._line.busy or lib.conn_is_encrypted(owner._conn):
+        if self._cancelling or others or owner.is_closed() or not owner._line.busy:
             return
-        cancel, size = lib.conn_cancel_open(owner._conn), ffi.new("size_t *")
-        if cancel == ffi.NULL:
-            return
-        packet = lib.conn_cancel_packet(cancel, size)
-        request = b"" if packet == ffi.NULL else bytes(ffi.buffer(packet, size[0]))
-        lib.conn_cancel_close(cancel)
-        self._cancelling = self.loop.create_task(self._cancel(request, owner._block()))
+        cancel = lib.conn_cancel_open(owner._conn)
+        if cancel != ffi.NULL:
+            request = ffi.gc(cancel, lib.conn_cancel_close)
+            self._cancelling = self.loop.create_task(self._cancel(request, owner._block()))
 
-    async def _cancel(self, request: bytes, unblock: Callable[[], None]) -> None:
+    async def _cancel(self, request: Any, unblock: Callable[[], None]) -> None:
+        lib.conn_cancel_poll(request)  # its time counts from here on: what is dialled is part of it
         try:
-            reader, writer = await asyncio.wait_for(self.streams(), 5)
-            try:
-                writer.write(request)
-                await asyncio.wait_for(reader.read(), 5)
-            finally:
-                writer.close()
+            await asyncio.wait_for(self._carry_request(request), lib.conn_cancel_deadline_ms(request) / 1000)
         except (OSError, asyncio.TimeoutError):
             pass  # then it ends in its own time, or the library gives the connection up
         finally:
             self._cancelling = None
             unblock()
+
+    async def _carry_request(self, request: Any) -> None:
+        """Over a transport of its own, until the server has it or cannot be told."""
+        host, port = self.place()
+        reader, writer = await (asyncio.open_connection(host, int(port)) if port else asyncio.open_unix_connection(host))
+        try:
+            while not (bits := lib.conn_cancel_poll(request)) & (lib.CONN_IDLE | lib.CONN_FAILED):
+                if bits & lib.CONN_WANT_WRITE:
+                    size = lib.conn_cancel_take_output(request, self._buffer, len(self._buffer))
+                    writer.write(bytes(ffi.buffer(self._buffer, size)))
+                elif data := await reader.read(4096):
+                    lib.conn_cancel_feed(request, data, len(data))
+                else:
+                    lib.conn_cancel_feed_eof(request)
+        finally:
+            writer.close()
 
     def place(self) -> tuple[str, str]:
         """The server's host, or the path of its socket, and its port."""
@@ -170,11 +179,6 @@ class Carried(Timed, asyncio.Protocol):
         if host is None or host.startswith(("/", "@")):
             return f"{host or '/var/run/postgresql'}/.s.PGSQL.{port}", ""
         return host, port
-
-    async def streams(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection of its own to the server."""
-        host, port = self.place()
-        return await (asyncio.open_connection(host, int(port)) if port else asyncio.open_unix_connection(host))
 
     async def dial(self) -> None:
         """Makes the transport."""

@@ -2,61 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
 import tempfile
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from servers import Server
 from ways import gather, run_on, sleep, start
 
 import pgpoll
 from pgpoll import errors
 
 
-class Server:
-    """A server of the tests' own."""
-
-    def __init__(self, bin: Path, folder: Path) -> None:
-        self._bin, self._data = bin, folder / "data"
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.options = {"host": "127.0.0.1", "port": probe.getsockname()[1], "user": "postgres", "dbname": "postgres"}
-        self._as = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
-        if self._as:
-            shutil.chown(folder, "postgres", "postgres")
-        self._run(bin / "initdb", "--no-sync", "-A", "trust", "-U", "postgres", "-D", self._data)
-        with (self._data / "postgresql.conf").open("a") as settings:
-            settings.write(f"port = {self.options['port']}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = off\n")
-        self.control("start")
-
-    def _words(self, *words: object) -> list[str]:
-        return [*self._as, *map(str, words)]
-
-    def _run(self, *words: object) -> None:
-        subprocess.run(self._words(*words), check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-
-    def _control(self, task: str, mode: str) -> tuple[object, ...]:
-        return (self._bin / "pg_ctl", task, "-w", "-m", mode, "-D", self._data, "-l", self._data / "log")
-
-    def control(self, task: str, mode: str = "fast") -> None:
-        self._run(*self._control(task, mode))
-
-    async def restart(self, mode: str) -> None:
-        restarting = subprocess.Popen(self._words(*self._control("restart", mode)), stdout=subprocess.DEVNULL)
-        while restarting.poll() is None:
-            await sleep(0.01)
-        assert restarting.returncode == 0
-
-
 @pytest.fixture(scope="module")
 def server():
-    with pgpoll.sync.connect() as connection:
-        bin = connection.fetchval("select setting from pg_config where name = 'BINDIR'")
     with tempfile.TemporaryDirectory() as folder:
-        made = Server(Path(bin), Path(folder))
+        made = Server(Path(folder))
         yield made
         made.control("stop", "immediate")
 

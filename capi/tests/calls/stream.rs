@@ -16,7 +16,7 @@ fn server() -> UnixStream {
 }
 
 /// Polls and carries until a poll says one of `bits`.
-fn carry(conn: *mut Conn, socket: &mut UnixStream, bits: u32) -> u32 {
+pub(crate) fn carry(conn: *mut Conn, socket: &mut (impl Read + Write), bits: u32) -> u32 {
     let mut room = [0_u8; 300];
     loop {
         // SAFETY: an open connection, and room of the size that is said.
