@@ -1,6 +1,8 @@
 //! What goes through the encryption: much, and in both directions; a cancel; a fork.
 
-use pgpoll::conn::Cancel;
+use std::net::TcpStream;
+
+use pgpoll::conn::{Cancel, CancelPoll, Connection};
 use pgpoll::engine::Reply;
 
 use crate::realm::{Realm, Tickets};
@@ -62,6 +64,31 @@ fn a_cancel_goes_by_the_same_encryption() {
     let said = session.finish(operation);
     assert!(said[0].contains("57014"), "{said:?}");
     assert_eq!(said.last().unwrap(), FAILED);
+}
+
+/// Nor does it go out in clear where it has to be carried, which this encryption cannot be.
+#[test]
+fn a_cancel_that_is_carried_fails_in_words() {
+    let Some(realm) = Realm::with(Tickets::Good) else {
+        return;
+    };
+    let socket = TcpStream::connect(("127.0.0.1", realm.cluster.port())).unwrap();
+    let conninfo = realm.conninfo("tester", "gssencmode=require");
+    let mut conn = Connection::open_fd(socket.into(), conninfo.replace("hostaddr=127.0.0.1", ""));
+    while !conn.wait(None).is_idle() {
+        assert!(conn.error().is_none(), "{:?}", conn.error());
+    }
+    assert!(conn.facts().gss_encrypted());
+    let mut cancel = Cancel::of(&conn).unwrap();
+    while cancel.poll() == CancelPoll::WantWrite {
+        assert_eq!(cancel.output().len(), 8, "GSSENCRequest");
+        cancel.taken(8);
+        assert_eq!(cancel.feed(b"G"), 1);
+    }
+    assert_eq!(cancel.poll(), CancelPoll::Failed);
+    assert!(cancel.output().is_empty());
+    let text = cancel.error().unwrap().message();
+    assert!(text.contains("GSSAPI is not there for bytes"), "{text}");
 }
 
 #[test]
