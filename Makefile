@@ -188,6 +188,14 @@ test-sqlalchemy: ## SQLAlchemy's dialect compliance suite on bindings/python: on
 	$(call compliance,default)
 	$(call compliance,sync)
 
+# Words: cpython pypy ruby
+TRIXIE ?=
+.PHONY: test-trixie
+test-trixie: lib ## the bindings' tests in Debian 13: CPython 3.13, PyPy 3.11, Ruby 3.3; as root, in a folder
+	@build/setup test-trixie
+	@$(CARGO) build --quiet -p testkit
+	@build/trixie $(LIB) $(TARGET)/debug/pgpoll-cluster $(TRIXIE)
+
 .PHONY: bench-python
 bench-python: ## bindings/python beside asyncpg, psycopg and psqlpy in one table
 	@build/setup bench-python

@@ -45,7 +45,7 @@ border.set_source(
     '#include "pgpoll.h"',
     sources=[os.path.relpath(path, HERE) for path in sorted((HERE / "native").glob("*.c"))],
     include_dirs=[str(ROOT / "include"), str(HERE / "native")],
-    depends=[str(HERE / "native" / "native.h")],
+    depends=[str(path) for path in (HERE / "native").glob("*.h")],
     extra_objects=[str(library())],
     extra_compile_args=[
         "-std=c11",

@@ -4,7 +4,7 @@
 
 #include <structmember.h>
 
-PyObject *InterfaceError, *CancelledError, *HolderVariable;
+PyObject *InterfaceError, *CancelledError, *CopyError, *HolderVariable;
 unsigned long native_forks;
 
 enum { ROUNDS = 8 }; /* of one turn: others have their turn too */
@@ -21,7 +21,7 @@ int line_check(Line *self)
         return -1;
     }
     /* While the loop's own turn runs, in its thread, it is the loop that runs; asking for that is dear in Python 3.11. */
-    if (self->loop == Py_None || (self->delivering && self->thread == PyThread_get_thread_ident()))
+    if (self->loop == Py_None || (self->delivering && self->thread == (unsigned long)PyThread_get_thread_ident()))
         return 0;
     PyObject *running = PyObject_CallNoArgs(self->running);
     if (!running)
@@ -133,6 +133,8 @@ static int look_soon(Line *self)
         return -1;
     PyObject *handle = PyObject_CallOneArg(self->call_soon, self->flush);
     Py_XDECREF(handle);
+    if (!SEES_CYCLES)
+        Py_CLEAR(self->flush);
     self->flush_due = handle != NULL;
     return handle ? 0 : -1;
 }
@@ -159,6 +161,8 @@ static int send_later(Line *self)
         return -1;
     PyObject *handle = PyObject_CallFunction(self->call_later, "dO", 0.001, self->late);
     Py_XDECREF(handle);
+    if (!SEES_CYCLES)
+        Py_CLEAR(self->late);
     self->late_due = handle != NULL;
     return handle ? 0 : -1;
 }
@@ -471,7 +475,7 @@ PyTypeObject LineType = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "pgpoll._native.Line",
     .tp_basicsize = sizeof(Line),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
     .tp_new = line_new,
     .tp_dealloc = (destructor)line_dealloc,
     .tp_traverse = (traverseproc)line_traverse,

@@ -4,14 +4,15 @@
 /* configure(**names): exceptions and constructors that the C side calls. */
 static PyObject *configure(PyObject *module, PyObject *args, PyObject *names)
 {
-    static char *words[] = {"interface_error", "cancelled_error", "parameter_error", "holder", "loads", "dumps", "decimal", "uuid", NULL};
-    PyObject **to[] = {&InterfaceError, &CancelledError, &ParameterHook, &HolderVariable, &JsonLoads, &JsonDumps, &DecimalType, &UuidType};
-    PyObject *from[8];
+    static char *words[] = {"interface_error", "cancelled_error", "copy_error", "parameter_error", "holder", "loads", "dumps", "decimal", "uuid", NULL};
+    PyObject **to[] = {&InterfaceError, &CancelledError, &CopyError,   &ParameterHook, &HolderVariable,
+                       &JsonLoads,      &JsonDumps,      &DecimalType, &UuidType};
+    PyObject *from[9];
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, names, "OOOOOOOO:configure", words, &from[0], &from[1], &from[2], &from[3], &from[4], &from[5],
-                                     &from[6], &from[7]))
+    if (!PyArg_ParseTupleAndKeywords(args, names, "OOOOOOOOO:configure", words, &from[0], &from[1], &from[2], &from[3], &from[4], &from[5],
+                                     &from[6], &from[7], &from[8]))
         return NULL;
-    for (size_t at = 0; at < 8; at++)
+    for (size_t at = 0; at < 9; at++)
         Py_XSETREF(*to[at], Py_NewRef(from[at]));
     Py_RETURN_NONE;
 }

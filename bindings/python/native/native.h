@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pgpoll.h"
+#include "pypy.h"
 
 /* What a query's waiter makes of the items that come. The Python side has the same numbers, in _line.py. */
 enum {
@@ -192,7 +193,7 @@ PyObject *line_expect(PyObject *self, PyObject *args);
 PyObject *native_is_built_in(PyObject *module, PyObject *args);
 
 /* What the Python side hands over once: exceptions and what builds values. */
-extern PyObject *InterfaceError, *CancelledError, *ParameterHook, *HolderVariable;
+extern PyObject *InterfaceError, *CancelledError, *CopyError, *ParameterHook, *HolderVariable;
 extern PyObject *JsonLoads, *JsonDumps, *DecimalType, *UuidType;
 
 static inline uint16_t load16(const char *p) { uint16_t v; memcpy(&v, p, 2); return __builtin_bswap16(v); }

@@ -105,15 +105,24 @@ int waiter_wake(Waiter *self, int directly)
     return called;
 }
 
+/* What it raises has a traceback, which may lead to frames that know the waiter. */
+static void raise_error(PyObject *error)
+{
+    PyObject *raised = SEES_CYCLES ? Py_NewRef(error) : PyObject_CallOneArg(CopyError, error);
+    if (raised)
+        PyErr_SetObject((PyObject *)Py_TYPE(raised), raised);
+    Py_XDECREF(raised);
+}
+
 /* The value or the exception, as a call would give it. */
 static PyObject *outcome(Waiter *self)
 {
     if (self->state == WAITER_CANCELLED) {
-        PyErr_SetObject(CancelledError, self->error);
+        PyErr_SetObject(CancelledError, self->error ? self->error : Py_None);
         return NULL;
     }
     if (self->error) {
-        PyErr_SetObject((PyObject *)Py_TYPE(self->error), self->error);
+        raise_error(self->error);
         return NULL;
     }
     return Py_NewRef(self->value ? self->value : Py_None);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import decimal
 import importlib.machinery
 import importlib.util
@@ -10,6 +11,7 @@ import json
 import os
 import sys
 import uuid
+import weakref
 from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
@@ -54,10 +56,21 @@ def _parameter_error(number: int, oid: int, cause: Exception) -> Exception:
     return error
 
 
+def _copy_error(error: BaseException) -> BaseException:
+    """What PyPy raises of an exception that C keeps: its collector would not see that the traceback leads back to it."""
+    try:
+        copied = copy.copy(error)
+    except Exception:  # its class wants other arguments than it has
+        return error
+    copied.__cause__, copied.__suppress_context__ = error.__cause__, error.__suppress_context__
+    return copied.with_traceback(error.__traceback__)
+
+
 native: Any = _load()
 native.configure(
     interface_error=errors.InterfaceError,
     cancelled_error=asyncio.CancelledError,
+    copy_error=_copy_error,
     parameter_error=_parameter_error,
     holder=HOLDERS,
     loads=json.loads,
@@ -66,6 +79,18 @@ native.configure(
     uuid=uuid.UUID,
 )
 os.register_at_fork(after_in_child=native.forked)
+
+Line: Any = native.Line
+
+if sys.implementation.name == "pypy":
+
+    class Line(native.Line):  # type: ignore[no-redef]
+        """PyPy's collector does not see what C refers to: the owner is kept here, and C has a weak reference."""
+
+        def __new__(cls, conn: int, owner: Any, *rest: Any) -> Any:
+            self = super().__new__(cls, conn, weakref.proxy(owner), *rest)
+            self.owner = owner
+            return self
 
 
 def text(pointer: Any) -> str | None:

@@ -10,7 +10,7 @@ from copy import copy
 from typing import Any
 
 from . import _codecs, _failure, errors
-from ._bridge import HOLDERS, NOTHING, TAG, ffi, lib, native, text
+from ._bridge import HOLDERS, NOTHING, TAG, Line, ffi, lib, text
 from ._reactor import Reactor
 from .types import Notification
 
@@ -31,7 +31,7 @@ class Core:
         self._conn = conn
         self._codecs: _codecs.Codecs = _codecs.SHARED
         self._reactor = reacts(self)
-        self._line = native.Line(int(ffi.cast("uintptr_t", conn)), self, self._reactor.on, self._reactor.loop, self._codecs, stream)
+        self._line = Line(int(ffi.cast("uintptr_t", conn)), self, self._reactor.on, self._reactor.loop, self._codecs, stream)
         self._execute = self._line.run
         if timeout is not None:
             self._line.default_timeout_ms = milliseconds(timeout)

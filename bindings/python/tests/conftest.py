@@ -15,8 +15,6 @@ collect_ignore = ["compliance"]  # SQLAlchemy's suite has a plugin of its own
 @pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest) -> str:
     """By asyncio, by uvloop, by asyncio over a transport, or by trio."""
-    if request.param == "uvloop":
-        pytest.importorskip("uvloop")
     return request.param
 
 

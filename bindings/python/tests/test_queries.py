@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ways import gather, run_on, sleep, start
+from ways import collect, gather, run_on, sleep, start
 
 import pgpoll
 from pgpoll import errors
@@ -242,6 +242,7 @@ def test_cursors(run):
         async for row in connection.cursor("select generate_series(1, 1000000)"):
             if row[0] == 120:
                 break
+        collect()
         assert await connection.fetchval("select 5") == 5
         with pytest.raises(errors.DivisionByZero):
             async for _ in connection.batches("select 1 / (5 - n) from generate_series(1, 10) n", size=2):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import random
 
 import pytest
-from ways import run_on
+from ways import collect, run_on
 
 sa = pytest.importorskip("sqlalchemy")
 
@@ -153,7 +152,7 @@ def test_connections_that_are_forgotten():
         await connection.execute(sa.text("select 1"))
 
     async def look():
-        gc.collect()
+        collect()
         await eventually(0)
         assert engine.pool.checkedout() == 0
 
@@ -161,7 +160,7 @@ def test_connections_that_are_forgotten():
     try:
         loop.run_until_complete(forget())
         with pytest.warns(sa.exc.SAWarning, match="garbage collector"):
-            gc.collect()
+            collect()
         loop.run_until_complete(look())
         loop.run_until_complete(engine.dispose())
     finally:

@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+from ways import collect
 
 import pgpoll
 from pgpoll import errors
@@ -28,6 +29,7 @@ def test_everything_once():
         for batch in connection.batches("select a from t", size=3):
             assert len(batch) == 3
             break
+        collect()
         assert connection.copy_in("copy t from stdin", [b"1\tx\n"] * 100) == "COPY 100"
         assert connection.copy_records("t", [(1, "x")]) == "COPY 1"
         assert connection.copy_out("copy (select 1) to stdout") == b"1\n"
