@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from . import _codecs, errors
@@ -10,6 +11,11 @@ from ._core import Core
 
 STALE = (errors.FeatureNotSupported, errors.InvalidStatementName)
 """What a statement that went stale fails with, among others."""
+
+
+def _blanks(number: int) -> str:
+    """A number as spaces and tabs, which make a statement another text; none for 0."""
+    return f"{number:b}".replace("0", " ").replace("1", "\t") if number else ""
 
 
 class Statements(Core):
@@ -74,7 +80,7 @@ class Statements(Core):
         self._encoded(sql)
         self._names += 1
         name = f"pgpoll_{self._names}".encode()
-        while (waiter := self._line.prepare(sql, name, timeout, sql + " " * self._renewed.get(sql, 0))) is None:
+        while (waiter := self._line.prepare(sql, name, timeout, sql + _blanks(self._renewed.get(sql, 0)))) is None:
             await self._room()
         try:
             return await waiter
@@ -92,14 +98,19 @@ class Statements(Core):
 
     async def _again(self, error: errors.PostgresError, mode: int, sql: str, args: tuple[Any, ...], timeout: float | None) -> Any:
         self._renew(error, sql)
-        return await self._slowly(mode, sql, args, timeout)
+        try:
+            return await self._slowly(mode, sql, args, timeout)
+        except STALE as another:  # a pooler knew the new text, too, with a plan that went stale: of another client's, from before
+            self._renew(another, sql)
+            self._renewed[sql] = random.getrandbits(32)
+            return await self._slowly(mode, sql, args, timeout)
 
     def _renew(self, error: errors.PostgresError, sql: str) -> None:
         """Raises the error, unless it says that a prepared statement was lost or has other columns now, and no
         transaction of this task failed with it.
 
         Nothing was executed then: it can be prepared anew and executed once more. A pooler that knows the text may have its old plan for
-        it: a space makes it another one.
+        it: blanks make it another one.
         """
         lost = error.sqlstate == "26000" and '"pgpoll_' in error.message
         if not lost and error.server_source_function != "RevalidateCachedQuery":

@@ -117,6 +117,14 @@ def test_ddl_between_two_executions(bouncer, size, run_alone):
         ddl = connections[0]
         await ddl.execute("drop table if exists changing; create table changing as select 1 as a")
         queries = [f"select * from changing where {number} > $1::int4" for number in range(1, 4)]
+
+        async def prepare_everywhere():
+            """One of the pooler's servers that has not prepared a statement before the table changes says nothing of it after that."""
+            async with connections[0].transaction(), connections[1].transaction(), connections[2].transaction():
+                for connection in connections[:3]:
+                    for sql in queries:
+                        await connection.fetchrow(sql, 0)
+
         for row in ({"a": 1}, {"a": 1, "b": "new"}, {"a": "1", "b": "new"}, {"b": "new"}):
             if len(row) == 2 and row["a"] == 1:
                 await ddl.execute("alter table changing add b text default 'new'")
@@ -127,6 +135,9 @@ def test_ddl_between_two_executions(bouncer, size, run_alone):
             for _ in range(3):
                 got = await gather(*(connection.fetchrow(sql, 0) for sql in queries for connection in connections))
                 assert [dict(each) for each in got] == [row] * len(got)
+            await prepare_everywhere()
+        async with await pgpoll.connect(statement_cache_size=size, **bouncer) as late:  # the pooler knows all former texts
+            assert dict(await late.fetchrow(queries[0], 0)) == {"b": "new"}
         for _ in range(5):
             await ddl.execute("deallocate all")
             got = await gather(*(connection.fetchrow(queries[0], 0) for connection in connections))
