@@ -39,14 +39,17 @@ class Core:
         self._names = 0
         self._preparing: dict[str, list[Any]] = {}
         self._renewed: dict[str, int] = {}
+        self._unclosed: deque[bytes] = deque()
         self._turns: deque[Any] = deque()
         self._held: object | None = None
         self._nobody = object()
         self._blocks = 0
         self._owed: deque[bytes] = deque()
+        self._outside: list[bytes] = []
         self._roomless: list[Any] = []
         self._up: Any = None
         self._copy: Any = None
+        self._cursor: Callable[[], Any] = lambda: None
         self._lost: errors.Error | None = None
         self._notice_callbacks: list[Callable[[errors.PostgresError], object]] = []
         self._listeners: dict[str, list[Any]] = {}
@@ -80,6 +83,7 @@ class Core:
         self._roomless.clear()
         self._turns.clear()
         self._owed.clear()
+        self._outside.clear()
         for waiter in waiting:
             waiter.set_exception(error)
         if self._copy is not None:
@@ -150,6 +154,8 @@ class Core:
         while not self._line.is_mine():
             if self._lost is not None:
                 raise copy(self._lost)  # raised as often as somebody tries, it would grow
+            if self._reactor.loop is None and not self._blocks and not self._owed:
+                raise errors.InterfaceError("another thread has the connection for itself: a connection is for one at a time")
             waiter = self._line.future()
             self._turns.append(waiter)
             try:
@@ -172,8 +178,14 @@ class Core:
     def _let_go(self) -> None:
         """Nobody has the connection for itself any more."""
         self._held = None
-        self._decide_turn()
-        self._wake_turns()
+        self._owed.extend(self._outside)
+        self._outside.clear()
+        self._send_owed()
+
+    def _close_cursor(self) -> None:
+        """The program may not have ended it: it ends with its transaction, and with the lease of its connection."""
+        if (cursor := self._cursor()) is not None:
+            cursor.close()
 
     def _decide_turn(self) -> None:
         self._line.holder = self._nobody if self._blocks or self._owed else self._held
@@ -192,11 +204,9 @@ class Core:
     def _release(self, token: object | None) -> None:
         if token is None:
             return
-        if self._held is token:
-            self._held = None
-            self._decide_turn()
         HOLDERS.set(tuple(held for held in HOLDERS.get() if held is not token))
-        self._wake_turns()
+        if self._held is token:
+            self._let_go()
 
     def _wake_turns(self) -> None:
         turns, self._turns = self._turns, deque()
@@ -245,6 +255,12 @@ class Core:
         if self._lost is None and self._conn != ffi.NULL:
             self._owed.append(self._encoded(sql))
             self._send_owed()
+
+    def _send_outside(self, sql: str) -> None:
+        """The same, but not while another task has the connection for itself: its transaction is none of its business."""
+        self._outside.append(self._encoded(sql))
+        if self._held is None:
+            self._let_go()
 
     def _send_owed(self) -> None:
         with suppress(errors.InterfaceError):

@@ -41,7 +41,7 @@ class Listener:
             await self._connection.execute(";".join(f"LISTEN {quoted(channel)}" for channel in self._channels))
         except BaseException:
             if unused := self._leave():  # the server may have done it all the same
-                self._connection._send(self._unlisten(unused))
+                self._connection._send_outside(self._unlisten(unused))
             raise
 
     async def stop(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from . import errors
 from ._bridge import NOTHING, PORTAL, ffi, lib
@@ -46,6 +47,7 @@ class Batches:
     async def _start(self) -> Any:
         connection = self._connection
         self._token = await connection._hold()
+        connection._cursor = ref(self)  # who forgets a cursor has ended it
         if connection._cache_size <= 0:
             waiter = await connection._unprepared(PORTAL, self._sql, self._args, self._size, self._timeout)
             self._operation = waiter.operation

@@ -78,6 +78,7 @@ class Statements(Core):
 
     async def _prepare(self, sql: str, timeout: float | None) -> Any:
         self._encoded(sql)
+        self._close_names()
         self._names += 1
         name = f"pgpoll_{self._names}".encode()
         while (waiter := self._line.prepare(sql, name, timeout, sql + _blanks(self._renewed.get(sql, 0)))) is None:
@@ -135,10 +136,16 @@ class Statements(Core):
             self._close_name(statement.name)
 
     def _close_name(self, name: bytes) -> None:
-        if self._lost is None and self._conn != ffi.NULL:
+        self._unclosed.append(name)
+        self._close_names()
+
+    def _close_names(self) -> None:
+        """While a COPY or a cursor has the line it cannot be: then the next time."""
+        if self._unclosed and self._lost is None and self._conn != ffi.NULL:
             self._line.check()  # executions that were put off are before it
             self._set_timeout(None)
-            lib.conn_start_close_statement(self._conn, name, 0)
+            while self._unclosed and lib.conn_start_close_statement(self._conn, self._unclosed[0], 0):
+                self._unclosed.popleft()
 
     def _forget_statements(self) -> None:
         for sql in list(self._line.statements):

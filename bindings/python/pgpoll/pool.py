@@ -125,6 +125,7 @@ class Pool:
     async def _reset(self, connection: Connection) -> None:
         try:
             if not connection.is_closed():
+                connection._close_cursor()
                 connection._let_go()
                 if connection._line.busy:
                     connection.cancel()

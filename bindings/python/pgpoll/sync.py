@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 from . import connection as asynchronous
+from . import errors
 from ._opening import opened
 from ._reactor import Reactor
 from .types import Notification, Record
@@ -63,9 +65,16 @@ class Connection:
 
     def __init__(self, connection: asynchronous.Connection) -> None:
         self._connection = connection
+        self._calls = Lock()
 
     def _wait(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return _finish(lambda: self._connection._line, work)
+        if not self._calls.acquire(blocking=False):
+            work.close()
+            raise errors.InterfaceError("another call is inside of this connection: it is for one thread at a time")
+        try:
+            return _finish(lambda: self._connection._line, work)
+        finally:
+            self._calls.release()
 
     def fetch(self, sql: str, *args: Any, timeout: float | None = None) -> list[Record]:
         """All rows."""

@@ -76,6 +76,7 @@ class Transaction:
         if self._state != "started":
             raise errors.InterfaceError(f"the transaction is {self._state}: it cannot be ended")
         self._state = "ended"
+        self._connection._close_cursor()
 
     async def __aenter__(self) -> Transaction:
         await self.start()

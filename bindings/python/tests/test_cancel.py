@@ -152,4 +152,13 @@ def test_what_was_being_prepared(run):
             assert (await busy, await behind) == (False, "SELECT 1")
         assert await connection.fetchval("select count(*) from pg_prepared_statements") <= before + 1
 
+        connection._cache_size = 1
+        for number in range(10):  # what leaves the cache while a cursor has the line
+            preparing = start(connection.fetchval(f"select {number} + $1::int4", 1))
+            await sleep(0)
+            async for _ in connection.cursor("select generate_series(1, 20)", prefetch=3):
+                await sleep(0)
+            assert await preparing == number + 1
+        assert await connection.fetchval("select count(*) from pg_prepared_statements") <= 4
+
     run(test)

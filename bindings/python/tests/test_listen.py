@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from ways import sleep, start
+from ways import gather, sleep, start
 
 import pgpoll
 
@@ -87,6 +87,21 @@ def test_cancelled_before_it_listens(run):
         with pytest.raises(asyncio.CancelledError):
             await listening
         assert (await busy, await behind) == (False, 1)
+        assert await connection.fetch("select pg_listening_channels()") == []
+
+        async def hold():
+            async with connection.transaction():
+                async for _ in connection.cursor("select generate_series(1, 100)", prefetch=5):
+                    await sleep(0)
+
+        busy = start(connection.fetchval("select pg_sleep(0.1) is null"))
+        await sleep(0.01)
+        listening, holding = start(connection.listen("never").start()), start(hold())
+        await sleep(0.01)
+        listening.cancel()  # what it leaves behind waits for its turn
+        with pytest.raises(asyncio.CancelledError):
+            await listening
+        await gather(busy, holding)
         assert await connection.fetch("select pg_listening_channels()") == []
 
     run(test)

@@ -74,6 +74,42 @@ def test_signals_work_and_leave_it_clean():
         assert connection.fetchval("select 1") == 1
 
 
+def test_one_thread_at_a_time():
+    with pgpoll.sync.connect() as connection:
+        outcomes = []
+
+        def query():
+            try:
+                outcomes.append(connection.fetchval("select 2"))
+            except pgpoll.InterfaceError as error:
+                outcomes.append(str(error))
+
+        def elsewhere():
+            thread = threading.Thread(target=query)
+            thread.start()
+            thread.join(30)
+            assert not thread.is_alive()
+            return outcomes.pop()
+
+        with connection.transaction():
+            assert "another thread" in elsewhere()
+            assert connection.fetchval("select 1") == 1
+        rows = connection.cursor("select generate_series(1, 1000)")
+        next(rows)
+        assert "another thread" in elsewhere()
+        rows.close()
+        assert elsewhere() == 2
+        threads = [threading.Thread(target=lambda: [query() for _ in range(20)]) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(outcomes) == 60 and {each for each in outcomes if each != 2} <= {
+            "another call is inside of this connection: it is for one thread at a time"
+        }
+        assert connection.fetchval("select 1") == 1
+
+
 def test_arrow():
     pytest.importorskip("pyarrow")
     with pgpoll.sync.connect() as connection:

@@ -121,3 +121,38 @@ def test_cancelled_while_it_ends(run):
         assert (await children[0], connection.transaction_status) == (False, "idle")
 
     run(test)
+
+
+def test_a_cursor_that_is_left_open_ends_with_it(run):
+    async def test(connection):
+        async def leave(error):
+            async with connection.transaction():
+                rows = connection.cursor("select generate_series(1, 1000)")
+                async for _ in rows:
+                    if error:
+                        raise error
+                    return rows
+
+        for error in (None, LookupError()):
+            try:
+                rows = await leave(error)
+            except LookupError as caught:
+                assert caught is error  # whose frames have the cursor
+            assert connection.transaction_status == "idle"
+            assert await connection.fetchval("select 1") == 1
+        with pytest.raises(StopAsyncIteration):
+            while True:
+                await rows.__anext__()
+
+    async def in_a_pool(unused):
+        async with pgpoll.create_pool(max_size=1) as pool:
+            pids = set()
+            for _ in range(2):
+                async with pool.acquire() as connection:
+                    rows = connection.cursor("select generate_series(1, 1000)")
+                    await rows.__anext__()
+                    pids.add(connection.backend_pid)
+            assert len(pids) == 1
+
+    run(test)
+    run(in_a_pool)
