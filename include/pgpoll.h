@@ -24,6 +24,7 @@
  *   CONN_IDLE            128   connected, nothing outstanding: start something, or wait for notifications
  *   CONN_FAILED          256   over, and the last result was taken
  *   CONN_MISUSE          512   this call was refused: a NULL connection, or another call is inside it
+ *   CONN_WANT_TOKEN     4096   the server wants an OAuth token: conn_give_token (only after conn_set_ask_token)
  *
  * Level- and edge-triggered loops both work. A call too many is harmless. conn_wait does all of this for a program without
  * an event loop.
@@ -111,6 +112,10 @@ struct ArrowArray {
 // What was refused with CONN_ERROR_WOULD_BLOCK would be accepted now: said once after a refusal, when half of the send
 // queue is free (conn_set_send_queue).
 #define CONN_ROOM 2048
+
+// The server wants an OAuth bearer token, and the connection waits for it: conn_token_discovery and conn_token_scope say which,
+// conn_give_token gives it (conn_set_ask_token).
+#define CONN_WANT_TOKEN 4096
 
 // The call was refused: the connection is NULL, or another call is inside it, and conn_error(NULL) says which; or it is in a
 // group, which drives it, and conn_error(conn) says so.
@@ -1567,6 +1572,44 @@ int conn_is_gss_authenticated(const struct Conn *conn);
 // Returns the context; NULL without one, and when it is refused.
 // Borrowed until the connection is over, or the next conn_reset or conn_close; nobody may change or delete it.
 void *conn_gss_context(const struct Conn *conn);
+
+// Gives the bearer token with which the connection lets itself in where the server wants one (OAUTHBEARER). It is shown only to servers
+// whose tokens the issuer of the option oauth_issuer issues; oauth_client_id has to be set, too. Before the first conn_poll it is at
+// hand when the server asks; while there is CONN_WANT_TOKEN it is what the connection waits for.
+//
+// conn: the connection. token: the token, of which a copy is kept, over resets too, and wiped when it goes; NULL forgets the one before.
+// Returns 1; 0 when it is refused: it has characters that bearer tokens have not (RFC 6750, 2.1).
+// Next: conn_poll. A token that the server does not take ends in CONN_FAILED; give another, and conn_reset.
+int conn_give_token(struct Conn *conn,
+                    const char *token);
+
+// Whether the connection asks for a token that was not given: by CONN_WANT_TOKEN, when a server wants one. None waits for the answer
+// then, so that it may take its time, but for connect_timeout. Without, such a server does not let it in.
+//
+// conn: the connection. on: 1: it asks; 0: it does not, as at the beginning. conn_reset keeps it.
+void conn_set_ask_token(struct Conn *conn,
+                        int on);
+
+// Says that there will be no token. Without CONN_WANT_TOKEN nothing happens.
+//
+// conn: the connection. why: becomes its error; NULL is "no token was given".
+// Next: conn_poll, which says CONN_FAILED.
+void conn_refuse_token(struct Conn *conn, const char *why);
+
+// Where the issuer of the token that is wanted describes itself: the URL of its discovery document (RFC 8414, OpenID Connect
+// Discovery).
+//
+// conn: the connection.
+// Returns the URL; NULL without CONN_WANT_TOKEN, and when it is refused.
+// Borrowed until the next conn_poll, conn_wait, conn_reset or conn_close.
+const char *conn_token_discovery(const struct Conn *conn);
+
+// The scopes that the token that is wanted has to be for, separated by spaces: of the option oauth_scope, or else as the server says.
+//
+// conn: the connection.
+// Returns the scopes; NULL where they are not known, without CONN_WANT_TOKEN, and when it is refused.
+// Borrowed until the next conn_poll, conn_wait, conn_reset or conn_close.
+const char *conn_token_scope(const struct Conn *conn);
 
 // Begins to trace the messages of the protocol, both directions, in the format of libpq's PQtrace: a line for each, with the
 // time, F or B (from the frontend or the backend), its length, its name and its fields, between tabs. Call it right after

@@ -34,6 +34,9 @@ pub const CONN_COPY: u32 = 1024;
 /// What was refused with CONN_ERROR_WOULD_BLOCK would be accepted now: said once after a refusal, when half of the send
 /// queue is free (conn_set_send_queue).
 pub const CONN_ROOM: u32 = 2048;
+/// The server wants an OAuth bearer token, and the connection waits for it: conn_token_discovery and conn_token_scope say which,
+/// conn_give_token gives it (conn_set_ask_token).
+pub const CONN_WANT_TOKEN: u32 = 4096;
 /// The call was refused: the connection is NULL, or another call is inside it, and conn_error(NULL) says which; or it is in a
 /// group, which drives it, and conn_error(conn) says so.
 pub const CONN_MISUSE: u32 = 512;
@@ -50,6 +53,7 @@ const _: () = {
     assert!(CONN_FAILED == Readiness::FAILED);
     assert!(CONN_COPY == Readiness::COPY);
     assert!(CONN_ROOM == Readiness::ROOM);
+    assert!(CONN_WANT_TOKEN == Readiness::WANT_TOKEN);
 };
 
 /// All that an event loop needs to know after a poll.
@@ -219,7 +223,8 @@ impl Inner {
             | CONN_NOTICE
             | CONN_IDLE
             | CONN_COPY
-            | CONN_ROOM;
+            | CONN_ROOM
+            | CONN_WANT_TOKEN;
         all & !told
     }
 

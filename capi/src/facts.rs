@@ -283,8 +283,9 @@ pub extern "C" fn conn_library_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
-/// Where the texts about TLS are kept: behind those of this file.
-pub(crate) const FIRST_TLS_SLOT: usize = 5;
+/// Where the texts about a token, and about TLS, are kept: behind those of this file.
+pub(crate) const FIRST_TOKEN_SLOT: usize = 5;
+pub(crate) const FIRST_TLS_SLOT: usize = FIRST_TOKEN_SLOT + 2;
 
 /// The texts that were shown last, one for each getter that needs a copy.
 pub(crate) type Shown = Option<Box<[Option<CString>; FIRST_TLS_SLOT + TLS_ATTRIBUTES.len()]>>;

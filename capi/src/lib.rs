@@ -48,6 +48,8 @@ mod tls;
 
 mod gss;
 
+mod token;
+
 mod trace;
 
 pub use arrow::*;
@@ -70,4 +72,5 @@ pub use start::*;
 pub use stream::*;
 pub use time::*;
 pub use tls::*;
+pub use token::*;
 pub use trace::*;

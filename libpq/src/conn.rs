@@ -146,7 +146,7 @@ impl PGconn {
         self.link.engine_mut().behave_like_libpq();
         // A helper would have a descriptor, and programs ask once for the one that they watch.
         self.link.look_for_credentials_at_once();
-        self.link.give_tokens();
+        self.link.set_asked_for_token(pgpoll::conn::Asked::AtOnce);
         loop {
             self.link.advance();
             self.link.pass_on();

@@ -189,6 +189,12 @@ impl<R: Reactor> Awaited<R> {
             if ready.has(bits | Readiness::RESULT) {
                 return Ok(ready);
             }
+            if ready.has(Readiness::WANT_TOKEN) {
+                self.connection.refuse_token(
+                    "the server wants an OAuth bearer token: await Readiness::WANT_TOKEN, and give one",
+                );
+                continue;
+            }
             if let Some(error) = self.connection.error() {
                 return Err(error.clone());
             }

@@ -85,7 +85,7 @@ impl Connection {
         need.write |= self.net.has_unsent();
         let ready = self.readiness(need);
         self.trace_step();
-        if ready.is_stalled() && self.engine.deadline().is_none() && self.token.is_none() {
+        if ready.is_stalled() && self.engine.deadline().is_none() {
             return self.stalled();
         }
         ready
@@ -126,7 +126,7 @@ impl Connection {
                     progress |= self.begin_token(id, ask);
                     continue;
                 }
-                _ => self.token = None,
+                _ => self.drop_token(),
             }
             self.end_cancel();
             self.net.ask(id, ask);
@@ -347,6 +347,7 @@ impl Connection {
         let pending = self.net.pending();
         ready.set(Readiness::WANT_READ, pending == Some(Interest::Read));
         ready.set(Readiness::WANT_WRITE, pending == Some(Interest::Write));
+        ready.set(Readiness::WANT_TOKEN, self.wanted_token().is_some());
         let failed = self.engine.error().is_some() && !ready.has_result();
         ready.set(Readiness::FAILED, failed);
     }

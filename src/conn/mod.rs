@@ -27,10 +27,12 @@ pub use place::Place;
 pub use readiness::{Readiness, State};
 pub use timeline::Timelines;
 pub use tls::{TLS_ATTRIBUTES, TLS_LIBRARY};
+pub use token::Asked;
 
 use self::large_object::Moving;
 use self::rescue::Rescue;
 use self::start::SendQueue;
+use self::token::Tokens;
 use self::trace::Tracing;
 use crate::auth::wiping;
 use crate::conninfo::{Host, Options, Plan, Secret, Surroundings, TcpOptions, Tls};
@@ -38,7 +40,6 @@ use crate::engine::{
     CommandTag, Done, Engine, Facts, Item, Notice, Notification, Random, Room, Taken,
 };
 use crate::error::Error;
-use crate::link::{AskId, TokenAsk};
 use crate::net::{Net, clock, entropy, same_tls};
 use crate::rows::{Batch, Limits};
 
@@ -86,10 +87,8 @@ pub struct Connection {
     connect_timeout: Option<Duration>,
     /// What the password file has for each host, where that is kept.
     passwords: Option<Box<[Option<Secret>]>>,
-    /// The caller gives tokens.
-    gives_tokens: bool,
-    /// A token that the engine asks for.
-    token: Option<Box<(AskId, TokenAsk)>>,
+    /// Bearer tokens, where there is anything to know of them.
+    tokens: Option<Box<Tokens>>,
     /// A request to cancel an operation that nobody wants any more.
     rescue: Option<Box<Rescue>>,
     /// The file of a large object that is imported or exported.
@@ -212,8 +211,7 @@ impl Connection {
             tls: None,
             connect_timeout: None,
             passwords: None,
-            gives_tokens: false,
-            token: None,
+            tokens: None,
             rescue: None,
             moving: None,
             switches: 0,
@@ -257,7 +255,8 @@ impl Connection {
         fresh.engine.set_healing(self.engine.heals());
         fresh.engine.leave_answers(self.engine.leaves_answers());
         fresh.take_over_rescue(self);
-        fresh.gives_tokens = self.gives_tokens;
+        fresh.tokens = self.tokens.take();
+        fresh.drop_token();
         *self = fresh;
     }
 

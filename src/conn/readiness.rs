@@ -27,6 +27,8 @@ impl Readiness {
     pub const COPY: u32 = 1024;
     /// What was refused because too much was queued would be accepted now.
     pub const ROOM: u32 = 2048;
+    /// The server wants a bearer token, and the connection waits for it.
+    pub const WANT_TOKEN: u32 = 4096;
     /// Whatever there is to take or to know.
     pub const SOMETHING: u32 = Self::RESULT
         | Self::NOTIFY
@@ -34,7 +36,8 @@ impl Readiness {
         | Self::IDLE
         | Self::FAILED
         | Self::COPY
-        | Self::ROOM;
+        | Self::ROOM
+        | Self::WANT_TOKEN;
 
     /// All bits.
     #[inline]

@@ -1,25 +1,55 @@
-//! Bearer tokens for a server that wants OAuth: the engine asks, the caller gives, if it has said that it does.
+//! Bearer tokens for a server that wants OAuth (RFC 7628): the engine asks, and this connection's own caller gives.
 
 use super::Connection;
 use crate::conninfo::Secret;
 use crate::link::{Answer, AskId, LinkError, LinkErrorKind, TokenAsk};
 
-/// libpq's words for a client without a flow of its own.
-const NO_FLOW: &str = "no OAuth flows are available (try installing the libpq-oauth package)";
+const NONE_GIVEN: &str = "the server wants an OAuth bearer token, and none was given: give one before connecting, or say that you will when asked";
+
+/// Where tokens come from, and the question for one.
+#[derive(Debug, Default)]
+pub(super) struct Tokens {
+    asked: Asked,
+    /// Is shown without a question.
+    kept: Option<Secret>,
+    wanted: Option<(AskId, TokenAsk)>,
+}
+
+/// When the caller is asked for a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Asked {
+    /// Never: a server that wants one does not let us in, unless one is kept.
+    #[default]
+    Never,
+    /// Once no server waits for it: as long as it takes is fine.
+    AtLeisure,
+    /// At once, and [`again`](TokenAsk::again) at leisure when it is put off.
+    AtOnce,
+}
 
 impl Connection {
-    /// Says that the caller answers what [`wanted_token`](Connection::wanted_token) asks. Without, a server that wants a token
-    /// does not let us in.
-    pub fn give_tokens(&mut self) {
-        self.gives_tokens = true;
+    /// Says when the caller answers what [`wanted_token`](Connection::wanted_token) asks. A reset keeps it.
+    pub fn set_asked_for_token(&mut self, asked: Asked) {
+        self.tokens_mut().asked = asked;
+    }
+
+    /// Keeps a token, over resets too, which is shown to whoever wants one in the name of the trusted issuer; `None` forgets it. If
+    /// the connection waits for one, this is it.
+    pub fn keep_token(&mut self, token: Option<&[u8]>) {
+        let kept = token.map(|token| Secret::new(token.to_vec()));
+        self.tokens_mut().kept = kept.clone();
+        if let Some(kept) = kept {
+            self.answer_token(Answer::Token(kept));
+        }
     }
 
     /// What token a server wants. While there is such a question the connection waits for its answer, and for nothing else.
     pub fn wanted_token(&self) -> Option<&TokenAsk> {
-        self.token.as_ref().map(|token| &token.1)
+        let (_, ask) = self.tokens.as_ref()?.wanted.as_ref()?;
+        Some(ask)
     }
 
-    /// Gives the token that is wanted.
+    /// Gives the token that is wanted, this once.
     pub fn give_token(&mut self, token: &[u8]) {
         self.answer_token(Answer::Token(Secret::new(token.to_vec())));
     }
@@ -36,17 +66,34 @@ impl Connection {
 
     /// True when it is answered at once.
     pub(super) fn begin_token(&mut self, id: AskId, ask: TokenAsk) -> bool {
-        if self.gives_tokens {
-            self.token = Some(Box::new((id, ask)));
-            return false;
-        }
-        self.engine.answer(id, refused(NO_FLOW.into()));
+        let tokens = self.tokens_mut();
+        let answer = match (&tokens.kept, tokens.asked) {
+            (Some(kept), _) => Answer::Token(kept.clone()),
+            (None, Asked::Never) => refused(NONE_GIVEN.into()),
+            (None, Asked::AtLeisure) if !ask.again => Answer::TokenLater,
+            (None, _) => {
+                tokens.wanted = Some((id, ask));
+                return false;
+            }
+        };
+        self.engine.answer(id, answer);
         true
     }
 
+    /// Something else is asked: nobody wants a token any more.
+    pub(super) fn drop_token(&mut self) {
+        if let Some(tokens) = &mut self.tokens {
+            tokens.wanted = None;
+        }
+    }
+
+    fn tokens_mut(&mut self) -> &mut Tokens {
+        self.tokens.get_or_insert_default()
+    }
+
     fn answer_token(&mut self, answer: Answer) {
-        if let Some(token) = self.token.take() {
-            let (id, _) = *token;
+        let wanted = self.tokens.as_mut().and_then(|tokens| tokens.wanted.take());
+        if let Some((id, _)) = wanted {
             self.engine.answer(id, answer);
             self.heard = true;
         }

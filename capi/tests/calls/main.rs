@@ -16,6 +16,7 @@ mod queries;
 mod session;
 mod stream;
 mod time;
+mod token;
 
 #[global_allocator]
 static COUNTING: testkit::Counting = testkit::Counting;
