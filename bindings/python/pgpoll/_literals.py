@@ -208,7 +208,9 @@ def parse_interval(text: str) -> dt.timedelta:
     total, at = dt.timedelta(), 0
     while at < len(text):
         if not (match := _INTERVAL.match(text, at)):
-            raise ValueError(f"an interval of {text!r} is none of Python's timedelta, or not in the intervalstyle postgres: fetch it as text")
+            raise ValueError(
+                f"an interval of {text!r} is none of Python's timedelta, or not in the intervalstyle postgres: fetch it as text"
+            )
         at = match.end()
         count, unit, sign, hour, minute, second, fraction = match.groups()
         try:

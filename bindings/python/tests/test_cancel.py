@@ -140,8 +140,8 @@ def test_connecting_is_cancelled_or_too_slow(run_alone):
 def test_what_was_being_prepared(run):
     async def test(connection):
         before = await connection.fetchval("select count(*) from pg_prepared_statements")
-        for number in range(10):
-            busy = start(connection.fetchval("select pg_sleep(0.02) is null"))
+        for number in range(3):
+            busy = start(connection.fetchval("select pg_sleep(0.2) is null"))
             await sleep(0.005)
             preparing = start(connection.prepare(f"select {number}, $1::int4"))
             behind = start(connection.execute("select 1"))  # so that it is not stopped
@@ -150,7 +150,7 @@ def test_what_was_being_prepared(run):
             with pytest.raises(asyncio.CancelledError):
                 await preparing
             assert (await busy, await behind) == (False, "SELECT 1")
-        assert await connection.fetchval("select count(*) from pg_prepared_statements") <= before + 1
+        assert await connection.fetchval("select count(*) from pg_prepared_statements") == before + 1
 
         connection._cache_size = 1
         for number in range(10):  # what leaves the cache while a cursor has the line

@@ -249,7 +249,11 @@ def test_infinity_inside_of_other_values(run):
     async def test(connection):
         async with await pgpoll.connect(statement_cache_size=0) as unprepared:
             for each in (connection, unprepared):
-                for name, values in (("date", [dt.date.max, dt.date.min]), ("timestamp", [dt.datetime.max, dt.datetime.min]), ("timestamptz", zoned)):
+                for name, values in (
+                    ("date", [dt.date.max, dt.date.min]),
+                    ("timestamp", [dt.datetime.max, dt.datetime.min]),
+                    ("timestamptz", zoned),
+                ):
                     assert await each.fetchval(f"select $1::{name}[]::text", values) == "{infinity,-infinity}"
                     assert await each.fetchval(f"select $1::{name}[]", values) == values
                     assert await each.fetchval(f"select $1::{name}::text", values[1]) == "-infinity"
