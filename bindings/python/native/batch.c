@@ -75,7 +75,7 @@ static int append_row(Buffer *buffer, Statement *statement, PyObject *row)
         return -1;
     int done = -1;
     if (PySequence_Fast_GET_SIZE(fields) != columns) {
-        PyErr_Format(PyExc_ValueError, "a record has %zd values, the table's columns are %d", PySequence_Fast_GET_SIZE(fields), columns);
+        PyErr_Format(InterfaceError, "a record has %zd values, the table's columns are %d", PySequence_Fast_GET_SIZE(fields), columns);
         goto out;
     }
     char *to = more(buffer, 2);

@@ -25,9 +25,11 @@ class _Copy:
         self._news: Any = None
         self._done: Any = None
         self._unblock: Callable[[], None] | None = None
+        self._again = False
 
     def begun(self, way: int, form: int) -> None:
         """The server has agreed."""
+        self._again = self.way != 0
         self.way = way
         self.news()
 
@@ -50,6 +52,8 @@ class _Copy:
                 await self._news
         finally:
             self._news = None
+        if self._again:
+            raise errors.InterfaceError("this is for one COPY: the statement after it is another one")
 
     async def _copied(self, wanted: int, body: Callable[[], Awaitable[None]]) -> Any:
         connection = self._connection

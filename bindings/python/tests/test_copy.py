@@ -111,6 +111,19 @@ def test_others_wait_for_it(run):
     run(test)
 
 
+def test_two_at_once_are_refused(run):
+    async def test(connection):
+        await connection.execute("create temp table t (a int)")
+        for second in ("copy t from stdin", "copy t to stdout"):
+            with pytest.raises(pgpoll.InterfaceError, match="one COPY"):
+                await connection.copy_in(f"copy t from stdin; {second}", b"1\n")
+            with pytest.raises(pgpoll.InterfaceError, match="one COPY"):
+                await connection.copy_out(f"copy t to stdout; {second}")
+        assert await connection.fetchval("select 1") == 1
+
+    run(test)
+
+
 def test_records(run):
     async def test(connection):
         await connection.execute('create temp table "T x" (a int, b text, c float8, d timestamptz, e uuid, f bytea, g jsonb, h date)')
@@ -127,8 +140,9 @@ def test_records(run):
         for table, row in (("T x", ("x",) * 8), ("n", (1, 5, "x"))):
             with pytest.raises(pgpoll.ParameterError, match=r"parameter \$\d of type integer"):
                 await connection.copy_records(table, [row])
-        with pytest.raises(ValueError, match="a record has 1 values"):
-            await connection.copy_records("T x", [(1,)])
+        for table in ("T x", "n"):
+            with pytest.raises(pgpoll.InterfaceError, match="a record has 1 values"):
+                await connection.copy_records(table, [(1,)])
         assert await connection.fetchval("select count(*) from n") == 2
 
     run(test)
