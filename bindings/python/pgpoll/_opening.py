@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
 from . import _loops, errors
-from ._bridge import ffi, lib
+from ._bridge import ffi, lib, text
 from ._reactor import Carried, Reactor, Readiness
 from .connection import Connection
 
@@ -32,7 +33,7 @@ def _conninfo(dsn: str, options: dict[str, str]) -> str:
     return f"{dsn} {' '.join(escaped)}"
 
 
-def _open(dsn: str, options: dict[str, Any], stream: bool) -> Any:
+def _open(dsn: str, options: dict[str, Any], stream: bool, token: Any) -> Any:
     if not isinstance(dsn, str):
         raise errors.InterfaceError(f"a connection string is a str, not {type(dsn).__name__}")
     words = {{"database": "dbname"}.get(name, name): str(value) for name, value in options.items() if value is not None}
@@ -49,6 +50,10 @@ def _open(dsn: str, options: dict[str, Any], stream: bool) -> Any:
         raise MemoryError
     lib.conn_set_batch(conn, 0, BATCH_BYTES)
     lib.conn_set_healing(conn, 0)  # it is for one operation at a time: see Statements._renew
+    if token is not None and not (isinstance(token, str) and lib.conn_give_token(conn, token.replace("\0", "?").encode("ascii", "replace"))):
+        why = text(lib.conn_error_message(lib.conn_error(conn))) if isinstance(token, str) else f"it is a str, not {type(token).__name__}"
+        lib.conn_close(conn)
+        raise errors.InterfaceError(f"oauth_token: {why}")
     return conn
 
 
@@ -65,18 +70,23 @@ async def connect(
     command_timeout: float | None = None,
     statement_cache_size: int = 100,
     transport: bool = False,
+    oauth_token: str | Callable[[], str | Awaitable[str]] | None = None,
     **options: Any,
 ) -> Connection:
     """Connects, by a connection string or URI, options of libpq by their names, and the `PG*` environment.
 
     `timeout`: seconds that it may take. `command_timeout`: seconds that each operation may take. `statement_cache_size`: how many prepared
     statements are kept; 0: none is prepared, for poolers that cannot have them; values and results go as text then. `transport`:
-    bytes go through an asyncio transport, as they do where the loop has no `add_reader`.
+    bytes go through an asyncio transport, as they do where the loop has no `add_reader`. `oauth_token`: the bearer token for servers that
+    want one (besides `oauth_issuer` and `oauth_client_id`), or a function that gives it, called for each connection of a pool.
     """
     on = _loops.here()
     stream = transport or not _has_readers(on.loop())
     if stream and on is not _loops._on_asyncio:
         raise errors.InterfaceError("only asyncio has transports: connect without `transport`")
+    token: Any = oauth_token() if callable(oauth_token) else oauth_token
+    if inspect.isawaitable(token):
+        token = await token
     return await opened(
         dsn,
         options,
@@ -85,6 +95,7 @@ async def connect(
         timeout,
         command_timeout,
         statement_cache_size,
+        token,
     )
 
 
@@ -96,13 +107,14 @@ async def opened(
     timeout: float | None,
     command_timeout: float | None,
     cache_size: int,
+    token: str | None,
 ) -> Connection:
     for name, value in (("timeout", timeout), ("command_timeout", command_timeout), ("statement_cache_size", cache_size)):
         if not isinstance(value, (int, float)) and (value is not None or name == "statement_cache_size"):
             raise errors.InterfaceError(f"{name} is a number, not {type(value).__name__}")
     if timeout is not None:
         options.setdefault("connect_timeout", max(1, math.ceil(min(timeout, 1e6))))
-    connection = Connection(_open(dsn, options, stream), reacts, stream=stream, cache_size=cache_size, timeout=command_timeout)
+    connection = Connection(_open(dsn, options, stream, token), reacts, stream=stream, cache_size=cache_size, timeout=command_timeout)
     line, loop = connection._line, connection._reactor.loop
     line.idle_wanted = True
     connection._up = up = line.future()

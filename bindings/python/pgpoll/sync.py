@@ -8,7 +8,7 @@ A connection is for one thread at a time.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any
@@ -47,6 +47,7 @@ def connect(
     timeout: float | None = None,
     command_timeout: float | None = None,
     statement_cache_size: int = 100,
+    oauth_token: str | Callable[[], str] | None = None,
     **options: Any,
 ) -> Connection:
     """As `pgpoll.connect`."""
@@ -56,7 +57,8 @@ def connect(
         made.append(Reactor(owner))
         return made[0]
 
-    work = opened(dsn, options, reacts, False, timeout, command_timeout, statement_cache_size)
+    token = oauth_token() if callable(oauth_token) else oauth_token
+    work = opened(dsn, options, reacts, False, timeout, command_timeout, statement_cache_size, token)
     return Connection(_finish(lambda: made[0].owner._line, work))
 
 
