@@ -52,12 +52,15 @@ class Guard:
         with contextlib.suppress(ConnectionError), peer, peer.makefile("rb") as words:
             words.read(struct.unpack("!i", words.read(4))[0] - 4)
             peer.sendall(message(b"R", struct.pack("!i", 10) + b"OAUTHBEARER\0\0"))
-            _, length = struct.unpack("!ci", words.read(5))
+            head = words.read(5)
+            if len(head) < 5:  # gone, without a token
+                return
+            _, length = struct.unpack("!ci", head)
             response = words.read(length - 4).partition(b"auth=")[2].rstrip(b"\1")
             self.shown.append(response)
             if response == b"Bearer " + self._token:
                 peer.sendall(message(b"R", struct.pack("!i", 0)) + message(b"Z", b"I"))
-                words.read()
+                words.read(5)  # Terminate
             else:
                 peer.sendall(message(b"E", b"SFATAL\0VFATAL\0C28000\0Mno\0\0"))
 
