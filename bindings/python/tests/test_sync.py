@@ -56,6 +56,58 @@ def test_everything_once():
         pgpoll.sync.connect("host=/nowhere")
 
 
+def test_the_rest_of_it():
+    with pgpoll.sync.connect() as connection:
+        assert connection.backend_pid > 0 and connection.server_version >= 130000 and connection.host
+        assert (connection.transaction_status, connection.is_in_transaction()) == ("idle", False)
+        assert connection.parameter("client_encoding") == "UTF8" and connection.check() and connection.inspect()
+        heard = []
+        connection.add_notice_callback(heard.append)
+        connection.execute("do $$ begin raise notice 'hear'; end $$")
+        connection.remove_notice_callback(heard.append)
+        connection.execute("do $$ begin raise notice 'no more'; end $$")
+        assert [notice.message for notice in heard] == ["hear"]
+        statement = connection.prepare("select $1::int4 + 1 as next")
+        assert (statement.parameters, statement.columns[0][0]) == ((23,), "next")
+        assert (statement.fetchval(1), statement.fetchrow(2)["next"], statement.fetch(3), statement.execute(4)) == (2, 3, [(4,)], "SELECT 1")
+        statement.close()
+        connection.execute("create temp table t (a int primary key)")
+        insert = connection.prepare("insert into t values ($1)")
+        assert insert.executemany([(at,) for at in range(100)]) == 100
+        connection.execute("create type pg_temp.mood as enum ('glad', 'sad')")
+        connection.register_type("pg_temp.mood")
+        connection.set_type_codec("int4", encoder=str, decoder=lambda text: -int(text), format="text")
+        assert connection.fetchval("select 5") == -5
+        connection.execute("begin; set work_mem = '1MB'")
+        connection.reset()
+        assert (connection.transaction_status, connection.fetchval("show work_mem") == "1MB") == ("idle", False)
+        connection.terminate()
+        assert connection.is_closed()
+
+
+def test_a_pipeline_is_sent_together_and_each_has_its_own_outcome():
+    with pgpoll.sync.connect() as connection:
+        with connection.pipeline() as pipeline:
+            numbers = [pipeline.fetchval("select $1::int4", number) for number in range(1000)]
+            with pytest.raises(pgpoll.InterfaceError, match="when its `with` is over"):
+                numbers[0].result()
+        assert [number.result() for number in numbers] == list(range(1000))
+        with pytest.raises(errors.DivisionByZero), connection.pipeline() as pipeline:
+            before, wrong, after = pipeline.fetchval("select 1"), pipeline.fetch("select 1/0"), pipeline.execute("select 2")
+        assert (before.result(), after.result()) == (1, "SELECT 1")
+        for _ in range(2):
+            with pytest.raises(errors.DivisionByZero):
+                wrong.result()
+        with pytest.raises(KeyError), connection.pipeline() as pipeline:
+            never = pipeline.execute("create table never ()")
+            raise KeyError
+        with pytest.raises(pgpoll.InterfaceError):
+            never.result()
+        assert connection.fetchval("select to_regclass('never') is null")
+        with connection.pipeline():
+            pass
+
+
 def test_signals_work_and_leave_it_clean():
     with pgpoll.sync.connect() as connection:
 
