@@ -8,8 +8,8 @@ A connection is for one thread at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from threading import Lock
 from typing import Any
 
@@ -140,7 +140,7 @@ class Connection:
         """Queries that are sent together: see `Pipeline`."""
         return Pipeline(self)
 
-    def batches(self, sql: str, *args: Any, size: int = 1000, timeout: float | None = None) -> Iterator[list[Any]]:
+    def batches(self, sql: str, *args: Any, size: int = 1000, timeout: float | None = None) -> Generator[list[Any], None, None]:
         """The rows in lists of `size`."""
         batches: Any = self._connection.batches(sql, *args, size=size, timeout=timeout)
         try:
@@ -155,8 +155,9 @@ class Connection:
 
     def cursor(self, sql: str, *args: Any, prefetch: int = 50, timeout: float | None = None) -> Iterator[Any]:
         """The rows, `prefetch` a round trip."""
-        for batch in self.batches(sql, *args, size=prefetch, timeout=timeout):
-            yield from batch
+        with closing(self.batches(sql, *args, size=prefetch, timeout=timeout)) as batches:
+            for batch in batches:
+                yield from batch
 
     @contextmanager
     def transaction(self, *, isolation: str | None = None, readonly: bool = False, deferrable: bool = False) -> Iterator[None]:
