@@ -140,6 +140,15 @@ class MisuseTest < Minitest::Test
   end
 
   # The thread waits for its other fiber, which waits to be resumed: for ever.
+  def test_copies_and_timeouts_that_are_none
+    assert_match(/cannot be copied/, assert_raises(PgPoll::UsageError) { @db.dup }.message)
+    assert_raises(PgPoll::UsageError) { @db.clone }
+    ["5", Float::NAN].each { |wrong| assert_raises(PgPoll::UsageError) { @db.query("select 1", timeout: wrong) } }
+    [nil, 0.5r, 60, Float::INFINITY].each { |timeout| assert_equal 1, @db.query("select 1", timeout: timeout).value }
+    [nil, 5].each { |sql| assert_match(/a String/, assert_raises(PgPoll::UsageError) { @db.query(sql) }.message) }
+    assert_good
+  end
+
   def test_a_fiber_that_nobody_resumes_is_not_waited_for
     asked = Enumerator.new { |out| out << @db.query("select 1").value }
     @db.transaction { assert_match(/another fiber/, assert_raises(PgPoll::UsageError) { asked.next }.message) }

@@ -16,6 +16,11 @@ module PgPoll
     # Seconds that an operation may take that does not say otherwise; nil: as long as it likes.
     attr_accessor :timeout
 
+    # Two objects of one connection would not know of each other.
+    def initialize_copy(_other)
+      raise UsageError, "a connection cannot be copied: open another one"
+    end
+
     # See PgPoll.connect.
     def initialize(conninfo = "", timeout: nil, **options)
       options = options.merge(client_encoding: "UTF8")

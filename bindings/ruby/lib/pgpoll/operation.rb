@@ -97,13 +97,20 @@ module PgPoll
     end
 
     def start(timeout)
-      @driver.timeout_ms = timeout ? (timeout * 1000).ceil.clamp(1, 1 << 40) : -1
+      @driver.timeout_ms = milliseconds(timeout)
       operation = yield(@driver.handle)
       while operation.zero? && @driver.full?
         @driver.make_room
         operation = yield(@driver.handle)
       end
       @driver.started(operation)
+    end
+
+    def milliseconds(timeout)
+      return -1 if timeout.nil? || timeout == Float::INFINITY
+      raise UsageError, "a timeout is a number of seconds, not #{timeout.inspect}" unless timeout.is_a?(Numeric) && !(timeout.is_a?(Float) && timeout.nan?)
+
+      (timeout * 1000).ceil.clamp(1, 1 << 40)
     end
 
     # Addresses of arrays that are laid out as C wants them, for the length of the block: addresses of values, then types, lengths

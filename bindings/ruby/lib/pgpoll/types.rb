@@ -148,6 +148,8 @@ module PgPoll
 
     # Bytes without an encoding stay as they are.
     def utf8(value)
+      raise UsageError, "a statement is a String, not #{value.inspect}" unless value.is_a?(String)
+
       [Encoding::UTF_8, Encoding::US_ASCII, Encoding::BINARY].include?(value.encoding) ? value : value.encode(Encoding::UTF_8)
     end
 
