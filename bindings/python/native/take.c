@@ -193,6 +193,10 @@ static int ended(Line *line, Waiter *waiter, const ConnItem *item)
         if (waiter->mode == MODE_ROWS || waiter->mode == MODE_BATCHES)
             if (!waiter->value && !waiter->error && !(waiter->value = PyList_New(0)))
                 done = -1;
+        if (waiter->mode == MODE_DESCRIBE && !waiter->value && !waiter->error) {
+            PyErr_SetString(InterfaceError, "the statement was prepared and not described");
+            done = caught(waiter);
+        }
         if (waiter->mode == MODE_COUNT && !waiter->error && !(waiter->value = PyLong_FromUnsignedLongLong(waiter->count)))
             done = -1;
         if (waiter->error)

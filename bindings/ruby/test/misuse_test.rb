@@ -8,6 +8,14 @@ require_relative "helper"
 class MisuseTest < Minitest::Test
   include Helper
 
+  def test_two_copies_in_one_call
+    @db.query("create temp table twice (a int)")
+    error = assert_raises(PgPoll::UsageError) { @db.copy_in("copy twice from stdin; copy twice from stdin", [[1]]) }
+    assert_match(/a second COPY/, error.message)
+    assert_raises(PgPoll::UsageError) { @db.copy_out("copy (select 1) to stdout; copy (select 2) to stdout", StringIO.new) }
+    assert_equal 0, @db.query("select count(*) from twice").value
+  end
+
   def assert_good
     assert_equal [:idle, 1, true], [@db.transaction_status, @db.query("select 1").value, @db.good?]
   end

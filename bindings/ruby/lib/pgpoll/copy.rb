@@ -88,6 +88,7 @@ module PgPoll
           next yield(operation, encoding) if item.nil?
           next unless item.is_a?(Driver::Item)
           raise UsageError, "not a COPY … #{words}" unless item.copy == way
+          raise UsageError, "a second COPY in one call: copy one by one" if encoding
 
           encoding = item.format.zero? ? Encoding::UTF_8 : Encoding::BINARY
           yield operation
