@@ -8,8 +8,9 @@ module PgPoll
   # conninfo: a connection string, a URI, or the name of a database; "" takes PGHOST, PGUSER and so on.
   # options: the same one by one, such as host: "localhost".
   # timeout: seconds that an operation may take, unless it says otherwise.
-  def self.connect(conninfo = "", timeout: nil, **options)
-    connection = Connection.new(conninfo, timeout: timeout, **options)
+  # oauth_token: the bearer token for servers that want one (besides oauth_issuer and oauth_client_id), or what gives it when called.
+  def self.connect(conninfo = "", timeout: nil, oauth_token: nil, **options)
+    connection = Connection.new(conninfo, timeout: timeout, oauth_token: oauth_token, **options)
     return connection unless block_given?
 
     begin

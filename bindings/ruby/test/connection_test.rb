@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require "socket"
 require "stringio"
 require "timeout"
 require_relative "helper"
@@ -243,5 +244,30 @@ class ConnectionTest < Minitest::Test
     end
     assert Process.wait2(pid).last.success?
     assert_equal 1, @db.query("select 1").value
+  end
+
+  # A server that plays its part of RFC 7628: PostgreSQL checks no token without a validator of its owner's.
+  def test_an_oauth_token
+    tokens = []
+    TCPServer.open("127.0.0.1", 0) do |server|
+      thread = Thread.new do
+        2.times do
+          peer = server.accept
+          peer.read(peer.read(4).unpack1("N") - 4)
+          peer.write("#{["R", 21, 10].pack("aNN")}OAUTHBEARER\0\0")
+          tokens << peer.read(peer.read(5).unpack1("xN") - 4)[/auth=([^\x01]*)/n, 1]
+          peer.write(["R", 8, 0, "Z", 5, "I"].pack("aNNaNa"))
+          peer.read(5)
+          peer.close
+        end
+      end
+      options = { host: "127.0.0.1", port: server.addr[1], sslmode: "disable", gssencmode: "disable", oauth_client_id: "test",
+                  oauth_issuer: "https://issuer.test/.well-known/openid-configuration" }
+      PgPoll.connect(**options, oauth_token: "a.b") { |db| assert db.good? }
+      PgPoll.connect(**options, oauth_token: -> { "c.d" }) { |db| assert db.good? }
+      thread.join
+      assert_equal ["Bearer a.b", "Bearer c.d"], tokens
+      assert_match(/bearer token/, assert_raises(PgPoll::UsageError) { PgPoll.connect(**options, oauth_token: "no token") }.message)
+    end
   end
 end

@@ -22,10 +22,11 @@ module PgPoll
     end
 
     # See PgPoll.connect.
-    def initialize(conninfo = "", timeout: nil, **options)
+    def initialize(conninfo = "", timeout: nil, oauth_token: nil, **options)
       options = options.merge(client_encoding: "UTF8")
       keywords = ["dbname", *options.keys.map(&:to_s)]
       @driver = Driver.new(keywords, [conninfo.to_s, *options.values.map(&:to_s)])
+      @driver.give_token(oauth_token) if oauth_token
       @decoders = Types::DECODERS.dup
       @timeout = timeout
       @lock = Mutex.new

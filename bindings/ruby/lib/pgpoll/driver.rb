@@ -62,6 +62,11 @@ module PgPoll
       @generation = nil
     end
 
+    # The bearer token for a server that wants one.
+    def give_token(token)
+      raise error unless Native.conn_give_token(handle, token.respond_to?(:call) ? token.call : token) == 1
+    end
+
     # The connection's address.
     def handle
       @handle or raise UsageError, "the connection is closed"

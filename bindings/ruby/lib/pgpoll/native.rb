@@ -25,7 +25,7 @@ module PgPoll
 
     # What each takes and, behind the arrow, returns.
     FUNCTIONS = {
-      conn_open_params: "aai>a", conn_reset: "a>v", conn_close: "a>v", conn_poll_state: "aa>u", conn_check: "a>i",
+      conn_open_params: "aai>a", conn_give_token: "as>i", conn_reset: "a>v", conn_close: "a>v", conn_poll_state: "aa>u", conn_check: "a>i",
       conn_start_query: "as>q", conn_start_query_params: "asiaaaaiiu>q", conn_start_prepare: "assiau>q",
       conn_start_prepared: "asiaaaiiu>q", conn_start_close_statement: "asu>q", conn_start_copy: "as>q",
       conn_set_timeout_ms: "al>v", conn_set_batch: "azz>v", conn_abandon: "aq>i", conn_get_results: "aaz>z",
