@@ -127,6 +127,7 @@ fn a_token_is_asked_for_when_no_server_waits_for_it() {
     assert!(server.finish().iter().all(|played| played.is_over));
 }
 
+/// Trap 34, OAuth by a hook of the whole process: here it is the connection that is given a token.
 #[test]
 fn two_connections_have_their_own_tokens() {
     let servers = ["one", "two"].map(|token| Scripted::unix(&[asked(), lets_in(token)]));
