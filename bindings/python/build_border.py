@@ -39,14 +39,15 @@ def declarations() -> str:
 
 
 border = cffi.FFI()
+static = str(library())
 border.cdef(declarations())
 border.set_source(
     "pgpoll._border",
     '#include "pgpoll.h"',
     sources=[os.path.relpath(path, HERE) for path in sorted((HERE / "native").glob("*.c"))],
     include_dirs=[str(ROOT / "include"), str(HERE / "native")],
-    depends=[str(path) for path in (HERE / "native").glob("*.h")],
-    extra_objects=[str(library())],
+    depends=[static, *(str(path) for path in (HERE / "native").glob("*.h"))],
+    extra_objects=[static],
     extra_compile_args=[
         "-std=c11",
         "-O2",

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::mem;
 
-use super::item::{CommandTag, Done, Item, Reply};
+use super::item::{CommandTag, Done, Item, Outcome, Reply};
 use crate::rows::Batch;
 
 /// The items that wait to be taken.
@@ -181,25 +181,39 @@ impl Finished {
         Some(work(operation, rows, &tag, done))
     }
 
-    /// Drops all of the operations that `concerns` names but their dones; whether there was one.
+    /// Drops all of the operations that `concerns` names but their dones, which say so; whether there was one.
     pub(super) fn forget(&mut self, concerns: impl Fn(u64) -> bool) -> bool {
         let mut found = false;
+        let mut dropped = None;
         let bytes = &mut self.bytes;
+        let discard = |done: &mut Done| {
+            if done.outcome == Outcome::Ok {
+                done.outcome = Outcome::Discarded;
+            }
+        };
         self.queue.retain_mut(|entry| match entry {
             Entry::Item(item) if item.operation == 0 || !concerns(item.operation) => true,
-            Entry::Item(item) => {
-                let done = matches!(item.reply, Reply::Done(_));
-                found |= done;
-                if !done {
-                    *bytes -= item.held;
+            Entry::Item(item) => match &mut item.reply {
+                Reply::Done(done) => {
+                    found = true;
+                    if dropped == Some(item.operation) {
+                        discard(done);
+                    }
+                    true
                 }
-                done
-            }
+                _ => {
+                    *bytes -= item.held;
+                    dropped = Some(item.operation);
+                    false
+                }
+            },
             Entry::Answer(answer) => {
                 if concerns(answer.operation) {
                     found = true;
-                    *bytes -= answer.rows.take().map_or(0, |rows| rows.memory());
-                    answer.tag = None;
+                    *bytes -= answer.rows.as_ref().map_or(0, Batch::memory);
+                    if answer.rows.take().is_some() | answer.tag.take().is_some() {
+                        discard(&mut answer.done);
+                    }
                 }
                 true
             }
@@ -278,9 +292,17 @@ mod tests {
                 finished.take().unwrap();
             }
             assert!(finished.forget(|operation| operation < 3));
+            // It says so where something was dropped.
+            let outcome = match taken {
+                2 => Outcome::Ok,
+                _ => Outcome::Discarded,
+            };
+            let done = finished.take().unwrap();
+            assert_eq!(done.operation, 1);
+            assert!(matches!(done.reply, Reply::Done(done) if done.outcome == outcome));
             assert_eq!(
                 left(&mut finished),
-                [(1, "done"), (3, "rows"), (3, "complete"), (3, "done")]
+                [(3, "rows"), (3, "complete"), (3, "done")]
             );
         }
         let mut finished = Finished::default();

@@ -101,6 +101,8 @@ class Core:
         if verdict == lib.CONN_VERDICT_LOST:
             error = _failure.exception(lib.conn_error(self._conn))
             return error if isinstance(error, errors.PostgresError) else errors.ConnectionLost("the connection was lost")
+        if outcome == lib.CONN_OUTCOME_DISCARDED:
+            return errors.InterfaceError("the operation was given up: the server has done it, and what it gave is gone")
         return errors.InterfaceError("the operation was given up before the server had done it")
 
     def _refused(self) -> errors.Error:

@@ -137,6 +137,28 @@ def test_connecting_is_cancelled_or_too_slow(run_alone):
     run_alone(test)
 
 
+def test_what_has_arrived_and_was_not_taken(run):
+    """What is given up then is an error, not an empty result."""
+
+    async def test(connection):
+        for _ in range(2):  # the second time it is prepared
+            for give in (connection.fetch, connection.fetchval, connection.execute, connection.prepare):
+                task = start(give("select 1"))
+                while not connection._line.busy and not task.done():
+                    await sleep(0)
+                if task.done():  # trio turns as it likes
+                    await task
+                    continue
+                time.sleep(0.02)
+                connection._line.send()
+                connection.cancel()
+                with pytest.raises(pgpoll.Error):
+                    await task
+            assert await connection.fetch("select 1") == [(1,)]
+
+    run(test)
+
+
 def test_what_was_being_prepared(run):
     async def test(connection):
         before = await connection.fetchval("select count(*) from pg_prepared_statements")

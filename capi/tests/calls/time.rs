@@ -65,6 +65,26 @@ fn a_server_that_does_not_stop_in_time_is_given_up() {
     }
 }
 
+/// What has arrived and was not taken is dropped with it, and the done says so: an empty result would be taken for the answer.
+#[test]
+fn what_is_abandoned_after_the_server_has_done_it_is_discarded() {
+    let session = Session::open();
+    for sql in ["select 1", "begin; commit", "select 1/0"] {
+        let operation = session.start(sql);
+        // SAFETY: the connection is open.
+        unsafe {
+            while conn_poll(session.0) & CONN_RESULT == 0 {}
+            assert_eq!(conn_abandon(session.0, operation), 1);
+        }
+        let outcome = if sql == "select 1/0" { 2 } else { 4 };
+        assert_eq!(
+            session.finish_in_words(operation),
+            [format!("done {outcome} 1 1")]
+        );
+    }
+    assert_eq!(session.query("select 1 as n")[0], "n: 1");
+}
+
 #[test]
 fn abandoned_operations_give_their_done_alone() {
     let session = Session::open();
