@@ -8,14 +8,14 @@ use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use pgpoll::wire::{AuthenticationResponse, Frontend, SASLInitialResponse};
 use pq::auth_data::PQsetAuthDataHook;
 use pq::conn::{PGconn, PQconnectPoll, PQconnectStart, PQconnectdb, PQfinish};
 use pq::facts::{PQsocket, PQstatus};
 use pq::notice::PQerrorMessage;
-use testkit::script::{Script, Scripted, auth_ok, auth_sasl, auth_sasl_continue};
+use testkit::script::{
+    ISSUERS_DOCUMENT, Script, Scripted, auth_ok, bearer_challenge, bearer_dummy, bearer_shown,
+};
 
-const DOCUMENT: &CStr = c"https://i/.well-known/openid-configuration";
 const TOKEN: &CStr = c"token of the test";
 
 const FAILED: c_int = 0;
@@ -64,7 +64,7 @@ unsafe extern "C-unwind" fn hook(what: c_int, _: *mut PGconn, data: *mut c_void)
         let texts = (CStr::from_ptr(request.discovery), request.scope);
         (request, texts.0, CStr::from_ptr(texts.1))
     };
-    assert_eq!(discovery, DOCUMENT);
+    assert_eq!(discovery.to_bytes(), ISSUERS_DOCUMENT.as_bytes());
     let (reader, writer) = io::pipe().unwrap();
     let flow = Flow {
         pipe: reader,
@@ -133,34 +133,15 @@ fn can_be_read(socket: c_int, timeout: c_int) -> bool {
     (unsafe { libc::poll(&raw mut waited, 1, timeout) }) > 0
 }
 
-fn answer(body: &[u8]) -> Frontend<'_> {
-    Frontend::AuthenticationResponse(AuthenticationResponse { body })
-}
-
-/// A server that gets this for an initial response.
-fn shown(credentials: &str) -> Script {
-    let mut message = Vec::new();
-    let response = format!("n,,\x01auth={credentials}\x01\x01");
-    let initial = SASLInitialResponse {
-        mechanism: b"OAUTHBEARER",
-        response: Some(response.as_bytes()),
-    };
-    initial.encode(&mut message).unwrap();
-    Script::new()
-        .startup()
-        .send(auth_sasl(&["OAUTHBEARER"]))
-        .expect(&answer(&message[5..]))
-}
-
 /// It tells who issues tokens.
 fn asked() -> Script {
-    let document = DOCUMENT.to_str().unwrap();
-    let json = format!(r#"{{"status":"invalid_token","openid-configuration":"{document}"}}"#);
-    shown("").send(auth_sasl_continue(json.as_bytes()))
+    bearer_shown("").send(bearer_challenge())
 }
 
 fn lets_in() -> Script {
-    shown("Bearer token of the test").send(auth_ok()).settled()
+    bearer_shown("Bearer token of the test")
+        .send(auth_ok())
+        .settled()
 }
 
 fn conninfo(server: &Scripted, scope: &str) -> CString {
@@ -202,7 +183,7 @@ fn a_token_that_is_given_at_once() {
 fn a_token_that_is_waited_for() {
     let _one = alone();
     assert_eq!(
-        connect(&[asked().expect(&answer(b"\x01")), lets_in()], "soon"),
+        connect(&[asked().expect(&bearer_dummy()), lets_in()], "soon"),
         ""
     );
 }
@@ -235,7 +216,7 @@ fn no_token() {
 #[test]
 fn a_token_that_takes_its_time() {
     let _one = alone();
-    let first = asked().expect(&answer(b"\x01"));
+    let first = asked().expect(&bearer_dummy());
     let server = Scripted::unix(&[first, lets_in()]);
     // SAFETY: the string lives through the call; the connection is open until it is finished.
     unsafe {

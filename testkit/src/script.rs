@@ -3,6 +3,7 @@
 //! A [`Script`] is one connection of the server. [`Player`] plays it on bytes; `sim` couples that with an engine in memory,
 //! [`Scripted`] with a real socket in a thread.
 
+mod bearer;
 mod expect;
 mod messages;
 mod player;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use pgpoll::link::{LinkError, TlsFacts};
 use pgpoll::wire::{Backend, Frontend};
 
+pub use bearer::{ISSUERS_DOCUMENT, bearer_challenge, bearer_dummy, bearer_shown};
 pub use messages::*;
 pub use player::{Ending, Player};
 pub(crate) use scram::Exchange;

@@ -1,47 +1,19 @@
 //! Servers that want a bearer token, by the rules and not.
 
-use pgpoll::wire::{AuthenticationResponse, Frontend, SASLInitialResponse};
 use testkit::script::{
-    Script, auth_cleartext, auth_ok, auth_sasl, auth_sasl_continue, auth_sasl_final, error,
+    ISSUERS_DOCUMENT, Script, auth_cleartext, auth_ok, auth_sasl, auth_sasl_continue,
+    auth_sasl_final, bearer_challenge, bearer_dummy, bearer_shown, error,
 };
 use testkit::sim::{Server, Session};
 
 const WHERE: &str = "connection to server at \"127.0.0.1\", port 5432 failed: ";
-const DOCUMENT: &str = "https://i/.well-known/openid-configuration";
-
-/// A server that has got as far as to see an initial response.
-fn shown(response: &[u8]) -> Script {
-    let mut message = Vec::new();
-    let initial = SASLInitialResponse {
-        mechanism: b"OAUTHBEARER",
-        response: Some(response),
-    };
-    initial.encode(&mut message).unwrap();
-    Script::new()
-        .startup()
-        .send(auth_sasl(&["OAUTHBEARER"]))
-        .expect(&answer(&message[5..]))
-}
 
 fn asked() -> Script {
-    shown(b"n,,\x01auth=\x01\x01")
+    bearer_shown("")
 }
 
 fn with_token() -> Script {
-    shown(b"n,,\x01auth=Bearer token of the test\x01\x01")
-}
-
-fn answer(body: &[u8]) -> Frontend<'_> {
-    Frontend::AuthenticationResponse(AuthenticationResponse { body })
-}
-
-fn dummy() -> Frontend<'static> {
-    answer(b"\x01")
-}
-
-fn discovery() -> Vec<u8> {
-    let json = format!(r#"{{"status":"invalid_token","openid-configuration":"{DOCUMENT}"}}"#);
-    auth_sasl_continue(json.as_bytes())
+    bearer_shown("Bearer token of the test")
 }
 
 /// What came of it; the error without the words for the server's address.
@@ -60,13 +32,13 @@ fn said(options: &str, servers: Vec<Script>) -> Option<String> {
 #[test]
 fn a_token_is_asked_for_and_shown_on_the_next_connection() {
     let second = || with_token().send(auth_ok()).settled();
-    let first = asked().send(discovery());
+    let first = asked().send(bearer_challenge());
     assert_eq!(said("oauth_issuer=https://i", vec![first, second()]), None);
-    let slow = asked().send(discovery()).expect(&dummy());
+    let slow = asked().send(bearer_challenge()).expect(&bearer_dummy());
     let options = "oauth_issuer=https://i oauth_scope=slow";
     assert_eq!(said(options, vec![slow.clone(), second()]), None);
     // It is known at once who issues it.
-    let document = format!("oauth_issuer={DOCUMENT}");
+    let document = format!("oauth_issuer={ISSUERS_DOCUMENT}");
     assert_eq!(said(&document, vec![second()]), None);
     let options = format!("{document} oauth_scope=slow require_auth=oauth");
     assert_eq!(said(&options, vec![slow, second()]), None);
@@ -75,15 +47,22 @@ fn a_token_is_asked_for_and_shown_on_the_next_connection() {
 #[test]
 fn a_token_that_is_refused_is_refused_in_the_servers_words() {
     let fatal = error("FATAL", "28000", "OAuth bearer authentication failed");
-    let refused = with_token().send(discovery()).expect(&dummy()).send(fatal);
+    let refused = with_token()
+        .send(bearer_challenge())
+        .expect(&bearer_dummy())
+        .send(fatal);
     assert_eq!(
-        said(&format!("oauth_issuer={DOCUMENT}"), vec![refused.clone()]).unwrap(),
+        said(
+            &format!("oauth_issuer={ISSUERS_DOCUMENT}"),
+            vec![refused.clone()]
+        )
+        .unwrap(),
         "FATAL:  OAuth bearer authentication failed"
     );
     assert_eq!(
         said(
             "oauth_issuer=https://i",
-            vec![asked().send(discovery()), refused]
+            vec![asked().send(bearer_challenge()), refused]
         )
         .unwrap(),
         "retrying connection with new bearer token\nFATAL:  OAuth bearer authentication failed"
@@ -92,9 +71,13 @@ fn a_token_that_is_refused_is_refused_in_the_servers_words() {
 
 #[test]
 fn servers_that_do_not_play_by_the_rules() {
-    let known = &format!("oauth_issuer={DOCUMENT}");
+    let known = &format!("oauth_issuer={ISSUERS_DOCUMENT}");
     let issuer = "oauth_issuer=https://i";
-    let token = || with_token().send(discovery()).expect(&dummy());
+    let token = || {
+        with_token()
+            .send(bearer_challenge())
+            .expect(&bearer_dummy())
+    };
     let challenge = |json: &str| asked().send(auth_sasl_continue(json.as_bytes()));
     for (options, script, text) in [
         (
@@ -104,7 +87,7 @@ fn servers_that_do_not_play_by_the_rules() {
         ),
         (
             known,
-            token().send(discovery()),
+            token().send(bearer_challenge()),
             "server sent additional OAuth data after error",
         ),
         (

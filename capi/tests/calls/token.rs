@@ -3,47 +3,27 @@
 use std::ffi::CString;
 use std::ptr;
 
-use pgpoll::wire::{AuthenticationResponse, Frontend, SASLInitialResponse};
 use pgpoll_capi::*;
-use testkit::script::{Script, Scripted, auth_ok, auth_sasl, auth_sasl_continue, error};
+use testkit::script::{
+    ISSUERS_DOCUMENT, Script, Scripted, auth_ok, bearer_challenge, bearer_dummy, bearer_shown,
+    error,
+};
 
 use crate::session::{Session, c, text};
 
-const DOCUMENT: &str = "https://i/.well-known/openid-configuration";
-
-fn answer(body: &[u8]) -> Frontend<'_> {
-    Frontend::AuthenticationResponse(AuthenticationResponse { body })
-}
-
-/// A server that gets this for an initial response.
-fn shown(credentials: &str) -> Script {
-    let mut message = Vec::new();
-    let response = format!("n,,\x01auth={credentials}\x01\x01");
-    let initial = SASLInitialResponse {
-        mechanism: b"OAUTHBEARER",
-        response: Some(response.as_bytes()),
-    };
-    initial.encode(&mut message).unwrap();
-    Script::new()
-        .startup()
-        .send(auth_sasl(&["OAUTHBEARER"]))
-        .expect(&answer(&message[5..]))
-}
-
 /// It tells who issues tokens.
 fn asked() -> Script {
-    let json = format!(r#"{{"status":"invalid_token","openid-configuration":"{DOCUMENT}"}}"#);
-    shown("").send(auth_sasl_continue(json.as_bytes()))
+    bearer_shown("").send(bearer_challenge())
 }
 
 /// The same, and does not wait for one.
 fn asked_and_gone() -> Script {
-    asked().expect(&answer(b"\x01"))
+    asked().expect(&bearer_dummy())
 }
 
 fn lets_in(token: &str) -> Script {
     let credentials = format!("Bearer {token}");
-    shown(&credentials).send(auth_ok()).settled()
+    bearer_shown(&credentials).send(auth_ok()).settled()
 }
 
 fn begin(server: &Scripted, options: &str) -> Session {
@@ -109,7 +89,7 @@ fn a_token_is_asked_for_when_no_server_waits_for_it() {
     ask(&session);
     assert_ne!(wait(&session, CONN_WANT_TOKEN) & CONN_WANT_TOKEN, 0);
     let scope = Some("a b".to_owned());
-    assert_eq!(wanted(&session), (Some(DOCUMENT.to_owned()), scope));
+    assert_eq!(wanted(&session), (Some(ISSUERS_DOCUMENT.to_owned()), scope));
     // SAFETY: the connection is open.
     unsafe {
         assert_ne!(
@@ -177,12 +157,11 @@ fn a_refusal_is_the_connections_error() {
 
 #[test]
 fn a_token_that_the_server_refuses_is_refused_in_its_words_and_another_may_follow() {
-    let json = format!(r#"{{"status":"invalid_token","openid-configuration":"{DOCUMENT}"}}"#);
     let fatal = error("FATAL", "28000", "OAuth bearer authentication failed");
-    let refused = shown("Bearer old").send(auth_sasl_continue(json.as_bytes()));
-    let refused = refused.expect(&answer(b"\x01")).send(fatal);
+    let refused = bearer_shown("Bearer old").send(bearer_challenge());
+    let refused = refused.expect(&bearer_dummy()).send(fatal);
     let server = Scripted::unix(&[refused, lets_in("new")]);
-    let session = begin(&server, &format!("oauth_issuer={DOCUMENT}"));
+    let session = begin(&server, &format!("oauth_issuer={ISSUERS_DOCUMENT}"));
     assert_eq!(give(&session, "old"), 1);
     wait(&session, CONN_FAILED);
     let (kind, message) = session.error().unwrap();
