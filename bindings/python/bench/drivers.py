@@ -32,6 +32,9 @@ class Pgpoll:
     async def close(self, connection: Any) -> None:
         await connection.close()
 
+    async def backend(self, connection: Any) -> int:
+        return await connection.fetchval("select pg_backend_pid()")
+
     async def run(self, connection: Any, sql: str) -> None:
         await connection.execute(sql)
 
