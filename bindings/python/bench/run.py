@@ -2,21 +2,22 @@
 
     bench/run.py [rounds]     the server is what PGHOST, PGPORT, PGUSER say
 
-Each figure is the best of its rounds; the drivers take turns within a round, so that a noisy machine is noisy for all.
+The drivers take turns within a round, so that a noisy machine is noisy for all. Each figure is the median of the rounds; each ratio the
+median of the rounds' ratios.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import os
+import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
 
 import uvloop
-from drivers import DRIVERS, FILL, ROWS, STORED, Pgpoll
+from drivers import DRIVERS, FILL, ROWS, STORED, UNREAD, Pgpoll
 
 POINTS, COUNT, INSERTS, COPIED = 8000, 100_000, 10_000, 100_000
 TABLE = "create temp table if not exists bench (a int4, b text, c float8); truncate bench"
@@ -36,6 +37,8 @@ async def connections(driver: Pgpoll) -> float:
 
 
 async def tasks(driver: Pgpoll) -> float:
+    if not driver.shares_line:
+        return await connections(driver)
     connection = await driver.open()
     count = POINTS // 4
     return await timed(
@@ -54,25 +57,6 @@ async def rows(driver: Pgpoll) -> float:
 async def rows_by_cpu(driver: Pgpoll) -> float:
     connection = await driver.open()
     return await timed(driver, [connection], COUNT, lambda: driver.rows(connection, ROWS, COUNT), time.process_time)
-
-
-async def server_is_busy(driver: Pgpoll) -> float:
-    """The share of the time in which the server's process runs while a driver fetches the rows, by Linux's clock of 10 ms."""
-    connection = await driver.open()
-    await driver.rows(connection, ROWS, COUNT)
-    pid = await driver.backend(connection)
-    before, start = processor_time(pid), time.perf_counter()
-    for _ in range(10):
-        await driver.rows(connection, ROWS, COUNT)
-    busy = (processor_time(pid) - before) / (time.perf_counter() - start)
-    await driver.close(connection)
-    return busy
-
-
-def processor_time(pid: int) -> float:
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def stored(driver: Pgpoll) -> float:
@@ -117,52 +101,60 @@ async def timed(
             await driver.close(connection)
 
 
-WORKS: list[tuple[str, Measure, bool, float | None]] = [
-    ("point queries, one at a time, asyncio", one_at_a_time, False, 1.3),
-    ("the same, uvloop", one_at_a_time, True, None),
-    ("point queries, 20 connections, asyncio", connections, False, 1.5),
-    ("the same, uvloop", connections, True, 1.15),
-    ("point queries, 20 tasks on one connection, asyncio", tasks, False, 4.0),
-    ("100,000 rows of five columns", rows, False, 2.0),
-    ("the same, a second of the client's CPU time", rows_by_cpu, False, None),
-    ("the same rows from a table", stored, False, None),
-    ("executemany, 10,000 inserts", inserts, False, None),
-    ("COPY in, 100,000 records", copies, False, None),
+class Work(NamedTuple):
+    title: str
+    measure: Measure
+    aim: float | None = None
+    uvloop: bool = False
+    drivers: Sequence[Pgpoll] = DRIVERS
+
+
+WORKS = [
+    Work("point queries, one at a time, asyncio", one_at_a_time, 1.3),
+    Work("the same, uvloop", one_at_a_time, uvloop=True),
+    Work("point queries, 20 connections, asyncio", connections, 1.5),
+    Work("the same, uvloop", connections, 1.15, uvloop=True),
+    Work("point queries, 20 tasks on one connection, asyncio (the others' on 20)", tasks, 4.0),
+    Work("100,000 rows of five columns", rows, 2.0, drivers=[*DRIVERS, UNREAD]),
+    Work("the same, a second of the client's CPU time", rows_by_cpu),
+    Work("the same rows from a table", stored, drivers=[*DRIVERS, UNREAD]),
+    Work("executemany, 10,000 inserts", inserts),
+    Work("COPY in, 100,000 records", copies, drivers=[driver for driver in DRIVERS if driver.copy]),
 ]
 
 
-def measure(work: Measure, fast_loop: bool, driver: Pgpoll) -> float:
-    loop = uvloop.new_event_loop() if fast_loop else asyncio.new_event_loop()
+def measure(work: Work, driver: Pgpoll) -> float:
+    loop = uvloop.new_event_loop() if work.uvloop else asyncio.new_event_loop()
     try:
-        return loop.run_until_complete(work(driver))
+        return loop.run_until_complete(work.measure(driver))
     finally:
         loop.close()
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    names = [driver.name for driver in DRIVERS]
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    names = [driver.name for driver in [*DRIVERS, UNREAD]]
     print(f"| a second | {' | '.join(names)} | pgpoll : asyncpg | aim |")
     print("|---|" + "---:|" * (len(names) + 1) + "---|")
-    found: dict[str, dict[str, float]] = {}
-    for number, (title, work, fast_loop, aim) in enumerate(WORKS):
-        best: dict[str, float] = {}
+    for work in WORKS:
+        found: dict[str, list[float]] = {name: [] for name in names}
         for _ in range(rounds):
-            for driver in DRIVERS:
-                skipped = (work is tasks and not driver.shares_line) or (work is copies and driver.copy is None)
-                if not skipped:
-                    best[driver.name] = max(best.get(driver.name, 0.0), measure(work, fast_loop, driver))
-        found[str(number)] = best
-        beside = found["2"]["asyncpg"] if work is tasks else best["asyncpg"]
-        ratio = best["pgpoll"] / beside
-        note = "" if aim is None else f"≥ {aim}" + ("" if ratio >= aim else ", **missed**")
-        cells = [f"{best[name]:,.0f}" if name in best else "" for name in names]
-        print(f"| {title} | {' | '.join(cells)} | {ratio:.2f} | {note} |", flush=True)
-    print("\nThe ratio of 20 tasks on one connection is to asyncpg's 20 connections, since asyncpg's tasks cannot share one.")
-    if os.path.exists("/proc/self/stat"):
-        busy = {driver.name: max(measure(server_is_busy, False, driver) for _ in range(rounds)) for driver in DRIVERS[:2]}
-        shares = ", ".join(f"{share:.0%} with {name}" for name, share in busy.items())
-        print(f"While the 100,000 rows are fetched the server's process runs {shares} of the time (the most of the rounds).")
+            for driver in work.drivers:
+                found[driver.name].append(measure(work, driver))
+        ratio = beside(found, "pgpoll", "asyncpg")
+        note = "" if work.aim is None else f"≥ {work.aim}" + ("" if ratio >= work.aim else ", **missed**")
+        if found[UNREAD.name]:
+            note += f" (unread {beside(found, UNREAD.name, 'asyncpg'):.2f})"
+        cells = [f"{statistics.median(found[name]):,.0f}" if found[name] else "" for name in names]
+        print(f"| {work.title} | {' | '.join(cells)} | {ratio:.2f} | {note} |", flush=True)
+    print(
+        "\n'unread' is a program that receives the rows and drops them unread: how many the server gives, so that no driver can have more,"
+        "\nand what that is to asyncpg's is the most that a driver's ratio can be."
+    )
+
+
+def beside(found: dict[str, list[float]], one: str, other: str) -> float:
+    return statistics.median(mine / its for mine, its in zip(found[one], found[other], strict=True))
 
 
 if __name__ == "__main__":
