@@ -652,6 +652,17 @@ void conn_set_send_queue(struct Conn *conn,
 void conn_set_healing(struct Conn *conn,
                       int on);
 
+// Whether every execution of a prepared statement asks for its columns. Else those that it had when it was prepared are taken
+// for granted, since a server that has prepared a statement refuses to execute it once it has others. Behind a pooler that
+// prepares by itself that is not enough: a server that prepares the statement only now says nothing of a change before that.
+//
+// conn: the connection. on: 1 always; 0 never; -1, as at the beginning: where a pooler is in between, which is told by its
+//   conn_backend_pid being the number of no process (0, or above 2^22, which is as far as Linux counts): one pooler's
+//   connection in a thousand has such a number by chance. conn_reset keeps it. Columns are remembered of what is prepared while
+//   it is off.
+void conn_set_describing(struct Conn *conn,
+                         int on);
+
 // Starts the call of a function by its object ID. PostgreSQL keeps this for large objects (conn_start_lo_…): for other
 // functions a query is as good.
 //

@@ -359,6 +359,25 @@ pub unsafe extern "C" fn conn_set_healing(conn: *mut Conn, on: c_int) {
     }
 }
 
+/// Whether every execution of a prepared statement asks for its columns. Else those that it had when it was prepared are taken
+/// for granted, since a server that has prepared a statement refuses to execute it once it has others. Behind a pooler that
+/// prepares by itself that is not enough: a server that prepares the statement only now says nothing of a change before that.
+///
+/// conn: the connection. on: 1 always; 0 never; -1, as at the beginning: where a pooler is in between, which is told by its
+///   conn_backend_pid being the number of no process (0, or above 2^22, which is as far as Linux counts): one pooler's
+///   connection in a thousand has such a number by chance. conn_reset keeps it. Columns are remembered of what is prepared while
+///   it is off.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conn_set_describing(conn: *mut Conn, on: c_int) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        inside(conn, (), |inner, _| {
+            inner.connection.set_describing((on >= 0).then_some(on > 0));
+            Some(())
+        });
+    }
+}
+
 const NAME: &str = "name is NULL: pass \"\" for the unnamed one";
 
 /// # Safety

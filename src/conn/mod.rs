@@ -253,6 +253,7 @@ impl Connection {
         fresh.told = self.told;
         fresh.send_queue = self.send_queue.anew();
         fresh.engine.set_healing(self.engine.heals());
+        fresh.engine.set_describing(self.engine.describes());
         fresh.engine.leave_answers(self.engine.leaves_answers());
         fresh.take_over_rescue(self);
         fresh.tokens = self.tokens.take();

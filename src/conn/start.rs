@@ -198,6 +198,14 @@ impl Connection {
         self.engine_mut().set_healing(heals);
     }
 
+    /// Whether every execution of a prepared statement asks for its columns. Else those that it had when it was prepared are
+    /// taken for granted: a server that has prepared a statement refuses to execute it with others. Behind a pooler that is not
+    /// enough, for the server may be one that prepares the statement only now. `None`, as at the beginning: asks where a pooler
+    /// is in between ([`Facts::is_pooled`](crate::engine::Facts::is_pooled)).
+    pub fn set_describing(&mut self, describes: Option<bool>) {
+        self.engine_mut().set_describing(describes);
+    }
+
     /// Starts any command. With [`End::More`] it has no Sync of its own: [`sync`](Connection::sync) ends the group.
     #[inline(always)]
     pub fn start(&mut self, command: Command<'_>, end: End) -> Result<u64, Error> {

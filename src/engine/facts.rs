@@ -127,6 +127,12 @@ impl Facts {
         self.pid
     }
 
+    /// Whether it is a pooler that has answered: it gave a number that no process has, since its own is none of a backend's.
+    /// Linux counts processes up to 2^22, other systems less far.
+    pub fn is_pooled(&self) -> bool {
+        !(1..=1 << 22).contains(&self.pid)
+    }
+
     /// The key that a cancel request has to carry.
     pub fn cancel_key(&self) -> Option<&Secret> {
         self.key.as_ref()

@@ -424,6 +424,18 @@ impl Engine {
         self.state().heals
     }
 
+    /// Whether every execution of a prepared statement asks for its columns; `None`, as at the beginning: where the server is
+    /// behind a pooler.
+    pub fn set_describing(&mut self, describes: Option<bool>) {
+        self.state_mut().describes = describes;
+        self.state_mut().heed_pooler();
+    }
+
+    /// The same.
+    pub fn describes(&self) -> Option<bool> {
+        self.state().describes
+    }
+
     /// Whether there is a transport to receive from.
     #[inline]
     pub fn is_linked(&self) -> bool {

@@ -44,6 +44,7 @@ pub(super) async fn start_up(
                 return Ok(with(|state| {
                     let message = ReadyForQuery::decode(state.input.body())?;
                     state.facts.transaction = Some(message.status);
+                    state.heed_pooler();
                     state.consume()
                 })?);
             }

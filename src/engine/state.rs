@@ -70,6 +70,8 @@ pub(super) struct State {
     pub like_libpq: bool,
     /// Statements that the server has lost are prepared again.
     pub heals: bool,
+    /// Whether executions ask for their columns; `None`: where a pooler is in between.
+    pub describes: Option<bool>,
     /// An operation of the group at the head of the queue has failed: the server skips the others.
     pub aborted: bool,
     pub ask: Option<(AskId, Ask)>,
@@ -144,6 +146,7 @@ impl State {
             portal_suspended: false,
             like_libpq: false,
             heals: true,
+            describes: None,
             aborted: false,
             ask: None,
             last_ask: 0,
@@ -178,6 +181,12 @@ impl State {
             chatter: None,
             failure: None,
         }
+    }
+
+    /// Whether executions ask for their columns, now that the caller or the server has said something of it.
+    pub(super) fn heed_pooler(&mut self) {
+        let asks = self.describes.unwrap_or_else(|| self.facts.is_pooled());
+        self.statements.set_asking(asks);
     }
 
     /// The connection is over: what is queued will never be answered.

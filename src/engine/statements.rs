@@ -20,6 +20,8 @@ pub(super) struct Statements {
     by_name: BTreeMap<Box<[u8]>, Statement>,
     /// Of all sources.
     bytes: usize,
+    /// Columns are not remembered: they are asked for with each execution.
+    asks: bool,
 }
 
 /// What is known of one.
@@ -110,7 +112,7 @@ impl Statements {
         let Some(statement) = self.by_name.get_mut(name) else {
             return;
         };
-        statement.columns = Some(columns);
+        statement.columns = (!self.asks).then_some(columns);
         let mut source = match source {
             Some(new) => {
                 self.bytes -= statement.source.take().map_or(0, |old| old.bytes());
@@ -127,6 +129,14 @@ impl Statements {
         }
         statement.source = source.filter(|source| self.bytes + source.bytes() <= MOST_BYTES);
         self.bytes += statement.source.as_ref().map_or(0, |new| new.bytes());
+    }
+
+    /// Whether the columns are asked for with each execution, from now on.
+    pub(super) fn set_asking(&mut self, asks: bool) {
+        self.asks = asks;
+        if asks {
+            self.clear_columns();
+        }
     }
 
     pub(super) fn forget(&mut self, name: &[u8]) {
@@ -266,6 +276,21 @@ mod tests {
         assert!(knows(&statements, b"s"));
         statements.forget(b"s");
         assert_eq!((statements.by_name.len(), statements.bytes), (0, 0));
+    }
+
+    #[test]
+    fn asked_for_each_time_columns_are_not_remembered() {
+        let mut statements = Statements::default();
+        statements.remember(b"s", None, &[23], source("select $1"));
+        statements.remember(b"t", None, &[], None);
+        statements.set_asking(true);
+        assert_eq!(statements.by_name.len(), 1);
+        statements.remember(b"s", None, &[23], None);
+        assert!(!knows(&statements, b"s"));
+        assert_eq!(sql(&statements, b"s").unwrap(), b"select $1");
+        statements.set_asking(false);
+        statements.remember(b"s", None, &[23], None);
+        assert!(knows(&statements, b"s"));
     }
 
     #[test]

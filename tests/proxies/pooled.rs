@@ -135,6 +135,59 @@ fn prepared_statements() {
     }
 }
 
+/// A server that has prepared a statement only now refuses none whose columns have changed before that.
+#[test]
+fn another_server_has_other_columns() {
+    for (mode, bouncer) in &world().bouncers {
+        if *mode != "transaction" {
+            continue;
+        }
+        let mut session = Session::open(&conninfo(bouncer));
+        let mut others = [(); 2].map(|()| Session::open(&conninfo(bouncer)));
+        let [holder, other] = &mut others;
+        other.query("drop table if exists columns; create table columns as select 1 as a");
+        session.conn.set_describing(Some(false));
+        session.query("begin");
+        session.prepare("columns", "select * from columns");
+        other.query("begin");
+        session.query("commit");
+        // Now the session's server is the holder's, and the other one is the session's.
+        holder.query("begin");
+        let first = holder.query("select pg_backend_pid() as pid");
+        other.query("alter table columns rename a to b; alter table columns alter b type text");
+        other.prepare("columns", "select * from columns");
+        other.query("commit");
+        let second = session.query("select pg_backend_pid() as pid");
+        assert_ne!(first, second);
+        for (describes, messages, row) in
+            [(Some(false), "BES", "a: 1"), (Some(true), "BDES", "b: 1")]
+        {
+            session.conn.set_describing(describes);
+            let operation = session.conn.start_prepared("columns", &(), 0).unwrap();
+            assert_eq!(session.queued_messages(), messages);
+            assert_eq!(session.finish(operation), [row, "SELECT 1", OK]);
+        }
+    }
+}
+
+/// What tells a pooler from a server: it gives a number that is none of a process. By chance it may be one of a process.
+#[test]
+fn a_pooler_is_known_by_its_process() {
+    let server = Session::open(&world().cluster.conninfo());
+    assert!(!server.conn.facts().is_pooled());
+    for (_, bouncer) in &world().bouncers {
+        assert!((0..5).any(|_| {
+            let mut session = Session::open(&conninfo(bouncer));
+            session.query("begin");
+            session.prepare("asked", "select 1 as n");
+            session.conn.start_prepared("asked", &(), 0).unwrap();
+            let asks = session.queued_messages() == "BDES";
+            assert_eq!(asks, session.conn.facts().is_pooled());
+            asks
+        }));
+    }
+}
+
 #[test]
 fn notifications_in_session_mode() {
     for (mode, bouncer) in &world().bouncers {

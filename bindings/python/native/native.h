@@ -109,7 +109,7 @@ typedef struct Statement {
 } Statement;
 
 extern PyTypeObject StatementType;
-/* Owns described, also when it fails. format: of the results; -1 for binary where that can be. */
+/* Owns described, also when it fails. format: of a result that is there; -1 for binary where that can be. */
 Statement *statement_new(ConnResult *described, PyObject *sql, PyObject *name, PyObject *codecs, int format);
 int statement_fits(const Statement *statement, const ConnResult *result);
 int statement_append(Statement *statement, const ConnResult *result, PyObject *rows);

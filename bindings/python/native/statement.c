@@ -24,20 +24,37 @@ static void statement_dealloc(Statement *self)
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
-/* All columns in binary, or, where one has no decoder for that, all as text: the protocol's border has one form for a result. */
-static int open_columns(Statement *self, int binary, int forced)
+/* Makes ready to read all columns in one form. 0: one has no decoder for binary, and at says which. */
+static int open_columns(Statement *self, int binary, int *at)
 {
-    for (int at = 0; at < self->column_count; at++) {
-        uint32_t oid = conn_result_type(self->described, (size_t)at);
-        int opened = column_open(&self->decoders[at], oid, binary, self->codecs);
-        if (opened < 0 || (opened == 0 && !forced)) {
-            while (at >= 0)
-                column_close(&self->decoders[at--]);
+    for (*at = 0; *at < self->column_count; ++*at) {
+        uint32_t oid = conn_result_type(self->described, (size_t)*at);
+        int opened = column_open(&self->decoders[*at], oid, binary, self->codecs);
+        if (opened <= 0) {
+            for (int before = *at; before >= 0; before--)
+                column_close(&self->decoders[before]);
             return opened;
         }
     }
     self->binary = binary;
     return 1;
+}
+
+/* All columns in binary, or, where one has no decoder for that, all as text: the protocol's border has one form for a result. It is too
+ * late for that where the result is there already (format is its own): the statement's columns have changed without a word. */
+static int choose_form(Statement *self, int format)
+{
+    int at = 0, opened = open_columns(self, format != CONN_TEXT, &at);
+    if (opened == 0 && format < 0)
+        opened = open_columns(self, 0, &at);
+    else if (opened == 0) {
+        PyObject *columns = self->columns, *name = PyTuple_GET_ITEM(PyTuple_GET_ITEM(columns, at), 0);
+        PyErr_Format(InterfaceError,
+                     "column \"%U\" has another type than when the statement was prepared, which cannot be read in binary: what was "
+                     "executed took effect; execute it again for its rows",
+                     name);
+    }
+    return opened;
 }
 
 static int read_columns(Statement *self)
@@ -105,10 +122,7 @@ Statement *statement_new(ConnResult *described, PyObject *sql, PyObject *name, P
     self->codecs = Py_NewRef(codecs);
     if (read_columns(self) < 0 || read_parameters(self) < 0)
         goto failed;
-    int opened = open_columns(self, format != CONN_TEXT, format >= 0);
-    if (opened == 0)
-        opened = open_columns(self, 0, 1);
-    if (opened < 0)
+    if (choose_form(self, format) <= 0)
         goto failed;
     for (int at = 0; at < self->column_count; at++)
         self->header->containers |= column_is_container(&self->decoders[at]);
@@ -120,11 +134,22 @@ failed:
     return NULL;
 }
 
-/* Whether a result has the columns that were described: after a migration the library prepares anew, and it may not. */
+/* Whether a result has the columns that were described: behind a pooler its server may have prepared after a migration. */
 int statement_fits(const Statement *self, const ConnResult *result)
 {
-    return conn_result_columns(result) == (size_t)self->column_count && (!self->key || conn_result_name(result, 0) == self->key) &&
-           (!self->column_count || conn_result_format(result, 0) == self->binary);
+    const ConnResult *described = self->described;
+    if (conn_result_columns(result) != (size_t)self->column_count)
+        return 0;
+    if (self->column_count && conn_result_format(result, 0) != self->binary)
+        return 0;
+    if (!self->key || conn_result_name(result, 0) == self->key)
+        return 1;
+    for (size_t at = 0; at < (size_t)self->column_count; at++)
+        if (conn_result_type(result, at) != conn_result_type(described, at) ||
+            conn_result_type_modifier(result, at) != conn_result_type_modifier(described, at) ||
+            strcmp(conn_result_name(result, at), conn_result_name(described, at)) != 0)
+            return 0;
+    return 1;
 }
 
 static inline PyObject *cell_of(Statement *self, int column, const char *value, size_t length)

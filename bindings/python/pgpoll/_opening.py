@@ -33,7 +33,7 @@ def _conninfo(dsn: str, options: dict[str, str]) -> str:
     return f"{dsn} {' '.join(escaped)}"
 
 
-def _open(dsn: str, options: dict[str, Any], stream: bool, token: Any) -> Any:
+def _open(dsn: str, options: dict[str, Any], stream: bool, token: Any, pooled: bool | None) -> Any:
     if not isinstance(dsn, str):
         raise errors.InterfaceError(f"a connection string is a str, not {type(dsn).__name__}")
     words = {{"database": "dbname"}.get(name, name): str(value) for name, value in options.items() if value is not None}
@@ -50,6 +50,7 @@ def _open(dsn: str, options: dict[str, Any], stream: bool, token: Any) -> Any:
         raise MemoryError
     lib.conn_set_batch(conn, 0, BATCH_BYTES)
     lib.conn_set_healing(conn, 0)  # it is for one operation at a time: see Statements._renew
+    lib.conn_set_describing(conn, -1 if pooled is None else bool(pooled))
     if token is not None and not (isinstance(token, str) and lib.conn_give_token(conn, token.replace("\0", "?").encode("ascii", "replace"))):
         why = text(lib.conn_error_message(lib.conn_error(conn))) if isinstance(token, str) else f"it is a str, not {type(token).__name__}"
         lib.conn_close(conn)
@@ -70,6 +71,7 @@ async def connect(
     command_timeout: float | None = None,
     statement_cache_size: int = 100,
     transport: bool = False,
+    pooled: bool | None = None,
     oauth_token: str | Callable[[], str | Awaitable[str]] | None = None,
     **options: Any,
 ) -> Connection:
@@ -77,7 +79,8 @@ async def connect(
 
     `timeout`: seconds that it may take. `command_timeout`: seconds that each operation may take. `statement_cache_size`: how many prepared
     statements are kept; 0: none is prepared, for poolers that cannot have them; values and results go as text then. `transport`:
-    bytes go through an asyncio transport, as they do where the loop has no `add_reader`. `oauth_token`: the bearer token for servers that
+    bytes go through an asyncio transport, as they do where the loop has no `add_reader`. `pooled`: whether a pooler that prepares statements
+    by itself is in between, so that each execution has to ask for its columns; nearly always it is noticed. `oauth_token`: the bearer token for servers that
     want one (besides `oauth_issuer` and `oauth_client_id`), or a function that gives it, called for each connection of a pool.
     """
     on = _loops.here()
@@ -96,6 +99,7 @@ async def connect(
         command_timeout,
         statement_cache_size,
         token,
+        pooled,
     )
 
 
@@ -108,13 +112,14 @@ async def opened(
     command_timeout: float | None,
     cache_size: int,
     token: str | None,
+    pooled: bool | None,
 ) -> Connection:
     for name, value in (("timeout", timeout), ("command_timeout", command_timeout), ("statement_cache_size", cache_size)):
         if not isinstance(value, (int, float)) and (value is not None or name == "statement_cache_size"):
             raise errors.InterfaceError(f"{name} is a number, not {type(value).__name__}")
     if timeout is not None:
         options.setdefault("connect_timeout", max(1, math.ceil(min(timeout, 1e6))))
-    connection = Connection(_open(dsn, options, stream, token), reacts, stream=stream, cache_size=cache_size, timeout=command_timeout)
+    connection = Connection(_open(dsn, options, stream, token, pooled), reacts, stream=stream, cache_size=cache_size, timeout=command_timeout)
     line, loop = connection._line, connection._reactor.loop
     line.idle_wanted = True
     connection._up = up = line.future()

@@ -73,6 +73,7 @@ def connect(
     timeout: float | None = None,
     command_timeout: float | None = None,
     statement_cache_size: int = 100,
+    pooled: bool | None = None,
     oauth_token: str | Callable[[], str] | None = None,
     **options: Any,
 ) -> Connection:
@@ -84,7 +85,7 @@ def connect(
         return made[0]
 
     token = oauth_token() if callable(oauth_token) else oauth_token
-    work = opened(dsn, options, reacts, False, timeout, command_timeout, statement_cache_size, token)
+    work = opened(dsn, options, reacts, False, timeout, command_timeout, statement_cache_size, token, pooled)
     return Connection(Running(lambda: made[0].owner._line, work).result())
 
 

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
+from datetime import datetime
 from decimal import Decimal
 
 import pytest
@@ -113,17 +114,10 @@ def test_ddl_between_two_executions(bouncer, size, run_alone):
     """What a statement returns changes (0A000), or it is gone in one of the pooler's servers (26000): outside of transactions, nobody notices."""
 
     async def test():
-        connections = [await pgpoll.connect(statement_cache_size=size, **bouncer) for _ in range(4)]
+        connections = [await pgpoll.connect(statement_cache_size=size, pooled=True, **bouncer) for _ in range(4)]
         ddl = connections[0]
         await ddl.execute("drop table if exists changing; create table changing as select 1 as a")
         queries = [f"select * from changing where {number} > $1::int4" for number in range(1, 4)]
-
-        async def prepare_everywhere():
-            """One of the pooler's servers that has not prepared a statement before the table changes says nothing of it after that."""
-            async with connections[0].transaction(), connections[1].transaction(), connections[2].transaction():
-                for connection in connections[:3]:
-                    for sql in queries:
-                        await connection.fetchrow(sql, 0)
 
         for row in ({"a": 1}, {"a": 1, "b": "new"}, {"a": "1", "b": "new"}, {"b": "new"}):
             if len(row) == 2 and row["a"] == 1:
@@ -135,8 +129,7 @@ def test_ddl_between_two_executions(bouncer, size, run_alone):
             for _ in range(3):
                 got = await gather(*(connection.fetchrow(sql, 0) for sql in queries for connection in connections))
                 assert [dict(each) for each in got] == [row] * len(got)
-            await prepare_everywhere()
-        async with await pgpoll.connect(statement_cache_size=size, **bouncer) as late:  # the pooler knows all former texts
+        async with await pgpoll.connect(statement_cache_size=size, pooled=True, **bouncer) as late:  # the pooler knows all former texts
             assert dict(await late.fetchrow(queries[0], 0)) == {"b": "new"}
         for _ in range(5):
             await ddl.execute("deallocate all")
@@ -145,5 +138,49 @@ def test_ddl_between_two_executions(bouncer, size, run_alone):
         await ddl.execute("drop table changing")
         for connection in connections:
             await connection.close()
+
+    run_alone(test)
+
+
+def test_columns_of_a_server_that_prepares_only_now(run_alone):
+    """It refuses no statement whose columns have changed before that: what it gives is read by what it says of it."""
+    sql = "select 1 as a, 2 as b where 1 = $1::int4"
+
+    async def test():
+        async with await pgpoll.connect(pooled=True) as connection:
+            await connection.execute("create type pg_temp.mood as enum ('calm')")
+
+            async def elsewhere(columns: str) -> None:
+                """What the next execution meets: statements of the same names, and no command tag has told."""
+                await connection.fetch(sql, 1)
+                for (name,) in await connection.fetch("select name from pg_prepared_statements where statement ~ 'where 1 = [$]1'"):
+                    text = f"prepare {name} (int) as select {columns} where 1 = $1"
+                    await connection.execute(f"do $do$ begin execute 'deallocate {name}'; execute $${text}$$; end $do$")
+
+            for columns, row in (
+                ("'x' as a, 2 as b", {"a": "x", "b": 2}),
+                ("1::int8 as a, 2 as b", {"a": 1, "b": 2}),
+                ("1 as a, timestamp '1970-01-03' as b", {"a": 1, "b": datetime(1970, 1, 3)}),
+                ("1 as c, 2 as b", {"c": 1, "b": 2}),
+                ("1 as a", {"a": 1}),
+                ("1 as a, 2 as b", {"a": 1, "b": 2}),
+            ):
+                await elsewhere(columns)
+                assert [dict(each) for each in await connection.fetch(sql, 1)] == [row]
+                await elsewhere(columns)
+                assert dict(await connection.fetchrow(sql, 1)) == row
+                await elsewhere(columns)
+                assert [dict(each) async for each in connection.cursor(sql, 1)] == [row]
+                await elsewhere(columns)
+                assert [dict(each) async for batch in connection.batches(sql, 1) for each in batch] == [row]
+            await elsewhere("'calm'::pg_temp.mood as a, 2 as b")
+            with pytest.raises(pgpoll.InterfaceError, match='column "a" has another type .* execute it again'):
+                await connection.fetch(sql, 1)
+            assert dict(await connection.fetchrow(sql, 1)) == {"a": 1, "b": 2}
+
+            prepared = await connection.prepare(sql)
+            await elsewhere("'x' as a, 2 as b")
+            assert [dict(each) for each in await gather(*(prepared.fetchrow(1) for _ in range(3)))] == [{"a": "x", "b": 2}] * 3
+            assert dict(await prepared.fetchrow(1)) == {"a": 1, "b": 2}
 
     run_alone(test)

@@ -9,8 +9,10 @@ module PgPoll
   # options: the same one by one, such as host: "localhost".
   # timeout: seconds that an operation may take, unless it says otherwise.
   # oauth_token: the bearer token for servers that want one (besides oauth_issuer and oauth_client_id), or what gives it when called.
-  def self.connect(conninfo = "", timeout: nil, oauth_token: nil, **options)
-    connection = Connection.new(conninfo, timeout: timeout, oauth_token: oauth_token, **options)
+  # pooled: whether a pooler that prepares statements by itself is in between, so that each execution has to ask for its columns; nearly
+  # always it is noticed.
+  def self.connect(conninfo = "", timeout: nil, oauth_token: nil, pooled: nil, **options)
+    connection = Connection.new(conninfo, timeout: timeout, oauth_token: oauth_token, pooled: pooled, **options)
     return connection unless block_given?
 
     begin

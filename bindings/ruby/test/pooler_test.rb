@@ -63,6 +63,20 @@ class PoolerTest < Minitest::Test
     @db.query("drop table pooled")
   end
 
+  # A server that prepares a statement only now refuses none whose columns have changed before that. Here no command tag tells of it.
+  def test_columns_of_another_server
+    [[true, %w[b 1]], [false, ["a", "1"]]].each do |pooled, expected|
+      PgPoll.connect(pooled: pooled) do |db|
+        statement = db.prepare("select 1 as a")
+        assert_equal [["a"], [[1]]], [statement.query.columns, statement.query.rows]
+        db.query("do $$ begin execute 'deallocate pgpoll_1'; execute 'prepare pgpoll_1 as select ''1''::text as b'; end $$")
+        result = statement.query
+        assert_equal expected, [result.columns.first, result.value.to_s]
+        assert_equal pooled ? String : Integer, result.value.class
+      end
+    end
+  end
+
   # Some of everything; returns whose backends it had.
   def work(db, number, task)
     db.copy_in("copy pooled from stdin", (1..50).map { |n| [number, n] })

@@ -63,8 +63,11 @@ class PGDialect_pgpoll(PGDialect):
             options.pop("port", None)
             if any(ports or ()):
                 options["port"] = ",".join(str(port or "") for port in ports or ())
-        for name, kind in {"statement_cache_size": int, "timeout": float, "command_timeout": float, "transport": bool}.items():
-            util.coerce_kw_type(options, name, kind)
+        for name in ("timeout", "command_timeout"):
+            util.coerce_kw_type(options, name, float)
+        for name in ("transport", "pooled"):
+            util.coerce_kw_type(options, name, bool)
+        util.coerce_kw_type(options, "statement_cache_size", int)
         return [], options
 
     def on_connect(self) -> Callable[[Connection], None]:

@@ -22,11 +22,12 @@ module PgPoll
     end
 
     # See PgPoll.connect.
-    def initialize(conninfo = "", timeout: nil, oauth_token: nil, **options)
+    def initialize(conninfo = "", timeout: nil, oauth_token: nil, pooled: nil, **options)
       options = options.merge(client_encoding: "UTF8")
       keywords = ["dbname", *options.keys.map(&:to_s)]
       @driver = Driver.new(keywords, [conninfo.to_s, *options.values.map(&:to_s)])
       @driver.give_token(oauth_token) if oauth_token
+      @driver.pooled = pooled unless pooled.nil?
       @decoders = Types::DECODERS.dup
       @timeout = timeout
       @lock = Mutex.new

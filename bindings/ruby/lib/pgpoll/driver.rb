@@ -67,6 +67,11 @@ module PgPoll
       raise error unless Native.conn_give_token(handle, token.respond_to?(:call) ? token.call : token) == 1
     end
 
+    # Whether executions ask for their columns.
+    def pooled=(pooled)
+      Native.conn_set_describing(handle, pooled ? 1 : 0)
+    end
+
     # The connection's address.
     def handle
       @handle or raise UsageError, "the connection is closed"

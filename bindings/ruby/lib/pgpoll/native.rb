@@ -28,7 +28,7 @@ module PgPoll
       conn_open_params: "aai>a", conn_give_token: "as>i", conn_reset: "a>v", conn_close: "a>v", conn_poll_state: "aa>u", conn_check: "a>i",
       conn_start_query: "as>q", conn_start_query_params: "asiaaaaiiu>q", conn_start_prepare: "assiau>q",
       conn_start_prepared: "asiaaaiiu>q", conn_start_close_statement: "asu>q", conn_start_copy: "as>q",
-      conn_set_timeout_ms: "al>v", conn_set_batch: "azz>v", conn_abandon: "aq>i", conn_get_results: "aaz>z",
+      conn_set_timeout_ms: "al>v", conn_set_batch: "azz>v", conn_set_describing: "ai>v", conn_abandon: "aq>i", conn_get_results: "aaz>z",
       conn_copy_put: "abz>i", conn_copy_end: "as>i", conn_copy_get: "aaz>z",
       conn_result_free: "a>v", conn_result_rows: "a>z", conn_result_columns: "a>z", conn_result_name: "az>a",
       conn_result_type: "az>u", conn_result_cells: "azzaa>z",
