@@ -196,6 +196,17 @@ test-trixie: lib ## the bindings' tests in Debian 13: CPython 3.13, PyPy 3.11, R
 	@$(CARGO) build --quiet -p testkit
 	@build/trixie $(LIB) $(TARGET)/debug/pgpoll-cluster $(TRIXIE)
 
+# Its tag says from which glibc on it runs.
+WHEEL_PYTHON ?= python3
+WHEEL := $(TARGET)/wheel
+.PHONY: wheel
+wheel: lib ## a wheel of bindings/python with the library inside, in target/wheel
+	@build/setup wheel
+	@rm -rf $(WHEEL)
+	@PGPOLL_LIB=$(abspath $(LIB))/libpgpoll.a $(WHEEL_PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps -w $(WHEEL)/plain ./bindings/python
+	@PATH=$(abspath $(TARGET))/wheel-tools/bin:$$PATH auditwheel repair -w $(WHEEL) $(WHEEL)/plain/*.whl >$(WHEEL)/log 2>&1 || { cat $(WHEEL)/log; exit 1; }
+	@echo $(WHEEL)/*.whl
+
 .PHONY: bench-python
 bench-python: ## bindings/python beside asyncpg, psycopg and psqlpy in one table
 	@build/setup bench-python
