@@ -19,7 +19,7 @@ class Transaction:
         if isolation is not None and isolation.replace("_", " ").lower() not in _LEVELS:
             raise errors.InterfaceError(f"isolation is one of {', '.join(_LEVELS)}, not {isolation!r}")
         level = f" ISOLATION LEVEL {isolation.replace('_', ' ').upper()}" if isolation else ""
-        self._begin = f"BEGIN{level}{' READ ONLY' if readonly else ''}{' DEFERRABLE' if deferrable else ''}"
+        self._modes = f"{level}{' READ ONLY' if readonly else ''}{' DEFERRABLE' if deferrable else ''}"
         self._connection = connection
         self._token: object | None = None
         self._savepoint: str | None = None
@@ -37,12 +37,15 @@ class Transaction:
             if connection.is_in_transaction():
                 connection._names += 1
                 self._savepoint = f"pgpoll_{connection._names}"
-                await connection.execute(f"SAVEPOINT {self._savepoint}")
+                modes = f"; SET TRANSACTION{self._modes}" if self._modes else ""  # the server knows what a savepoint can have
+                await connection.execute(f"SAVEPOINT {self._savepoint}{modes}")
             else:
-                await connection.execute(self._begin)
+                await connection.execute(f"BEGIN{self._modes}")
         except BaseException:
             if self._savepoint is None:
                 connection._send("ROLLBACK")
+            elif self._modes:
+                connection._send(f"ROLLBACK TO SAVEPOINT {self._savepoint}; RELEASE SAVEPOINT {self._savepoint}")
             connection._release(token)
             raise
         self._token = token

@@ -43,6 +43,27 @@ def test_commit_rollback_savepoint(run):
     run(test)
 
 
+def test_what_a_savepoint_can_have(run):
+    async def test(connection):
+        await connection.execute("create temp table kept (a int)")
+        async with connection.transaction(isolation="repeatable read"):
+            await connection.execute("insert into kept values (1)")
+            with pytest.raises(errors.ActiveSQLTransaction, match="ISOLATION LEVEL"):
+                async with connection.transaction(isolation="serializable"):
+                    raise AssertionError
+            with pytest.raises(errors.PostgresError, match="DEFERRABLE"):
+                await connection.transaction(deferrable=True).start()
+            async with connection.transaction(isolation="repeatable_read"):
+                await connection.execute("insert into kept values (2)")
+            with pytest.raises(errors.ReadOnlySQLTransaction):
+                async with connection.transaction(readonly=True):
+                    await connection.execute("create table never (a int)")
+            await connection.execute("insert into kept values (3)")
+        assert await connection.fetchval("select sum(a) from kept") == 6
+
+    run(test)
+
+
 def test_others_wait_and_children_do_not(run):
     async def test(connection):
         await connection.execute("create temp table t (a int)")
