@@ -186,7 +186,7 @@ static PyObject *record_repr(Record *self)
         Py_DECREF(part);
     }
     if (parts && (space = PyUnicode_FromString(" ")) && (joined = PyUnicode_Join(space, parts)))
-        text = PyUnicode_FromFormat("<Record %U>", joined);
+        text = PyUnicode_FromFormat(Py_SIZE(self) ? "<Record %U>" : "<Record>", joined);
 out:
     Py_XDECREF(parts);
     Py_XDECREF(space);

@@ -27,7 +27,8 @@ class ParameterError(InterfaceError, TypeError, ValueError):
 
 
 class PostgresError(Error):
-    """The server refused or failed an operation. Its fields are attributes, None where the server did not say."""
+    """The server refused or failed an operation. Its fields are attributes, None where the server did not say. As text: the message, with
+    detail and hint."""
 
     sqlstate: str | None = None
     severity: str | None = None
@@ -51,6 +52,10 @@ class PostgresError(Error):
     """Whether the same work can be tried again without doing it twice."""
 
     codes: ClassVar[dict[str, type[PostgresError]]] = {}
+
+    def __str__(self) -> str:
+        more = [f"{name}:  {said}" for name, said in (("DETAIL", self.detail), ("HINT", self.hint)) if said]
+        return "\n".join([super().__str__(), *more])
 
     def __init_subclass__(cls, code: str | None = None) -> None:
         super().__init_subclass__()

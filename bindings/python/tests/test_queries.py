@@ -47,6 +47,27 @@ def test_rows(run):
     run(test)
 
 
+def test_a_row_without_columns(run):
+    async def test(connection):
+        row = await connection.fetchrow("select")
+        assert (row, len(row), repr(row)) == ((), 0, "<Record>")
+
+    run(test)
+
+
+def test_errors_as_text(run):
+    async def test(connection):
+        await connection.execute("create temp table t (a int primary key); insert into t values (1)")
+        with pytest.raises(errors.UniqueViolation) as caught:
+            await connection.execute("insert into t values (1)")
+        assert str(caught.value) == f"{caught.value.message}\nDETAIL:  Key (a)=(1) already exists."
+        with pytest.raises(errors.UndefinedFunction) as caught:
+            await connection.execute("select no_such(1)")
+        assert str(caught.value).startswith("function no_such(integer) does not exist\n") and "HINT:  " in str(caught.value)
+
+    run(test)
+
+
 def test_large_results_come_whole(run):
     async def test(connection):
         rows = await connection.fetch("select n, repeat('x', n % 100) from generate_series(1, 50000) n")

@@ -65,5 +65,4 @@ def translated(error: errors.Error | ValueError) -> Error:
         kind = OperationalError
     else:
         kind = _BY_CLASS.get((getattr(error, "sqlstate", None) or "")[:2], DatabaseError)
-    more = [f"\n{name.upper()}:  {said}" for name in ("detail", "hint") if (said := getattr(error, name, None))]
-    return kind("".join([str(error), *more]), error)
+    return kind(str(error), error)
