@@ -215,6 +215,8 @@ static int built_in(Cell *cell, PyObject *value, uint32_t oid, PyObject **keep)
 static int by_codec(Cell *cell, PyObject *value, PyObject *encode, PyObject **keep)
 {
     *keep = PyObject_CallOneArg(encode, value);
+    if (*keep && !PyBytes_Check(*keep) && PyObject_CheckBuffer(*keep))
+        Py_SETREF(*keep, PyBytes_FromObject(*keep));
     if (!*keep)
         return -1;
     if (PyBytes_Check(*keep)) {

@@ -180,8 +180,12 @@ int encode_timestamp(PyObject *value, char *slot, int with_zone)
         return -1;
     }
     int64_t at;
-    PyObject *lowest = with_zone ? zoned_min : stamp_min, *highest = with_zone ? zoned_max : stamp_max;
-    if (with_zone && zone != PyDateTime_TimeZone_UTC) {
+    int zoned = with_zone && zone != Py_None;
+    PyObject *lowest = zoned ? zoned_min : stamp_min, *highest = zoned ? zoned_max : stamp_max;
+    int top = PyObject_RichCompareBool(value, highest, Py_EQ), bottom = PyObject_RichCompareBool(value, lowest, Py_EQ);
+    if (top < 0 || bottom < 0)
+        return -1;
+    if (!top && !bottom && with_zone && zone != PyDateTime_TimeZone_UTC) {
         /* Without a zone: local time, as everywhere in Python. */
         moved = PyObject_CallMethod(value, "astimezone", "O", PyDateTime_TimeZone_UTC);
         if (!moved)
@@ -191,11 +195,6 @@ int encode_timestamp(PyObject *value, char *slot, int with_zone)
             return expected("datetime.datetime", value);
         }
         value = moved;
-    }
-    int top = PyObject_RichCompareBool(value, highest, Py_EQ), bottom = PyObject_RichCompareBool(value, lowest, Py_EQ);
-    if (top < 0 || bottom < 0) {
-        Py_XDECREF(moved);
-        return -1;
     }
     if (top || bottom) {
         at = top ? INT64_MAX : INT64_MIN;

@@ -147,6 +147,8 @@ def timestamp_text(value: dt.datetime) -> str:
 
 def timestamptz_text(value: dt.datetime) -> str:
     """Without a zone: local time, as everywhere in Python."""
+    if value.tzinfo is None and value in (dt.datetime.min, dt.datetime.max):
+        return timestamp_text(value)
     moved = value.astimezone(dt.timezone.utc)
     end = timestamp_text(moved.replace(tzinfo=None))
     return end if end.endswith("infinity") else str(moved)

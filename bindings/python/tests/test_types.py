@@ -228,6 +228,9 @@ def test_custom_codecs(run):
             "int4", encoder=lambda value: (value * 2).to_bytes(4, "big", signed=True), decoder=lambda data: data.hex(), format="binary"
         )
         assert await connection.fetchval("select $1::int4", 5) == "0000000a"
+        for kind in (bytearray, memoryview):
+            await connection.set_type_codec("int2", encoder=lambda value, kind=kind: kind(value.to_bytes(2, "big")))
+            assert await connection.fetchval("select $1::int2::int8", 258) == 258
         assert await connection.fetchval("select $1::int8", 5) == 5
         await connection.set_type_codec("int4", encoder=lambda value: 5)
         with pytest.raises(pgpoll.ParameterError, match="str or bytes"):
@@ -257,6 +260,9 @@ def test_infinity_inside_of_other_values(run):
                     assert await each.fetchval(f"select $1::{name}[]::text", values) == "{infinity,-infinity}"
                     assert await each.fetchval(f"select $1::{name}[]", values) == values
                     assert await each.fetchval(f"select $1::{name}::text", values[1]) == "-infinity"
+                for value, said in ((dt.datetime.max, "infinity"), (dt.datetime.min, "-infinity")):  # without a zone, too
+                    assert await each.fetchval("select $1::timestamptz::text", value) == said
+                    assert await each.fetchval("select $1::timestamptz[]::text", [value]) == f"{{{said}}}"
                 assert await each.fetchval("select $1::daterange::text", Range(dt.date(2026, 1, 1), dt.date.max)) == "[2026-01-01,infinity)"
 
     run(test)
