@@ -67,10 +67,27 @@ static char *more(Buffer *buffer, size_t length)
     return at;
 }
 
+/* The values of a row of executemany's or of COPY's. What is a value itself, or has no order, is none: it would be taken apart. */
+PyObject *fields_of(PyObject *row)
+{
+    int whole = PyUnicode_Check(row) || PyBytes_Check(row) || PyByteArray_Check(row) || PyDict_Check(row) || PyAnySet_Check(row);
+    PyObject *fields = whole ? NULL : PySequence_Fast(row, "");
+    if (whole || (!fields && PyErr_ExceptionMatches(PyExc_TypeError)))
+        PyErr_Format(InterfaceError, "a row is a sequence of values, such as a tuple, not %.100s", Py_TYPE(row)->tp_name);
+    return fields;
+}
+
+/* fields(row): the same, for rows that Python encodes. */
+PyObject *native_fields(PyObject *module, PyObject *row)
+{
+    (void)module;
+    return fields_of(row);
+}
+
 static int append_row(Buffer *buffer, Statement *statement, PyObject *row)
 {
     int columns = statement->column_count;
-    PyObject *fields = PySequence_Fast(row, "a record is a sequence of values");
+    PyObject *fields = fields_of(row);
     if (!fields)
         return -1;
     int done = -1;
@@ -103,22 +120,19 @@ out:
     return done;
 }
 
-/* copy_rows(statement, iterator, size, header): about size bytes of rows in the binary form of COPY; b"" at the end of the iterator. */
+/* copy_rows(statement, iterator, size): about size bytes of rows in the binary form of COPY; fewer at the end of the iterator. */
 PyObject *native_copy_rows(PyObject *module, PyObject *args)
 {
     (void)module;
     Statement *statement;
     PyObject *iterator, *row, *bytes = NULL;
     Py_ssize_t size;
-    int header;
-    if (!PyArg_ParseTuple(args, "O!Onp:copy_rows", &StatementType, &statement, &iterator, &size, &header))
+    if (!PyArg_ParseTuple(args, "O!On:copy_rows", &StatementType, &statement, &iterator, &size))
         return NULL;
     Buffer buffer = {0};
     if (!more(&buffer, (size_t)size + 4096))
         return NULL;
     buffer.length = 0;
-    if (header)
-        memcpy(more(&buffer, 19), "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
     while (buffer.length < (size_t)size && (row = PyIter_Next(iterator))) {
         int appended = append_row(&buffer, statement, row);
         Py_DECREF(row);

@@ -29,6 +29,7 @@ static PyMethodDef methods[] = {
     {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS, NULL},
     {"decode", native_decode, METH_VARARGS, "decode(oid, data, codecs): the object of a binary value."},
     {"copy_rows", native_copy_rows, METH_VARARGS, NULL},
+    {"fields", native_fields, METH_O, "fields(row): the values of a row."},
     {"is_built_in", native_is_built_in, METH_VARARGS, NULL},
     {"forked", forked, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},

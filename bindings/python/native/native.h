@@ -119,6 +119,8 @@ PyObject *statement_first(Statement *statement, const ConnResult *result, int wh
 
 extern PyTypeObject BatchType;
 PyObject *batch_new(ConnResult *result); /* owns it */
+PyObject *fields_of(PyObject *row); /* a list or a tuple; NULL with exception */
+PyObject *native_fields(PyObject *module, PyObject *row);
 PyObject *native_copy_rows(PyObject *module, PyObject *args);
 
 /* ---- waiter.c */

@@ -11,7 +11,9 @@ static int timeout_of(Line *line, PyObject *timeout, int64_t *ms)
         return 0;
     }
     double seconds = PyFloat_AsDouble(timeout);
-    if (seconds == -1.0 && PyErr_Occurred())
+    if (PyBool_Check(timeout) || (seconds == -1.0 && PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_TypeError)))
+        PyErr_Format(InterfaceError, "a timeout is a number of seconds, not %.100s", Py_TYPE(timeout)->tp_name);
+    if (PyErr_Occurred())
         return -1;
     *ms = seconds <= 0 ? 1 : seconds > 1e12 ? -1 : (int64_t)(seconds * 1000) + 1;
     return 0;
@@ -242,7 +244,7 @@ typedef struct Many {
 static int add_row(Many *many, const Statement *statement, PyObject *row)
 {
     int columns = statement->parameter_count;
-    PyObject *fields = PySequence_Fast(row, "each of executemany's arguments is a sequence of values");
+    PyObject *fields = fields_of(row);
     if (!fields)
         return -1;
     int fits = count_fits(statement, PySequence_Fast_GET_SIZE(fields)) ? 1 : -1;

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import errors
+from . import _loops, errors
 from ._bridge import COPY, ffi, lib, native
+from ._core import milliseconds
 
 if TYPE_CHECKING:
     from .connection import Connection
 
 PIECE = 256 * 1024
 """Bytes that are read, and moved, at once."""
+RUN = 1000
+"""Rows of an async iterable that are encoded at once."""
 
 
 class _Copy:
     way: int = 0
 
-    def __init__(self, connection: Connection, sql: str) -> None:
-        self._connection, self._sql = connection, sql
+    def __init__(self, connection: Connection, sql: str, timeout: float | None) -> None:
+        self._connection, self._sql, self._timeout = connection, sql, timeout
         self._news: Any = None
         self._done: Any = None
         self._unblock: Callable[[], None] | None = None
+        self._failure: BaseException | None = None
         self._again = False
 
     def begun(self, way: int, form: int) -> None:
@@ -55,6 +61,20 @@ class _Copy:
         if self._again:
             raise errors.InterfaceError("this is for one COPY: the statement after it is another one")
 
+    async def _in_time(self, wanted: int, body: Callable[[], Awaitable[None]]) -> Any:
+        """The operation ends in time by itself; what the program awaits in a source or a target is ended from here."""
+        timeout = self._timeout
+        if timeout is None or milliseconds(timeout) < 0 or self._connection._reactor.loop is None:
+            return await self._copied(wanted, body)
+        try:
+            return await _loops.here().within(timeout, self._copied(wanted, body))
+        except asyncio.TimeoutError as error:
+            if error is self._failure or isinstance(error, errors.QueryTimeout):
+                raise
+            late = errors.QueryTimeout(f"timeout expired: the COPY took more than {timeout} seconds")
+            late.sqlstate, late.message = "57014", str(late)
+            raise late from None
+
     async def _copied(self, wanted: int, body: Callable[[], Awaitable[None]]) -> Any:
         connection = self._connection
         token = await connection._hold()
@@ -78,7 +98,8 @@ class _Copy:
             while not done.done():  # never awaited itself: who is cancelled would not know when the server has ended it
                 await self._look()
             return await done
-        except BaseException:
+        except BaseException as error:
+            self._failure = error
             self._give_up(done.operation)
             raise
         finally:
@@ -87,7 +108,7 @@ class _Copy:
     def _start(self) -> Any:
         connection = self._connection
         encoded = connection._encoded(self._sql)
-        connection._set_timeout(None)
+        connection._set_timeout(self._timeout)
         done = connection._started(lib.conn_start_copy(connection._conn, encoded), COPY)
         if done is not None:
             connection._copy = self
@@ -99,6 +120,7 @@ class _Copy:
         if connection._copy is self and not connection.is_closed():
             self._unblock = connection._block()
             lib.conn_abandon(connection._conn, operation)
+            connection._reactor.unwanted(False)
             connection._line.send()
 
 
@@ -107,7 +129,7 @@ class CopyIn(_Copy):
 
     async def run(self, source: Any) -> str:
         """Copies all of it; the command tag."""
-        return await self._copied(lib.CONN_COPY_IN, lambda: self._put_all(source))
+        return await self._in_time(lib.CONN_COPY_IN, lambda: self._put_all(source))
 
     async def _put_all(self, source: Any) -> None:
         sent = 0
@@ -140,10 +162,11 @@ class CopyOut(_Copy):
     async def run(self, target: Any = None) -> Any:
         """Copies all of it; the command tag, or without a target the bytes."""
         kept: list[bytes] = []
-        if target is None:
-            await self._copied(lib.CONN_COPY_OUT, lambda: self._take_all(kept.append))
-            return b"".join(kept)
-        return await self._copied(lib.CONN_COPY_OUT, lambda: self._take_all(getattr(target, "write", target)))
+        write = kept.append if target is None else getattr(target, "write", target)
+        if not callable(write):
+            raise errors.InterfaceError(f"COPY gives to a file, which is open, or to a callable, not to {type(target).__name__}")
+        tag = await self._in_time(lib.CONN_COPY_OUT, lambda: self._take_all(write))
+        return tag if target is not None else b"".join(kept)
 
     async def _take_all(self, write: Any) -> None:
         line = self._connection._line
@@ -188,37 +211,65 @@ def quoted(name: str) -> str:
 async def copy_records(
     connection: Connection,
     table: str,
-    records: Iterable[Sequence[Any]],
+    records: Iterable[Sequence[Any]] | AsyncIterable[Sequence[Any]],
     columns: Sequence[str] | None,
     schema: str | None,
+    timeout: float | None,
 ) -> str:
     """Rows of Python objects into a table, in binary where all its types can be."""
     into = f"{quoted(schema)}.{quoted(table)}" if schema else quoted(table)
     names = ", ".join(map(quoted, columns)) if columns is not None else "*"
-    statement = await connection._statement(f"SELECT {names} FROM {into}")
+    statement = await connection._describe(f"SELECT {names} FROM {into}", timeout)
     listed = ", ".join(quoted(name) for name, _, _ in statement.columns)
     codecs = connection._codecs
-    if all(native.is_built_in(oid, codecs) for _, oid, _ in statement.columns):
-        return await connection.copy_in(f"COPY {into} ({listed}) FROM STDIN (FORMAT binary)", _binary(statement, iter(records)))
-    return await connection.copy_in(f"COPY {into} ({listed}) FROM STDIN", _text(connection, statement, records))
+    binary = all(native.is_built_in(oid, codecs) for _, oid, _ in statement.columns)
+    sql = f"COPY {into} ({listed}) FROM STDIN"
+    if binary:
+        sql, data = f"{sql} (FORMAT binary)", _encoded(records, partial(_binary, statement), _HEADER, b"\xff\xff")
+    else:
+        data = _encoded(records, partial(_text, connection, statement))
+    async with aclosing(data):
+        return await connection.copy_in(sql, data, timeout=timeout)
 
 
-def _binary(statement: Any, records: Iterator[Sequence[Any]]) -> Iterator[bytes]:
-    first = True
+async def _encoded(
+    records: Any, encode: Callable[[Iterable[Any]], Iterator[bytes]], before: bytes = b"", after: bytes = b""
+) -> AsyncGenerator[bytes, None]:
+    """Rows as data. Those that come one by one are encoded a run at a time."""
+    yield before
+    if isinstance(records, AsyncIterable):
+        run: list[Any] = []
+        async for record in records:
+            run.append(record)
+            if len(run) == RUN:
+                for piece in encode(run):
+                    yield piece
+                run.clear()
+        records = run
+    elif not isinstance(records, Iterable):
+        raise errors.InterfaceError(f"rows to copy are an iterable of sequences, async or not, not {type(records).__name__}")
+    for piece in encode(records):
+        yield piece
+    yield after
+
+
+_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+
+
+def _binary(statement: Any, records: Iterable[Sequence[Any]]) -> Iterator[bytes]:
+    rows = iter(records)
     while True:
-        piece = native.copy_rows(statement, records, PIECE, first)
-        ended = len(piece) < PIECE
-        yield piece + b"\xff\xff" if ended else piece
-        if ended:
+        piece = native.copy_rows(statement, rows, PIECE)
+        yield piece
+        if len(piece) < PIECE:
             return
-        first = False
 
 
 def _text(connection: Connection, statement: Any, records: Iterable[Sequence[Any]]) -> Iterator[bytes]:
     from ._codecs import text_codec, type_name
 
     encoders = [(text_codec(connection._codecs, oid)[0], oid) for _, oid, _ in statement.columns]
-    for record in records:
+    for record in map(native.fields, records):
         if len(record) != len(encoders):
             raise errors.InterfaceError(f"a record has {len(record)} values, the table's columns are {len(encoders)}")
         cells = []

@@ -19,6 +19,8 @@ Reacts = Callable[["Core"], Reactor]
 
 def milliseconds(seconds: float) -> int:
     """One at least; -1, which is no limit, for more than a program can wait."""
+    if isinstance(seconds, bool) or not hasattr(seconds, "__float__"):
+        raise errors.InterfaceError(f"a timeout is a number of seconds, not {type(seconds).__name__}")
     if not seconds < 1e12:
         return -1
     return max(1, math.ceil(seconds * 1000))
@@ -107,6 +109,11 @@ class Core:
 
     def _refused(self) -> errors.Error:
         error = copy(self._lost) if self._lost else _failure.exception(lib.conn_error(self._conn))
+        cursor = self._cursor()
+        if cursor is not None and cursor.is_open and self._lost is None and isinstance(error, errors.InterfaceError):
+            return errors.InterfaceError(
+                "a cursor is open, and nothing else runs meanwhile: end it, use another connection, or fetch from a cursor of SQL's DECLARE"
+            )
         if isinstance(error, errors.InterfaceError) and lib.conn_status(self._conn) == lib.CONN_STATUS_OVER:
             lib.conn_poll(self._conn)  # forgets what was refused: the error is why the connection is over
             return _failure.exception(lib.conn_error(self._conn))

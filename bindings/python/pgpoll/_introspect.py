@@ -43,6 +43,8 @@ class Introspection(Statements):
         row = await self._run(ROW, _LOOK, (typename,), None)
         if row is None:
             raise errors.InterfaceError(f"there is no type {typename}")
+        if row[1] == "d" and decoder is not None:
+            raise errors.InterfaceError(f"values of the domain {typename} come as ones of its base type: set the decoder of that")
         codecs = self._own_codecs()
         binary = format == "binary"
         codecs[row[0]] = (encoder or _codecs.any_text, decoder if binary else None, None if binary else decoder, True)

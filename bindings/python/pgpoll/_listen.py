@@ -74,6 +74,11 @@ class Listener:
         self._queue.append(notification)
         self._wake()
 
+    def reset(self) -> None:
+        """The session has forgotten what it listened to."""
+        self._leave()
+        self.lost(errors.InterfaceError("the session was reset, or given back to its pool: nothing is listened to any more"))
+
     def lost(self, error: errors.Error) -> None:
         """There will be none any more."""
         self._error = error

@@ -115,8 +115,10 @@ async def opened(
     pooled: bool | None,
 ) -> Connection:
     for name, value in (("timeout", timeout), ("command_timeout", command_timeout), ("statement_cache_size", cache_size)):
-        if not isinstance(value, (int, float)) and (value is not None or name == "statement_cache_size"):
+        if isinstance(value, bool) or (not isinstance(value, (int, float)) and (value is not None or name == "statement_cache_size")):
             raise errors.InterfaceError(f"{name} is a number, not {type(value).__name__}")
+    if command_timeout is not None and not command_timeout > 0:
+        raise errors.InterfaceError("command_timeout is above 0 seconds; None is no limit")
     if timeout is not None:
         options.setdefault("connect_timeout", max(1, math.ceil(min(timeout, 1e6))))
     connection = Connection(_open(dsn, options, stream, token, pooled), reacts, stream=stream, cache_size=cache_size, timeout=command_timeout)

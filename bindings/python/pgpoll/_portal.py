@@ -27,6 +27,10 @@ class Batches:
         self._token: object | None = None
         self._ended = False
 
+    @property
+    def is_open(self) -> bool:
+        return bool(self._operation) and not self._ended
+
     def __aiter__(self) -> Batches:
         return self
 
@@ -82,7 +86,7 @@ class Batches:
         self.close()
 
     def __del__(self) -> None:
-        if self._operation and not self._ended and self._connection._conn != ffi.NULL:
+        if self.is_open and self._connection._conn != ffi.NULL:
             self.close()
 
 

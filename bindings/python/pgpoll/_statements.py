@@ -76,11 +76,19 @@ class Statements(Core):
             if not statement.dead:  # others have had their turn, perhaps, and no room for it in the cache
                 return statement
 
-    async def _prepare(self, sql: str, timeout: float | None) -> Any:
+    async def _describe(self, sql: str, timeout: float | None) -> Any:
+        """The same where the columns are all that is wanted: without a cache nothing is left in the server."""
+        if self._cache_size > 0:
+            return await self._statement(sql, timeout)
+        await self._turn()
+        return await self._prepare(sql, timeout, b"")
+
+    async def _prepare(self, sql: str, timeout: float | None, name: bytes | None = None) -> Any:
         self._encoded(sql)
         self._close_names()
-        self._names += 1
-        name = f"pgpoll_{self._names}".encode()
+        if name is None:
+            self._names += 1
+            name = f"pgpoll_{self._names}".encode()
         while (waiter := self._line.prepare(sql, name, timeout, sql + _blanks(self._renewed.get(sql, 0)))) is None:
             await self._room()
         try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from typing import Any
 
 from . import errors
-from ._bridge import BATCHES, COUNT, NOTHING, ROW, ROWS, TAG, VALUE, ffi, lib, text
+from ._bridge import BATCHES, COUNT, NOTHING, ROW, ROWS, TAG, VALUE, ffi, lib, native, text
 from ._copy import CopyIn, CopyOut
 from ._introspect import Introspection
 from ._listen import Listener
@@ -76,7 +77,7 @@ class Connection(Introspection):
         if self._cache_size > 0:
             return await self._many(await self._statement(sql, timeout), args, timeout)
         async with self.transaction():
-            under_way = [await self._unprepared(COUNT, sql, tuple(row), 0, timeout) for row in args]
+            under_way = [await self._unprepared(COUNT, sql, tuple(native.fields(row)), 0, timeout) for row in args]
             return sum([await waiter for waiter in under_way])
 
     async def _many(self, statement: Any, args: Iterable[Sequence[Any]], timeout: float | None) -> int:
@@ -141,8 +142,8 @@ class Connection(Introspection):
     def transaction(self, *, isolation: str | None = None, readonly: bool = False, deferrable: bool = False) -> Transaction:
         """`async with connection.transaction():` commits at its end, or rolls back where that is an exception.
 
-        It has the connection for itself: others wait. Inside of another one it is a savepoint. `isolation`: `serializable`,
-        `repeatable read`, `read committed`.
+        It has the connection for itself: others wait. Inside of another one it is a savepoint, which may be read-only, but not of
+        another isolation. `isolation`: `serializable`, `repeatable read`, `read committed`.
         """
         return Transaction(self, isolation, readonly, deferrable)
 
@@ -168,26 +169,34 @@ class Connection(Introspection):
 
     # COPY.
 
-    async def copy_in(self, sql: str, source: Any) -> str:
-        """`COPY … FROM STDIN` of a file, bytes, or an iterable of bytes or str, async or not: the command tag."""
-        return await CopyIn(self, sql).run(source)
+    async def copy_in(self, sql: str, source: Any, *, timeout: float | None = None) -> str:
+        """`COPY … FROM STDIN` of a file, bytes, or an iterable of bytes or str, async or not: the command tag.
 
-    async def copy_out(self, sql: str, target: Any = None) -> Any:
-        """`COPY … TO STDOUT` into a file or a callable, async or not: the command tag. Without a target: the bytes."""
-        return await CopyOut(self, sql).run(target)
+        `timeout`: seconds that all of it may take, what the source takes too.
+        """
+        return await CopyIn(self, sql, timeout).run(source)
+
+    async def copy_out(self, sql: str, target: Any = None, *, timeout: float | None = None) -> Any:
+        """`COPY … TO STDOUT` into a file or a callable, async or not: the command tag. Without a target: the bytes.
+
+        `timeout`: seconds that all of it may take, what the target takes too.
+        """
+        return await CopyOut(self, sql, timeout).run(target)
 
     async def copy_records(
         self,
         table: str,
-        records: Iterable[Sequence[Any]],
+        records: Iterable[Sequence[Any]] | AsyncIterable[Sequence[Any]],
         *,
         columns: Sequence[str] | None = None,
         schema: str | None = None,
+        timeout: float | None = None,
     ) -> str:
-        """Copies rows of Python objects into a table: the command tag. The table's columns are described by the server first."""
+        """Copies rows of Python objects, of an iterable, async or not, into a table: the command tag. The table's columns are described by
+        the server first. `timeout`: as `copy_in`."""
         from ._copy import copy_records
 
-        return await copy_records(self, table, records, columns, schema)
+        return await copy_records(self, table, records, columns, schema, timeout)
 
     # Notifications and notices.
 
@@ -197,6 +206,8 @@ class Connection(Introspection):
 
     def add_notice_callback(self, callback: Callable[[errors.PostgresError], object]) -> None:
         """Is called with each notice of the server."""
+        if inspect.iscoroutinefunction(callback):
+            raise errors.InterfaceError("a notice callback is called, not awaited: let it start a task, or put the notice into a queue")
         self._notice_callbacks.append(callback)
 
     def remove_notice_callback(self, callback: Callable[[errors.PostgresError], object]) -> None:
@@ -252,11 +263,13 @@ class Connection(Introspection):
             lib.conn_free_string(line)
 
     async def reset(self) -> None:
-        """Undoes what the session was set to: rolls back, closes what was prepared, `DISCARD ALL`'s rest."""
+        """Undoes what the session was set to: rolls back, closes what was prepared, `DISCARD ALL`'s rest. Ends listeners."""
         self._forget_statements()
         if self.is_in_transaction():
             await self.execute("ROLLBACK")
         await self.execute("SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL")
+        for listener in {id(each): each for found in self._listeners.values() for each in found}.values():
+            listener.reset()
 
     def cancel(self) -> None:
         """Gives up all that is under way: it is stopped in the server, and ends with an exception."""

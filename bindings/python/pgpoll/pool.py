@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from . import _loops, errors
@@ -17,7 +17,10 @@ class Pool:
     """Connections that are lent. Made by `create_pool`, or by itself and `async with`.
 
     A connection is looked at before it is lent, without a round trip; one that is lost, or too old, is replaced. Where the DSN names
-    several hosts (`host=a,b target_session_attrs=read-write`), a new connection finds the one that serves.
+    several hosts (`host=a,b target_session_attrs=read-write`), a new connection finds the one that serves. `setup` is awaited with each new
+    connection, before it is lent for the first time: for codecs and types. What it SETs lasts until the connection comes back, and is
+    reset: settings are an option, `options="-c search_path=…"`. `max_lifetime`, `max_idle`: seconds after which a connection is closed
+    when it comes back.
     """
 
     def __init__(
@@ -172,13 +175,17 @@ class Pool:
         async with self.acquire() as connection:
             return await connection.fetchrow(sql, *args, timeout=timeout)
 
-    async def fetchval(self, sql: str, *args: Any, timeout: float | None = None) -> Any:
+    async def fetchval(self, sql: str, *args: Any, column: int = 0, timeout: float | None = None) -> Any:
         async with self.acquire() as connection:
-            return await connection.fetchval(sql, *args, timeout=timeout)
+            return await connection.fetchval(sql, *args, column=column, timeout=timeout)
 
     async def execute(self, sql: str, *args: Any, timeout: float | None = None) -> str:
         async with self.acquire() as connection:
             return await connection.execute(sql, *args, timeout=timeout)
+
+    async def executemany(self, sql: str, args: Iterable[Sequence[Any]], *, timeout: float | None = None) -> int:
+        async with self.acquire() as connection:
+            return await connection.executemany(sql, args, timeout=timeout)
 
     async def close(self) -> None:
         """Closes what is idle; what is lent is closed when it comes back."""

@@ -180,13 +180,13 @@ class Connection:
         """The rows as a `pandas.DataFrame`."""
         return self._wait(self._connection.to_pandas(sql, *args, timeout=timeout))
 
-    def copy_in(self, sql: str, source: Any) -> str:
+    def copy_in(self, sql: str, source: Any, *, timeout: float | None = None) -> str:
         """The command tag."""
-        return self._wait(self._connection.copy_in(sql, source))
+        return self._wait(self._connection.copy_in(sql, source, timeout=timeout))
 
-    def copy_out(self, sql: str, target: Any = None) -> Any:
+    def copy_out(self, sql: str, target: Any = None, *, timeout: float | None = None) -> Any:
         """The command tag; without a target the bytes."""
-        return self._wait(self._connection.copy_out(sql, target))
+        return self._wait(self._connection.copy_out(sql, target, timeout=timeout))
 
     def copy_records(self, table: str, records: Iterable[Sequence[Any]], **where: Any) -> str:
         """The command tag."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import decimal
 import io
@@ -148,6 +149,45 @@ def test_records(run):
     run(test)
 
 
+def test_records_that_come_one_by_one(run):
+    async def test(connection):
+        await connection.execute("create temp table t (a int, b text); create temp table n (a numeric, b text)")
+
+        async def rows(count):
+            for at in range(count):
+                if at % 500 == 0:
+                    await sleep(0)
+                yield at, f"row {at}"
+
+        async def broken():
+            yield 1, "x"
+            raise ZeroDivisionError
+
+        for table in ("t", "n"):  # in binary, as text
+            for count in (0, 1, 2500, 3000):
+                assert await connection.copy_records(table, rows(count)) == f"COPY {count}"
+            assert await connection.fetchrow(f"select count(*), sum(a), max(b) from {table}") == (5501, 3123750 + 4498500, "row 999")
+            with pytest.raises(ZeroDivisionError):
+                await connection.copy_records(table, broken())
+            with pytest.raises(pgpoll.InterfaceError, match="a record has 2 values"):
+                await connection.copy_records(table, rows(1), columns=["a"])
+            assert await connection.fetchval(f"select count(*) from {table}") == 5501
+
+    run(test)
+
+
+def test_nothing_is_left_without_a_cache(run_alone):
+    async def test():
+        async with await pgpoll.connect(statement_cache_size=0) as connection:
+            await connection.execute("create temp table t (a int); create temp table n (a numeric)")
+            for table in ("t", "n", "t"):
+                assert await connection.copy_records(table, [(1,), (None,)]) == "COPY 2"
+            assert await connection.fetchval("select count(*) from t") == 4
+            assert await connection.fetch("select name from pg_prepared_statements where name <> ''") == []
+
+    run_alone(test)
+
+
 def test_answers_of_others_that_are_there_already(run):
     async def test(connection):
         await connection.execute("create temp table t (a int)")
@@ -160,6 +200,20 @@ def test_answers_of_others_that_are_there_already(run):
             time.sleep(0.05)  # the loop knows nothing of what comes now
             assert await connection.copy_in("copy t from stdin", b"1\n") == "COPY 1"
             assert (await other, await busy) == (number, False)
+
+    run(test)
+
+
+def test_given_up_while_the_server_works(run):
+    async def test(connection):
+        copying = start(connection.copy_out("copy (select pg_sleep(30)) to stdout"))
+        await sleep(0.05)
+        copying.cancel()
+        began = time.monotonic()
+        with pytest.raises(asyncio.CancelledError):
+            await copying
+        assert await connection.fetchval("select 1") == 1
+        assert time.monotonic() - began < 4
 
     run(test)
 
@@ -185,5 +239,44 @@ def test_timeouts(way, run):
             assert isinstance(copied, pgpoll.QueryTimeout), copied
             assert counted == 0, counted
 
+    async def of_one(connection):
+        await connection.execute("create temp table t (a int)")
+        began = time.monotonic()
+
+        async def stuck():
+            yield b"1\n"
+            await sleep(30)
+            yield b"2\n"
+
+        async def takes_nothing(data):
+            await sleep(30)
+
+        async def late():
+            yield (1,)
+            raise asyncio.TimeoutError("its own")
+
+        for work in (
+            lambda: connection.copy_in("copy t from stdin", stuck(), timeout=0.1),
+            lambda: connection.copy_out("copy (select generate_series(1, 100000)) to stdout", takes_nothing, timeout=0.1),
+            lambda: connection.copy_out("copy (select pg_sleep(30)) to stdout", timeout=0.1),
+            lambda: connection.copy_records("t", ((row,) async for row in stuck()), timeout=0.1),
+        ):
+            with pytest.raises(pgpoll.QueryTimeout) as caught:
+                await work()
+            assert caught.value.sqlstate == "57014"
+            assert await connection.fetchval("select count(*) from t") == 0
+        with pytest.raises(asyncio.TimeoutError, match="its own") as caught:
+            await connection.copy_records("t", late(), timeout=10)
+        assert not isinstance(caught.value, pgpoll.Error)
+        assert await connection.copy_in("copy t from stdin", slow(), timeout=20) == "COPY 10"
+        assert await connection.copy_in("copy t from stdin", [b"1\n"], timeout=float("inf")) == "COPY 1"
+        async with connection.transaction():
+            with pytest.raises(pgpoll.QueryTimeout):
+                async with connection.transaction():
+                    await connection.copy_in("copy t from stdin", stuck(), timeout=0.1)
+            assert await connection.copy_in("copy t from stdin", [b"1\n"], timeout=10) == "COPY 1"
+        assert time.monotonic() - began < 20
+
     run(of_others)
+    run(of_one)
     run_on(way, of_its_own)

@@ -61,6 +61,28 @@ def test_a_lost_connection_ends_listening(run):
     run(test)
 
 
+def test_a_reset_ends_listening(run_alone):
+    async def test():
+        async with pgpoll.create_pool(max_size=1) as pool:
+            connection = await pool.acquire()
+            idle, waiting = connection.listen("a"), connection.listen("a", "b")
+            await idle.start()
+            await waiting.start()
+            task = start(waiting.__anext__())
+            await sleep(0.01)
+            await pool.release(connection)
+            for ended in (task, idle.__anext__(), waiting.__anext__()):
+                with pytest.raises(pgpoll.InterfaceError, match="reset"):
+                    await ended
+            await idle.stop()
+            async with pool.acquire() as again, again.listen("a") as listener:
+                await again.execute("notify a, 'new'")
+                assert (await listener.__anext__()).payload == "new"
+                assert list(idle._queue) == []
+
+    run_alone(test)
+
+
 def test_notices(run):
     async def test(connection):
         got = []

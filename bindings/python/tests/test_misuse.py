@@ -155,21 +155,6 @@ def test_a_lost_server(run):
     run(test)
 
 
-def test_a_second_query_in_a_cursor_is_refused(run):
-    async def test(connection):
-        async for row in connection.cursor("select generate_series(1, 100)", prefetch=10):
-            with pytest.raises(pgpoll.InterfaceError, match="portal"):
-                await connection.fetchval("select 1")
-            if row[0] == 3:
-                break
-        collect()
-        assert await connection.fetchval("select 1") == 1
-        with pytest.raises(pgpoll.InterfaceError, match="size of 1"):
-            connection.batches("select 1", size=0)
-
-    run(test)
-
-
 def test_statements_that_are_none(run):
     async def test(connection):
         for sql in (5, None, b"select 1"):

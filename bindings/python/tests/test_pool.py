@@ -26,6 +26,8 @@ def test_pool(run_alone):
             async with await pgpoll.connect() as stranger:
                 with pytest.raises(pgpoll.InterfaceError, match="released already"):
                     await pool.release(stranger)
+            assert await pool.fetchval("select 1, 2", column=1) == 2
+            assert await pool.executemany("select $1::int", [(1,), (2,)]) == 2
             async with pool.acquire() as again:
                 assert (await again.fetchval("show statement_timeout"), again.transaction_status) == ("0", "idle")
             taken = [await pool.acquire() for _ in range(3)]

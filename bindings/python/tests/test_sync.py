@@ -35,6 +35,9 @@ def test_everything_once():
         assert connection.copy_out("copy (select 1) to stdout") == b"1\n"
         with pytest.raises(pgpoll.QueryTimeout):
             connection.fetch("select pg_sleep(1000)", timeout=0.05)
+        with pytest.raises(pgpoll.QueryTimeout):
+            connection.copy_out("copy (select pg_sleep(1000)) to stdout", timeout=0.05)
+        assert connection.copy_records("t", [(1, "x")], timeout=60) == "COPY 1"
         notifications = connection.listen("a")
         with pgpoll.sync.connect() as other:
             heard = threading.Event()
