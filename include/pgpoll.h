@@ -391,8 +391,8 @@ typedef struct ConnGroupState {
     size_t members;
     // Of these: that connect, or have operations under way.
     size_t running;
-    // Of these: with operations that do not go on before you do something: take what is finished, continue a portal, go on
-    // with a COPY.
+    // Of these: that do not go on before you do something: take what is finished, continue a portal, go on with a COPY, give a
+    // token.
     size_t waiting;
     // Of these: that are over.
     size_t over;
@@ -470,8 +470,8 @@ int conn_socket(const struct Conn *conn);
 // Returns milliseconds from now, rounded up; 0 when the time has come; -1 when there is no limit, and for NULL.
 int64_t conn_deadline_ms(const struct Conn *conn);
 
-// Polls and waits until there is a result or data of a COPY to take, the connection is over, or there is news since you were
-// last told: a notice, a notification, room in the send queue, or that the connection is idle. For programs without an event
+// Polls and waits until there is a result or data of a COPY to take, the connection wants a token (CONN_WANT_TOKEN) or is over, or
+// there is news since you were last told: a notice, a notification, room in the send queue, or that the connection is idle. For programs without an event
 // loop; the only call that waits.
 //
 // conn: the connection. timeout_ms: how long at most; -1 is for ever, 0 does not wait.
@@ -1213,8 +1213,9 @@ struct ConnCancel *conn_cancel_open(const struct Conn *conn);
 // cancel: the request.
 // Returns CONN_WANT_READ, CONN_WANT_WRITE, CONN_SOCKET_CHANGED as conn_poll does; CONN_IDLE when the server has the
 //   request; CONN_FAILED when it could not be told, and conn_cancel_error says why; CONN_MISUSE as conn_poll does.
-// Next: wait for conn_cancel_socket, or carry the bytes. Whether anything was stopped is seen on the connection: its
-//   operation fails with SQLSTATE 57014, or was done before. Take its CONN_ITEM_DONE before you start another one.
+// Next: wait for conn_cancel_socket, or carry the bytes; of a request that has failed there are none. Whether anything was
+//   stopped is seen on the connection: its operation fails with SQLSTATE 57014, or was done before. Take its CONN_ITEM_DONE before
+//   you start another one.
 uint32_t conn_cancel_poll(struct ConnCancel *cancel);
 
 // The descriptor to wait for; not yours to close, read or write.
@@ -1234,7 +1235,7 @@ int64_t conn_cancel_deadline_ms(struct ConnCancel *cancel);
 // connection of its own to the same server, encrypted as the first one is, which the server closes when it has dealt with it.
 //
 // cancel: the request. len: is set to the number of bytes.
-// Returns the bytes; NULL when it is refused. They are as secret as a password.
+// Returns the bytes; NULL when it is refused, and conn_cancel_error says why. They are as secret as a password.
 // Borrowed from the request; do not free it.
 const char *conn_cancel_packet(struct ConnCancel *cancel,
                                size_t *len);
@@ -1584,20 +1585,27 @@ int conn_is_gss_authenticated(const struct Conn *conn);
 // Borrowed until the connection is over, or the next conn_reset or conn_close; nobody may change or delete it.
 void *conn_gss_context(const struct Conn *conn);
 
-// Gives the bearer token with which the connection lets itself in where the server wants one (OAUTHBEARER). It is shown only to servers
-// whose tokens the issuer of the option oauth_issuer issues; oauth_client_id has to be set, too. Before the first conn_poll it is at
-// hand when the server asks; while there is CONN_WANT_TOKEN it is what the connection waits for.
+// Gives the bearer token with which the connection lets itself in where the server wants one (OAUTHBEARER). The option oauth_issuer
+// says whose tokens they are; oauth_client_id has to be set, too. An issuer: the token is shown only to servers that name a discovery
+// document of that issuer, over a second connection. A discovery document: it is shown at once to the server that wants one, and
+// over a transport of yours (conn_open_fd, conn_open_stream), which is one connection only, there is no other way.
 //
-// conn: the connection. token: the token, of which a copy is kept, over resets too, and wiped when it goes; NULL forgets the one before.
-// Returns 1; 0 when it is refused: it has characters that bearer tokens have not (RFC 6750, 2.1).
+// Before the first conn_poll it is at hand when the server asks; while there is CONN_WANT_TOKEN it is what the connection waits for;
+// when the connection is up, or over, it is for the next conn_reset.
+//
+// conn: the connection. token: the token, of which a copy is kept, over resets too, and wiped when it goes; NULL forgets the one before,
+//   and answers no CONN_WANT_TOKEN.
+// Returns 1; 0 when it is refused: it has characters that bearer tokens have not (RFC 6750, 2.1), or is longer than 1 MiB.
 // Next: conn_poll. A token that the server does not take ends in CONN_FAILED; give another, and conn_reset.
 int conn_give_token(struct Conn *conn,
                     const char *token);
 
 // Whether the connection asks for a token that was not given: by CONN_WANT_TOKEN, when a server wants one. None waits for the answer
-// then, so that it may take its time, but for connect_timeout. Without, such a server does not let it in.
+// then, so that it may take its time, but for connect_timeout; over a transport of yours (conn_open_fd, conn_open_stream) the server
+// does wait. Without, such a server does not let it in.
 //
-// conn: the connection. on: 1: it asks; 0: it does not, as at the beginning. conn_reset keeps it.
+// conn: the connection. on: 1: it asks; 0: it does not, as at the beginning, but a CONN_WANT_TOKEN that is there stays. conn_reset
+//   keeps it.
 void conn_set_ask_token(struct Conn *conn,
                         int on);
 

@@ -84,8 +84,9 @@ pub unsafe extern "C" fn conn_cancel_open(conn: *const Conn) -> *mut ConnCancel 
 /// cancel: the request.
 /// Returns CONN_WANT_READ, CONN_WANT_WRITE, CONN_SOCKET_CHANGED as conn_poll does; CONN_IDLE when the server has the
 ///   request; CONN_FAILED when it could not be told, and conn_cancel_error says why; CONN_MISUSE as conn_poll does.
-/// Next: wait for conn_cancel_socket, or carry the bytes. Whether anything was stopped is seen on the connection: its
-///   operation fails with SQLSTATE 57014, or was done before. Take its CONN_ITEM_DONE before you start another one.
+/// Next: wait for conn_cancel_socket, or carry the bytes; of a request that has failed there are none. Whether anything was
+///   stopped is seen on the connection: its operation fails with SQLSTATE 57014, or was done before. Take its CONN_ITEM_DONE before
+///   you start another one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_cancel_poll(cancel: *mut ConnCancel) -> u32 {
     // SAFETY: the caller's promise.
@@ -152,7 +153,7 @@ pub unsafe extern "C" fn conn_cancel_deadline_ms(cancel: *mut ConnCancel) -> i64
 /// connection of its own to the same server, encrypted as the first one is, which the server closes when it has dealt with it.
 ///
 /// cancel: the request. len: is set to the number of bytes.
-/// Returns the bytes; NULL when it is refused. They are as secret as a password.
+/// Returns the bytes; NULL when it is refused, and conn_cancel_error says why. They are as secret as a password.
 /// Borrowed from the request; do not free it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_cancel_packet(
@@ -162,11 +163,13 @@ pub unsafe extern "C" fn conn_cancel_packet(
     // SAFETY: the caller's promise; `len` is NULL or points to room for one.
     unsafe {
         within(cancel, ptr::null(), |inner| {
-            let packet = inner.cancel.as_ref().map(Cancel::packet);
-            let packet = packet.unwrap_or_default();
             if len.is_null() {
+                inner.misuse("len is NULL: pass where the number of bytes goes");
                 return ptr::null();
             }
+            let Some(packet) = inner.cancel.as_ref().map(Cancel::packet) else {
+                return ptr::null();
+            };
             len.write(packet.len());
             packet.as_ptr().cast()
         })
@@ -237,6 +240,10 @@ pub(crate) unsafe fn within<T>(
     if result.is_err() {
         // Never touched again, not even to be dropped.
         std::mem::forget(inner.cancel.take());
+        inner.refused = None;
+        inner.error = Some(Box::new(ConnError::new(Error::transport(
+            "internal error: the library panicked; close this request, and make another one",
+        ))));
     }
     cancel.busy.store(false, Ordering::Release);
     result.unwrap_or(fallback)

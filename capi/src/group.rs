@@ -64,8 +64,8 @@ pub struct ConnGroupState {
     pub members: usize,
     /// Of these: that connect, or have operations under way.
     pub running: usize,
-    /// Of these: with operations that do not go on before you do something: take what is finished, continue a portal, go on
-    /// with a COPY.
+    /// Of these: that do not go on before you do something: take what is finished, continue a portal, go on with a COPY, give a
+    /// token.
     pub waiting: usize,
     /// Of these: that are over.
     pub over: usize,

@@ -11,12 +11,20 @@ use crate::facts::{FIRST_TOKEN_SLOT, kept};
 use crate::open::Conn;
 use crate::text;
 
-/// Gives the bearer token with which the connection lets itself in where the server wants one (OAUTHBEARER). It is shown only to servers
-/// whose tokens the issuer of the option oauth_issuer issues; oauth_client_id has to be set, too. Before the first conn_poll it is at
-/// hand when the server asks; while there is CONN_WANT_TOKEN it is what the connection waits for.
+/// Of a token, in bytes; the server's own bound for a message with one is lower (PG_MAX_AUTH_TOKEN_LENGTH).
+const MOST: usize = 1024 * 1024;
+
+/// Gives the bearer token with which the connection lets itself in where the server wants one (OAUTHBEARER). The option oauth_issuer
+/// says whose tokens they are; oauth_client_id has to be set, too. An issuer: the token is shown only to servers that name a discovery
+/// document of that issuer, over a second connection. A discovery document: it is shown at once to the server that wants one, and
+/// over a transport of yours (conn_open_fd, conn_open_stream), which is one connection only, there is no other way.
 ///
-/// conn: the connection. token: the token, of which a copy is kept, over resets too, and wiped when it goes; NULL forgets the one before.
-/// Returns 1; 0 when it is refused: it has characters that bearer tokens have not (RFC 6750, 2.1).
+/// Before the first conn_poll it is at hand when the server asks; while there is CONN_WANT_TOKEN it is what the connection waits for;
+/// when the connection is up, or over, it is for the next conn_reset.
+///
+/// conn: the connection. token: the token, of which a copy is kept, over resets too, and wiped when it goes; NULL forgets the one before,
+///   and answers no CONN_WANT_TOKEN.
+/// Returns 1; 0 when it is refused: it has characters that bearer tokens have not (RFC 6750, 2.1), or is longer than 1 MiB.
 /// Next: conn_poll. A token that the server does not take ends in CONN_FAILED; give another, and conn_reset.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_give_token(conn: *mut Conn, token: *const c_char) -> c_int {
@@ -24,6 +32,11 @@ pub unsafe extern "C" fn conn_give_token(conn: *mut Conn, token: *const c_char) 
     unsafe {
         inside(conn, 0, |inner, _| {
             let token = text::bytes(token);
+            if token.is_some_and(|token| token.len() > MOST) {
+                return inner.misuse(
+                    "that is no bearer token: it is longer than 1 MiB, and PostgreSQL takes 64 KiB",
+                );
+            }
             if token.is_some_and(|token| !is_bearer_token(token)) {
                 return inner.misuse(
                     "that is no bearer token: it is letters, digits and -._~+/, and = at its end (RFC 6750)",
@@ -36,9 +49,11 @@ pub unsafe extern "C" fn conn_give_token(conn: *mut Conn, token: *const c_char) 
 }
 
 /// Whether the connection asks for a token that was not given: by CONN_WANT_TOKEN, when a server wants one. None waits for the answer
-/// then, so that it may take its time, but for connect_timeout. Without, such a server does not let it in.
+/// then, so that it may take its time, but for connect_timeout; over a transport of yours (conn_open_fd, conn_open_stream) the server
+/// does wait. Without, such a server does not let it in.
 ///
-/// conn: the connection. on: 1: it asks; 0: it does not, as at the beginning. conn_reset keeps it.
+/// conn: the connection. on: 1: it asks; 0: it does not, as at the beginning, but a CONN_WANT_TOKEN that is there stays. conn_reset
+///   keeps it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conn_set_ask_token(conn: *mut Conn, on: c_int) {
     // SAFETY: the caller's promise.

@@ -187,6 +187,9 @@ impl Told {
             let Value::String(value) = value else {
                 return Err(format!("field \"{name}\" must be a string"));
             };
+            if value.contains('\0') {
+                return Err("\\u0000 cannot be converted to text".into());
+            }
             *field = Some(value);
         }
         Ok(told)
@@ -303,6 +306,10 @@ mod tests {
             (
                 r#"{"status":"a","status":"b"}"#,
                 parse("field \"status\" is duplicated"),
+            ),
+            (
+                r#"{"status":"invalid_token","scope":"a\u0000b"}"#,
+                parse("\\u0000 cannot be converted to text"),
             ),
             (
                 "{}\0",

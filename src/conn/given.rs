@@ -86,6 +86,7 @@ impl Connection {
         let error = "a connection over a given transport cannot be reset: open another one, over a new transport";
         self.say_goodbye();
         self.net.hangup();
+        self.drop_token();
         self.engine = Engine::failed(Error::misuse(error), self.room);
     }
 }
@@ -105,9 +106,13 @@ impl Cancel {
         self.net.feed_eof();
     }
 
-    /// What is to be carried to the server over the request's own transport.
+    /// What is to be carried to the server over the request's own transport. Nothing once the request has failed: it must not reach
+    /// the server after all, and stop what comes later.
     pub fn output(&self) -> &[u8] {
-        self.net.output()
+        match self.error() {
+            Some(_) => &[],
+            None => self.net.output(),
+        }
     }
 
     /// Says that the first `count` bytes of the [`output`](Cancel::output) are on their way; they are wiped.

@@ -21,7 +21,7 @@ pub enum Asked {
     /// Never: a server that wants one does not let us in, unless one is kept.
     #[default]
     Never,
-    /// Once no server waits for it: as long as it takes is fine.
+    /// Once no server waits for it: as long as it takes is fine. Over a transport of the caller's, of which there is one only, at once.
     AtLeisure,
     /// At once, and [`again`](TokenAsk::again) at leisure when it is put off.
     AtOnce,
@@ -66,11 +66,12 @@ impl Connection {
 
     /// True when it is answered at once.
     pub(super) fn begin_token(&mut self, id: AskId, ask: TokenAsk) -> bool {
-        let tokens = self.tokens_mut();
+        let tokens = self.tokens.get_or_insert_default();
         let answer = match (&tokens.kept, tokens.asked) {
             (Some(kept), _) => Answer::Token(kept.clone()),
             (None, Asked::Never) => refused(NONE_GIVEN.into()),
-            (None, Asked::AtLeisure) if !ask.again => Answer::TokenLater,
+            // There is no other transport on which a token that took its time could be shown.
+            (None, Asked::AtLeisure) if !ask.again && !self.given => Answer::TokenLater,
             (None, _) => {
                 tokens.wanted = Some((id, ask));
                 return false;

@@ -8,7 +8,7 @@ use crate::auth::Mechanism;
 use crate::auth::oauth::Bearer;
 use crate::conninfo::Plan;
 use crate::error::Error;
-use crate::link::{Answer, Ask, TokenAsk};
+use crate::link::{Addr, Answer, Ask, TokenAsk};
 use crate::wire::{SASLInitialResponse, SASLResponse};
 
 /// The exchange on one connection.
@@ -62,6 +62,14 @@ impl Exchange {
             return Err(failed(
                 "server requires OAuth authentication, but no discovery metadata was provided",
             ));
+        }
+        // Nobody is asked for what could not be shown.
+        if with(|state| state.facts.addr == Some(Addr::Given)) {
+            let document = bearer.discovery().unwrap_or_default();
+            return Err(failed(format!(
+                "the token would have to be shown over another connection, and the given transport is the only one: set oauth_issuer \
+                 to {document}, and give the token before it is asked for, or then"
+            )));
         }
         if self.later || !get_token(bearer, false).await? {
             with(State::send_dummy)?;

@@ -89,6 +89,7 @@ fn fails(conninfo: &str, feed: impl FnOnce(&mut Cancel)) -> (Cancel, String) {
     assert_eq!(cancel.poll(), CancelPoll::Failed);
     assert_eq!(cancel.poll(), CancelPoll::Failed, "and it stays so");
     assert_eq!(cancel.feed(b"late"), 0);
+    assert_eq!(take(&mut cancel), 0, "the key is not given away after all");
     let error = cancel.error().unwrap();
     assert_eq!(error.family(), Family::Transport);
     let text = error.message().strip_prefix(AT);
@@ -280,6 +281,11 @@ fn a_request_has_its_time_and_its_memory() {
         });
         assert_eq!(said, "timeout expired");
         assert!(begun.elapsed() >= Duration::from_secs(1));
+        let (_, said) = fails(&conninfo, |cancel| {
+            assert_eq!(cancel.poll(), CancelPoll::WantWrite);
+            std::thread::sleep(Duration::from_millis(1020));
+        });
+        assert_eq!(said, "timeout expired");
         let flood = vec![0; 10 << 20];
         fails(&conninfo, |cancel| {
             let kept = cancel.feed(&flood);

@@ -17,6 +17,7 @@ mod session;
 mod stream;
 mod time;
 mod token;
+mod token_places;
 
 #[global_allocator]
 static COUNTING: testkit::Counting = testkit::Counting;

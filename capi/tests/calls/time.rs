@@ -136,6 +136,7 @@ fn the_request_to_cancel_can_be_carried_by_hand() {
         let pid = conn_backend_pid(session.0) as u32;
         assert_eq!(packet[8..12], pid.to_be_bytes());
         assert!(conn_cancel_packet(cancel, ptr::null_mut()).is_null());
+        assert!(!conn_cancel_error(cancel).is_null());
         conn_cancel_close(cancel);
     }
 }

@@ -200,6 +200,8 @@ fn what_is_no_token_is_refused_and_nothing_is_asked_of_null() {
         assert_eq!(kind, CONN_ERROR_MISUSE);
         assert!(message.contains("RFC 6750"), "{message}");
     }
+    assert_eq!(give(&session, &"a".repeat(1 << 20)), 1);
+    assert_eq!(give(&session, &"a".repeat((1 << 20) + 1)), 0);
     // Nothing is wanted: nothing happens.
     // SAFETY: the connection is open, or NULL.
     unsafe {

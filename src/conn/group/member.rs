@@ -69,7 +69,8 @@ pub(super) enum Standing {
     /// It connects, or operations are under way.
     #[default]
     Running,
-    /// Operations are under way that do not go on before its owner does something: takes what is finished, say.
+    /// Operations are under way that do not go on before its owner does something: takes what is finished, say. Or it connects, and
+    /// wants a token.
     Waiting,
     /// It is up, and all that was started is finished, if perhaps not taken.
     Idle,
@@ -83,6 +84,8 @@ impl Standing {
         let goes_on = ready.has(Readiness::WANT_READ | Readiness::WANT_WRITE | Readiness::RUNNABLE);
         if engine.error().is_some() {
             Standing::Over
+        } else if connection.wanted_token().is_some() {
+            Standing::Waiting
         } else if !engine.facts().is_ready() {
             Standing::Running
         } else if engine.queued() == 0 && !engine.is_rescuing() {
