@@ -73,6 +73,7 @@ void line_wake(Line *self, Waiter *waiter)
     self->woken_tail = waiter;
 }
 
+/* Where callbacks of the program's wait for their turn, who awaits what came behind has his after them. */
 static int wake_all(Line *self)
 {
     int done = 0;
@@ -80,7 +81,7 @@ static int wake_all(Line *self)
         self->woken = waiter->next_woken;
         if (!self->woken)
             self->woken_tail = NULL;
-        if (waiter_wake(waiter, done == 0) < 0)
+        if (waiter_wake(waiter, done == 0 && !self->told) < 0)
             done = -1;
         Py_DECREF(waiter);
     }
@@ -202,7 +203,7 @@ static PyObject *line_ready(Line *self, PyObject *unused)
     }
     if (self->put_off && done == 0)
         done = send_later(self);
-    self->delivering = 0;
+    self->delivering = self->told = 0;
     Py_DECREF(self);
     if (done < 0 && PyErr_Occurred())
         return NULL;
@@ -461,6 +462,7 @@ static PyMemberDef line_members[] = {
     {"deadline", T_LONGLONG, offsetof(Line, deadline), 0, "When the owner's timer is due, in nanoseconds of CLOCK_MONOTONIC."},
     {"default_timeout_ms", T_LONGLONG, offsetof(Line, default_timeout_ms), 0, NULL},
     {"idle_wanted", T_BOOL, offsetof(Line, idle_wanted), 0, NULL},
+    {"told", T_BOOL, offsetof(Line, told), 0, "Callbacks of the program's were handed to the loop."},
     {"delivering", T_BOOL, offsetof(Line, delivering), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };

@@ -172,7 +172,7 @@ struct Line {
     int64_t deadline, timeout_ms, default_timeout_ms;
     unsigned long fork, thread; /* thread: of the turn that is being delivered */
     PyObject *holder;     /* whose turn it is alone (a transaction, a COPY); NULL: everybody's */
-    char reading, writing, delivering, started, flush_due, late_due, stream, idle_wanted;
+    char reading, writing, delivering, started, flush_due, late_due, stream, idle_wanted, told;
 };
 
 extern PyTypeObject LineType;

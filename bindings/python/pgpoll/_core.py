@@ -149,6 +149,7 @@ class Core:
     def _call(self, callback: Callable[..., object], *args: object) -> None:
         """A callback of the program's: its exceptions are its own."""
         if self._reactor.loop is not None:
+            self._line.told = True
             self._reactor.loop.call_soon(callback, *args)
         else:
             callback(*args)

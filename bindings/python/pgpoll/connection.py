@@ -205,7 +205,7 @@ class Connection(Introspection):
         return Listener(self, channels)
 
     def add_notice_callback(self, callback: Callable[[errors.PostgresError], object]) -> None:
-        """Is called with each notice of the server."""
+        """Is called with each notice of the server, before who awaits the query goes on."""
         if inspect.iscoroutinefunction(callback):
             raise errors.InterfaceError("a notice callback is called, not awaited: let it start a task, or put the notice into a queue")
         self._notice_callbacks.append(callback)

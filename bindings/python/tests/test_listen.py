@@ -88,12 +88,20 @@ def test_notices(run):
         got = []
         connection.add_notice_callback(got.append)
         await connection.execute("do $$ begin raise warning 'careful %', 5 using hint = 'none'; end $$")
-        await sleep(0)
         assert [(each.severity, each.message, each.hint) for each in got] == [("WARNING", "careful 5", "none")]
         connection.remove_notice_callback(got.append)
         await connection.execute("do $$ begin raise warning 'again'; end $$")
         await sleep(0)
         assert len(got) == 1
+        connection.add_notice_callback(got.append)
+        await connection.execute(
+            "create function pg_temp.warn(n int) returns int language plpgsql as $$ begin raise warning 'n %', n; return n; end $$"
+        )
+        for number in range(20):  # who awaits a query knows its notices
+            assert await connection.fetchval("select pg_temp.warn($1)", number) == number
+            assert got[-1].message == f"n {number}"
+        numbers = await gather(*(connection.fetchval("select pg_temp.warn($1)", number) for number in range(20, 40)))
+        assert numbers == list(range(20, 40)) and {each.message for each in got[-20:]} == {f"n {number}" for number in numbers}
 
     run(test)
 
