@@ -469,7 +469,11 @@ impl Run<'_> {
         unsafe {
             match self.bytes.next() {
                 0 => conn_feed_eof(self.conn),
-                1 => conn_reset(self.conn),
+                1 => {
+                    // What was under way is not heard of any more.
+                    conn_reset(self.conn);
+                    (self.operations, self.done) = (0, 0);
+                }
                 2 => assert_eq!(conn_feed(self.conn, none, 5), 0),
                 3 => {
                     conn_abandon(self.conn, self.bytes.next().into());
