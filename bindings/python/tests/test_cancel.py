@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 
 import pytest
-from ways import gather, sleep, start, wait_for
+from ways import gather, on_trio, sleep, start, wait_for
 
 import pgpoll
 from pgpoll import errors
@@ -21,12 +22,13 @@ async def busy(connection, other) -> None:
 def test_cancelled_tasks(run):
     async def test(connection):
         other = await pgpoll.connect()
+        message = "enough" if sys.version_info >= (3, 11) or on_trio() else None  # before, a task of asyncio's does not hand it on
         for stop in ("cancel", "wait_for"):
             if stop == "cancel":
                 task = start(connection.fetch("select pg_sleep(1000)"))
                 await busy(connection, other)
                 task.cancel("enough")
-                with pytest.raises(asyncio.CancelledError, match="enough"):
+                with pytest.raises(asyncio.CancelledError, match=message):
                     await task
             else:
                 with pytest.raises(asyncio.TimeoutError):

@@ -8,8 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pgpoll
+import pytest
 
+import pgpoll
 
 
 def programs(folder: Path) -> list[str]:
@@ -47,7 +48,7 @@ def test_the_program_of_trio():
 def test_the_others():
     names: dict = {"asyncio": asyncio, "pgpoll": pgpoll}
     for block in BLOCKS[1:]:
-        if "trio.run" not in block:
+        if "trio.run" not in block and "import sqlalchemy" not in block:
             exec(block, names)
 
     async def test():
@@ -55,6 +56,12 @@ def test_the_others():
             assert await names["many"](connection) == [number * 2 for number in range(100)]
             assert await names["in_time"](connection) == "still good"
             assert await names["more"](connection) == sum(range(10_000))
-        assert await names["with_sqlalchemy"]() == sum(range(10_001))
 
     asyncio.run(test())
+
+
+def test_the_program_of_sqlalchemy():
+    pytest.importorskip("sqlalchemy")
+    names: dict = {}
+    exec(next(block for block in BLOCKS if "import sqlalchemy" in block), names)
+    assert asyncio.run(names["with_sqlalchemy"]()) == sum(range(10_001))
