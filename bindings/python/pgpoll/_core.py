@@ -195,7 +195,7 @@ class Core:
     def _close_cursor(self) -> None:
         """The program may not have ended it: it ends with its transaction, and with the lease of its connection."""
         if (cursor := self._cursor()) is not None:
-            cursor.close()
+            cursor.cut()
 
     def _decide_turn(self) -> None:
         self._line.holder = self._nobody if self._blocks or self._owed else self._held

@@ -25,7 +25,7 @@ class Batches:
         self._connection, self._sql, self._args, self._size, self._timeout = connection, sql, args, size, timeout
         self._statement: Any = None
         self._token: object | None = None
-        self._ended = False
+        self._ended = self._cut = False
 
     @property
     def is_open(self) -> bool:
@@ -35,6 +35,8 @@ class Batches:
         return self
 
     async def __anext__(self) -> list[Record]:
+        if self._cut:
+            raise errors.InterfaceError("the cursor has ended with its transaction, or its connection was given back: there may be more rows")
         if self._ended:
             raise StopAsyncIteration
         try:
@@ -43,6 +45,7 @@ class Batches:
             self.close()
             raise
         if not more:
+            self._cut = False
             self.close()
         if not rows:
             raise StopAsyncIteration
@@ -54,12 +57,13 @@ class Batches:
         connection._cursor = ref(self)  # who forgets a cursor has ended it
         if connection._cache_size <= 0:
             waiter = await connection._unprepared(PORTAL, self._sql, self._args, self._size, self._timeout)
-            self._operation = waiter.operation
-            return waiter
-        self._statement = await connection._statement(self._sql, self._timeout)
-        while (waiter := connection._line.start(PORTAL, self._statement, self._args, self._size, self._timeout)) is None:
-            await connection._room()
+        else:
+            self._statement = await connection._statement(self._sql, self._timeout)
+            while (waiter := connection._line.start(PORTAL, self._statement, self._args, self._size, self._timeout)) is None:
+                await connection._room()
         self._operation = waiter.operation
+        if self._ended:  # meanwhile
+            self._end()
         return waiter
 
     def _go_on(self) -> Any:
@@ -74,12 +78,20 @@ class Batches:
         if self._ended:
             return
         self._ended = True
+        self._end()
+
+    def _end(self) -> None:
         connection = self._connection
         try:
             if self._operation and not connection.is_closed():
                 connection._started(lib.conn_sync(connection._conn), NOTHING)
         finally:
             connection._release(self._token)
+
+    def cut(self) -> None:
+        """The same, but not as its program wanted: who goes on is told."""
+        self._cut |= not self._ended
+        self.close()
 
     async def aclose(self) -> None:
         """As `close`."""

@@ -42,7 +42,7 @@ class Transaction:
             else:
                 await connection.execute(f"BEGIN{self._modes}")
         except BaseException:
-            if self._savepoint is None:
+            if self._savepoint is None and not self._is_given_back(token):
                 connection._send("ROLLBACK")
             elif self._modes:
                 connection._send(f"ROLLBACK TO SAVEPOINT {self._savepoint}; RELEASE SAVEPOINT {self._savepoint}")
@@ -58,7 +58,7 @@ class Transaction:
         try:
             tag = await connection.execute("COMMIT" if self._savepoint is None else f"RELEASE SAVEPOINT {self._savepoint}")
         except BaseException:
-            if self._savepoint is None:
+            if self._savepoint is None and not self._is_given_back(self._token):
                 connection._send("ROLLBACK")
             raise
         finally:
@@ -79,7 +79,13 @@ class Transaction:
         if self._state != "started":
             raise errors.InterfaceError(f"the transaction is {self._state}: it cannot be ended")
         self._state = "ended"
+        if self._is_given_back(self._token):
+            raise errors.InterfaceError("the transaction was rolled back when its connection was given back to the pool")
         self._connection._close_cursor()
+
+    def _is_given_back(self, token: object | None) -> bool:
+        """The pool has rolled back what was left open: the connection is another task's now."""
+        return token is not None and self._connection._held is not token
 
     async def __aenter__(self) -> Transaction:
         await self.start()
@@ -90,7 +96,7 @@ class Transaction:
             return
         if kind is None:
             await self.commit()
-        elif self._connection.is_closed():
+        elif self._connection.is_closed() or self._is_given_back(self._token):
             self._state = "ended"
             self._connection._release(self._token)
         else:

@@ -81,3 +81,48 @@ def test_cancelled_acquire(run_alone):
             assert done[2:] == [1, 1, 1]
 
     run_alone(test)
+
+
+def test_who_goes_on_after_the_connection_was_given_back_is_told(run_alone):
+    async def test():
+        async def commits(connection):
+            async with connection.transaction():
+                await connection.execute("insert into given values (1)")
+                await given_back()
+
+        async def rolls_back(connection):
+            async with connection.transaction():
+                await connection.execute("insert into given values (1)")
+                await given_back()
+                raise LookupError("its own")
+
+        async def reads(connection):
+            async for _ in connection.cursor("select generate_series(1, 1000)"):
+                await given_back()
+
+        async def given_back():
+            states.append("begun")
+            while "given back" not in states:
+                await sleep(0.001)
+
+        states: list[str] = []
+        async with pgpoll.create_pool(max_size=1) as pool:
+            await pool.execute("create temp table given (a int)")
+            for work, kind, message in (
+                (commits, pgpoll.InterfaceError, "rolled back when its connection was given back"),
+                (rolls_back, LookupError, "its own"),
+                (reads, pgpoll.InterfaceError, "there may be more rows"),
+            ):
+                states.clear()
+                async with pool.acquire() as connection:
+                    task = start(work(connection))
+                    while not states:
+                        await sleep(0.001)
+                async with pool.acquire() as connection, connection.transaction():
+                    await connection.execute("insert into given values (2)")
+                    states.append("given back")
+                    with pytest.raises(kind, match=message):
+                        await task
+            assert [row[0] for row in await pool.fetch("select a from given")] == [2, 2, 2]
+
+    run_alone(test)

@@ -161,7 +161,7 @@ def test_a_cursor_that_is_left_open_ends_with_it(run):
                 assert caught is error  # whose frames have the cursor
             assert connection.transaction_status == "idle"
             assert await connection.fetchval("select 1") == 1
-        with pytest.raises(StopAsyncIteration):
+        with pytest.raises(pgpoll.InterfaceError, match="there may be more rows"):
             while True:
                 await rows.__anext__()
 
@@ -177,3 +177,19 @@ def test_a_cursor_that_is_left_open_ends_with_it(run):
 
     run(test)
     run(in_a_pool)
+
+
+def test_a_cursor_that_begins_as_its_transaction_ends(run):
+    async def test(connection):
+        async def read():
+            return [row async for row in connection.cursor("select generate_series(1, 1000)")]
+
+        async with connection.transaction():
+            child = start(read())
+            while not connection._preparing:
+                await sleep(0)
+        with pytest.raises(pgpoll.InterfaceError, match="there may be more rows"):
+            await child
+        assert await connection.fetchval("select 1") == 1
+
+    run(test)
