@@ -33,6 +33,16 @@ int line_check(Line *self)
     return -1;
 }
 
+int line_is_next(Line *self)
+{
+    if (line_check(self) < 0)
+        return -1;
+    if (!self->put_off)
+        return 0;
+    line_start_put_off(self);
+    return line_check(self); /* an encoder may have closed it */
+}
+
 /* Why a starter was refused: 0 where only the queue is full, else -1 with exception. */
 int line_refused(Line *self)
 {
@@ -246,11 +256,11 @@ static PyObject *line_wait(Line *self, PyObject *milliseconds)
     return line_ready(self, NULL);
 }
 
-/* set_timeout(milliseconds): of what is started by other means. */
+/* set_timeout(milliseconds): of what is started next by other means. */
 static PyObject *line_set_timeout(Line *self, PyObject *milliseconds)
 {
     long long ms = PyLong_AsLongLong(milliseconds);
-    if ((ms == -1 && PyErr_Occurred()) || line_check(self) < 0)
+    if ((ms == -1 && PyErr_Occurred()) || line_is_next(self) < 0)
         return NULL;
     if (ms != self->timeout_ms) {
         conn_set_timeout_ms(self->conn, ms);
@@ -341,9 +351,8 @@ static PyObject *line_close(Line *self, PyObject *unused)
 static PyObject *line_usable(Line *self, PyObject *unused)
 {
     (void)unused;
-    if (line_check(self) < 0)
+    if (line_is_next(self) < 0)
         return NULL;
-    line_start_put_off(self); /* what comes next may be started by other means, and is behind it */
     Py_RETURN_NONE;
 }
 

@@ -180,6 +180,7 @@ extern unsigned long native_forks;
 uint32_t line_poll(Line *line);           /* CONN_MISUSE with exception */
 int line_take(Line *line);                /* how many items; -1 with exception */
 int line_check(Line *line);               /* 0: usable; -1 with exception */
+int line_is_next(Line *line);             /* the same, and what was put off is started: what comes next is behind it */
 int line_send_soon(Line *line, int idle); /* what was started goes out: now, or with others of this turn */
 void line_queue(Line *line, Waiter *waiter, uint64_t first, uint64_t last);
 void line_wake(Line *line, Waiter *waiter);

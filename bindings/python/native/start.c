@@ -312,7 +312,7 @@ PyObject *line_start_many(PyObject *object, PyObject *const *args, Py_ssize_t co
         goto out;
     size_t started = 0;
     int whole = args[3] == Py_True;
-    if (many.rows > 0 && (ended || !whole) && line_check(self) == 0) {
+    if (many.rows > 0 && (ended || !whole) && line_is_next(self) == 0) {
         for (size_t column = 0; column < columns; column++)
             if (many.formats[column] < 0)
                 many.formats[column] = CONN_BINARY;
@@ -348,7 +348,7 @@ PyObject *line_prepare(PyObject *object, PyObject *args)
     Line *self = (Line *)object;
     PyObject *sql, *name, *timeout, *sent;
     int64_t ms;
-    if (!PyArg_ParseTuple(args, "USOU:prepare", &sql, &name, &timeout, &sent) || line_check(self) < 0 || timeout_of(self, timeout, &ms) < 0)
+    if (!PyArg_ParseTuple(args, "USOU:prepare", &sql, &name, &timeout, &sent) || line_is_next(self) < 0 || timeout_of(self, timeout, &ms) < 0)
         return NULL;
     Py_ssize_t length;
     const char *text = PyUnicode_AsUTF8AndSize(sent, &length);

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from bisect import insort
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -42,7 +44,9 @@ class Core:
         self._preparing: dict[str, list[Any]] = {}
         self._renewed: dict[str, int] = {}
         self._unclosed: deque[bytes] = deque()
-        self._turns: deque[Any] = deque()
+        self._turns: list[tuple[int, Any]] = []
+        self._tickets = itertools.count()
+        self._called = 0
         self._held: object | None = None
         self._nobody = object()
         self._blocks = 0
@@ -81,7 +85,8 @@ class Core:
         self._lost = error
         self._reactor.stop()
         self._line.fail(error)
-        waiting = [*self._roomless, *self._turns, *([self._up] if self._up is not None else [])]
+        waiting = [*self._roomless, *(waiter for _, waiter in self._turns), *([self._up] if self._up is not None else [])]
+        self._called += len(self._turns)
         self._roomless.clear()
         self._turns.clear()
         self._owed.clear()
@@ -156,28 +161,35 @@ class Core:
 
     # Whose turn it is.
 
-    async def _turn(self) -> None:
-        """Waits until this task may use the connection."""
+    async def _turn(self, alone: bool = False) -> None:
+        """Waits until this task may use the connection. Who wants it for itself is behind those who were called and have not gone on yet:
+        else it would have it again and again, and they never."""
         self._line.check()
         if self._owed:
             self._send_owed()
-        while not self._line.is_mine():
+        ticket = next(self._tickets)
+        behind = alone and self._called > 0 and self._held is None and self._reactor.loop is not None
+        while behind or not self._line.is_mine():
+            behind = False
             if self._lost is not None:
                 raise copy(self._lost)  # raised as often as somebody tries, it would grow
             if self._reactor.loop is None and not self._blocks and not self._owed:
                 raise errors.InterfaceError("another thread has the connection for itself: a connection is for one at a time")
-            waiter = self._line.future()
-            self._turns.append(waiter)
+            place = (ticket, waiter := self._line.future())
+            insort(self._turns, place)
             try:
                 await waiter
-            except BaseException:
-                if waiter in self._turns:
-                    self._turns.remove(waiter)
-                raise
+            finally:
+                if place in self._turns:
+                    self._turns.remove(place)
+                else:
+                    self._called -= 1
+                    if not self._called and self._line.holder is None:
+                        self._wake_turns()
 
     async def _hold(self) -> object | None:
         """Has the connection for this task, and those that it starts: a token to release it with; None for who has it already."""
-        await self._turn()
+        await self._turn(alone=True)
         if self._held is not None:
             return None
         token = self._held = object()
@@ -219,8 +231,9 @@ class Core:
             self._let_go()
 
     def _wake_turns(self) -> None:
-        turns, self._turns = self._turns, deque()
-        for waiter in turns:
+        turns, self._turns = self._turns, []
+        self._called += len(turns)
+        for _, waiter in turns:
             waiter.set_result(None)
 
     async def _room(self) -> None:

@@ -61,6 +61,7 @@ class Batches:
             self._statement = await connection._statement(self._sql, self._timeout)
             while (waiter := connection._line.start(PORTAL, self._statement, self._args, self._size, self._timeout)) is None:
                 await connection._room()
+                self._statement = await connection._statement(self._sql, self._timeout)
         self._operation = waiter.operation
         if self._ended:  # meanwhile
             self._end()
@@ -83,7 +84,7 @@ class Batches:
     def _end(self) -> None:
         connection = self._connection
         try:
-            if self._operation and not connection.is_closed():
+            if self._operation and not connection._is_over():
                 connection._started(lib.conn_sync(connection._conn), NOTHING)
         finally:
             connection._release(self._token)

@@ -114,6 +114,8 @@ class Connection(Introspection):
         under_way: list[Any] = []
         ended, rest = False, iter(rows)
         while left or not ended:
+            if statement.dead:  # others have prepared more than the cache holds
+                statement = await self._statement(statement.sql, timeout)
             if left:
                 waiter, _, left = self._line.start_many(statement, iter(left), timeout, False)
             else:

@@ -280,3 +280,33 @@ def test_timeouts(way, run):
     run(of_others)
     run(of_one)
     run_on(way, of_its_own)
+
+
+def test_it_is_behind_what_was_asked_before(run):
+    """Tasks that outlive their transaction ask on, many at once, while a COPY waits for its turn."""
+
+    async def test(connection):
+        await connection.execute("create temp table t (a int)")
+
+        async def asks(number):
+            for _ in range(20):
+                assert await connection.fetchval("select $1::int4", number) == number
+
+        async def leaves_tasks():
+            async with connection.transaction():
+                tasks = [start(connection.execute("select pg_sleep(0.1)"))]
+                await sleep(0.01)
+                begun.append(True)
+                return [*tasks, *(start(asks(number)) for number in range(12))]
+
+        await asks(0)
+        for _ in range(3):
+            begun: list[bool] = []
+            leaving = start(leaves_tasks())
+            while not begun:
+                await sleep(0.001)
+            copying = start(connection.copy_in("copy t from stdin", b"1\n"))
+            await gather(*await leaving)
+            assert await copying == "COPY 1"
+
+    run(test)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from servers import Server
-from ways import gather, run_on, sleep, start
+from ways import gather, run_on, sleep, start, with_connection
 
 import pgpoll
 from pgpoll import errors
@@ -149,3 +149,31 @@ def test_restart(server, way, mode):
             assert await idle.fetchval("select count(*) from t where a = -1") == 0
 
     run_on(way, test)
+
+
+def test_a_cursor_is_left_as_the_connection_is_lost(way):
+    """Its rows and the end of the connection come at once: to leave it then is no error."""
+
+    async def test(connection):
+        sql = "select generate_series(1, 1000)"
+        await connection.fetch(sql)
+
+        async def first():
+            async for row in connection.cursor(sql):
+                return row[0]
+
+        reading = start(first())
+        while not connection._line.busy:
+            await sleep(0)
+        with pgpoll.sync.connect() as other:
+            others = "select count(*) from pg_stat_activity where pid = $1"
+            while not other.fetchval(f"{others} and query = $2 and state = 'active' and wait_event = 'ClientRead'", connection.backend_pid, sql):
+                pass
+            other.fetchval("select pg_terminate_backend($1)", connection.backend_pid)
+            while other.fetchval(others, connection.backend_pid):
+                pass
+        assert await reading == 1
+        with pytest.raises(pgpoll.PostgresError):
+            await connection.fetchval("select 1")
+
+    run_on(way, lambda: with_connection(way, test))

@@ -193,3 +193,38 @@ def test_a_cursor_that_begins_as_its_transaction_ends(run):
         assert await connection.fetchval("select 1") == 1
 
     run(test)
+
+
+def test_who_begins_again_and_again_lets_others_go_first(run):
+    async def test(connection):
+        counts, over = [0, 0], []
+
+        async def transactions(number):
+            while not over:
+                async with connection.transaction():
+                    await connection.execute("select 1")
+                counts[number] += 1
+
+        tasks = [start(transactions(number)) for number in range(2)]
+        for _ in range(20):
+            assert await connection.fetchval("select 1") == 1
+        over.append(True)
+        await gather(*tasks)
+        assert max(counts) <= 60 and min(counts) >= 5, counts
+
+    run(test)
+
+
+def test_the_statement_of_many_executions_leaves_the_cache_meanwhile(run_alone):
+    async def test():
+        async with await pgpoll.connect(statement_cache_size=1) as connection:
+            await connection.execute("create temp table t (a int)")
+            insert = "insert into t values ($1)"
+            await connection.executemany(insert, [(0,)])
+            other, count = await gather(
+                start(connection.fetchval("select $1::int4", 5)),
+                start(connection.executemany(insert, ((number,) for number in range(12_000)))),
+            )
+            assert (other, count, await connection.fetchval("select count(*) from t")) == (5, 12_000, 12_001)
+
+    run_alone(test)
