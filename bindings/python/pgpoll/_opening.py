@@ -51,7 +51,8 @@ def _open(dsn: str, options: dict[str, Any], stream: bool, token: Any, pooled: b
     lib.conn_set_batch(conn, 0, BATCH_BYTES)
     lib.conn_set_healing(conn, 0)  # it is for one operation at a time: see Statements._renew
     lib.conn_set_describing(conn, -1 if pooled is None else bool(pooled))
-    if token is not None and not (isinstance(token, str) and lib.conn_give_token(conn, token.replace("\0", "?").encode("ascii", "replace"))):
+    given = isinstance(token, str) and lib.conn_give_token(conn, token.replace("\0", "?").encode("ascii", "replace"))
+    if token is not None and not given:
         why = text(lib.conn_error_message(lib.conn_error(conn))) if isinstance(token, str) else f"it is a str, not {type(token).__name__}"
         lib.conn_close(conn)
         raise errors.InterfaceError(f"oauth_token: {why}")
@@ -79,9 +80,10 @@ async def connect(
 
     `timeout`: seconds that it may take. `command_timeout`: seconds that each operation may take. `statement_cache_size`: how many prepared
     statements are kept; 0: none is prepared, for poolers that cannot have them; values and results go as text then. `transport`:
-    bytes go through an asyncio transport, as they do where the loop has no `add_reader`. `pooled`: whether a pooler that prepares statements
-    by itself is in between, so that each execution has to ask for its columns; nearly always it is noticed. `oauth_token`: the bearer token for servers that
-    want one (besides `oauth_issuer` and `oauth_client_id`), or a function that gives it, called for each connection of a pool.
+    bytes go through an asyncio transport, as they do where the loop has no `add_reader`. `pooled`: whether a pooler that prepares
+    statements by itself is in between, so that each execution has to ask for its columns; nearly always it is noticed. `oauth_token`: the
+    bearer token for servers that want one (besides `oauth_issuer` and `oauth_client_id`), or a function that gives it, called for each
+    connection of a pool.
     """
     on = _loops.here()
     stream = transport or not _has_readers(on.loop())
@@ -121,7 +123,8 @@ async def opened(
         raise errors.InterfaceError("command_timeout is above 0 seconds; None is no limit")
     if timeout is not None:
         options.setdefault("connect_timeout", max(1, math.ceil(min(timeout, 1e6))))
-    connection = Connection(_open(dsn, options, stream, token, pooled), reacts, stream=stream, cache_size=cache_size, timeout=command_timeout)
+    conn = _open(dsn, options, stream, token, pooled)
+    connection = Connection(conn, reacts, stream=stream, cache_size=cache_size, timeout=command_timeout)
     line, loop = connection._line, connection._reactor.loop
     line.idle_wanted = True
     connection._up = up = line.future()

@@ -36,7 +36,7 @@ class Batches:
 
     async def __anext__(self) -> list[Record]:
         if self._cut:
-            raise errors.InterfaceError("the cursor has ended with its transaction, or its connection was given back: there may be more rows")
+            raise errors.InterfaceError("the cursor has ended with its transaction, or its connection went back: there may be more rows")
         if self._ended:
             raise StopAsyncIteration
         try:

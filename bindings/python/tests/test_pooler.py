@@ -174,7 +174,7 @@ def test_columns_of_a_server_that_prepares_only_now(run_alone):
                 await elsewhere(columns)
                 assert [dict(each) async for batch in connection.batches(sql, 1) for each in batch] == [row]
             await elsewhere("'calm'::pg_temp.mood as a, 2 as b")
-            with pytest.raises(pgpoll.InterfaceError, match='column "a" has another type .* execute it again'):
+            with pytest.raises(pgpoll.InterfaceError, match=r'column "a" has another type .* execute it again'):
                 await connection.fetch(sql, 1)
             assert dict(await connection.fetchrow(sql, 1)) == {"a": 1, "b": 2}
 
