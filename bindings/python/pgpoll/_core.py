@@ -236,6 +236,15 @@ class Core:
         for _, waiter in turns:
             waiter.set_result(None)
 
+    async def _sent(self) -> None:
+        """Lets what was started go out, and others have a turn."""
+        if (loop := self._reactor.loop) is None:
+            self._line.send()
+        else:
+            turn = self._line.future()
+            loop.call_soon(turn.set_result, None)
+            await turn
+
     async def _room(self) -> None:
         """Waits until the send queue has room."""
         waiter = self._line.future()

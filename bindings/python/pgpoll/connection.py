@@ -122,6 +122,7 @@ class Connection(Introspection):
                 waiter, ended, left = self._line.start_many(statement, rest, timeout, False)
             if waiter is not None:
                 under_way.append(waiter)
+                await self._sent()  # the server is at work on this part while the next one is made
             elif left:
                 await self._room()
             if len(under_way) > 8:

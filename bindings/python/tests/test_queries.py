@@ -214,6 +214,32 @@ def test_a_statement_that_leaves_the_cache_before_its_turn(way):
     run_on(way, test)
 
 
+def test_executemany_lets_others_have_their_turns(run):
+    """And sends what it has: rows that are still to be made wait for no turn of the loop, however many there are."""
+
+    async def test(connection):
+        turns, seen = 0, []
+
+        async def others():
+            nonlocal turns
+            while True:
+                turns += 1
+                await sleep(0)
+
+        def rows():
+            for number in range(50_000):
+                if number % 5_000 == 0:
+                    seen.append(turns)
+                yield (number,)
+
+        ticking = start(others())
+        assert await connection.executemany("select $1::int4", rows()) == 50_000
+        ticking.cancel()
+        assert len(set(seen)) == len(seen) == 10
+
+    run(test)
+
+
 def test_executemany_heals(run):
     async def test(connection):
         await connection.execute("create temp table t (a int)")
