@@ -148,8 +148,8 @@ def main() -> None:
         cells = [f"{statistics.median(found[name]):,.0f}" if found[name] else "" for name in names]
         print(f"| {work.title} | {' | '.join(cells)} | {ratio:.2f} | {note} |", flush=True)
     print(
-        "\n'unread' is a program that receives the rows and drops them unread: how many the server gives, so that no driver can have more,"
-        "\nand what that is to asyncpg's is the most that a driver's ratio can be."
+        "\n'unread' is a program that receives the rows and drops them unread: how many the server gives, so that no driver can have many"
+        "\nmore, and what that is to asyncpg's is about the most that a driver's ratio can be."
     )
 
 
