@@ -470,9 +470,9 @@ int conn_socket(const struct Conn *conn);
 // Returns milliseconds from now, rounded up; 0 when the time has come; -1 when there is no limit, and for NULL.
 int64_t conn_deadline_ms(const struct Conn *conn);
 
-// Polls and waits until there is a result or data of a COPY to take, the connection wants a token (CONN_WANT_TOKEN) or is over, or
-// there is news since you were last told: a notice, a notification, room in the send queue, or that the connection is idle. For programs without an event
-// loop; the only call that waits.
+// Polls and waits until there is a result or data of a COPY to take, the connection wants a token (CONN_WANT_TOKEN) or is over,
+// or there is news since you were last told: a notice, a notification, room in the send queue, or that the connection is idle. For
+// programs without an event loop; the only call that waits.
 //
 // conn: the connection. timeout_ms: how long at most; -1 is for ever, 0 does not wait.
 // Returns what the last conn_poll in it returned: without news the time is over.

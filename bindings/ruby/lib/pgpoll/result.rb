@@ -20,8 +20,11 @@ module PgPoll
 
     # As many columns as a result can have, and as many cells as cross the border in one call.
     MOST = 1664
-    # The smallest page of memory.
-    PAGE = 4096
+    # Cells are copied in pieces of so many, so that one that does not lie with the others costs little.
+    AT_ONCE = 256
+    # What the protocol puts before each cell, its length, and before the cells of a row: a DataRow's head.
+    LENGTH = 4
+    HEAD = 7
 
     # Memory for the addresses and the lengths of cells.
     def self.room
@@ -34,8 +37,7 @@ module PgPoll
       total = Native.conn_result_rows(address)
       return Array.new(total) { [] } if width.zero?
 
-      # What lies between the cells of so many rows as the server has sent them is less than a page.
-      most = [(PAGE - 1) / (4 * width + 11), 1].max
+      most = [AT_ONCE / width, 1].max
       while rows.size < total
         count = Native.conn_result_cells(address, rows.size, most, room.to_i, room.to_i + MOST * 8)
         starts = room[0, count * width * 8].unpack("J*")
@@ -45,14 +47,10 @@ module PgPoll
       rows
     end
 
-    # Cells lie one behind the other, as the server has sent them, but where a batch is put together. With less than a page between
-    # them all of that is ours to read, and they are copied at once.
+    # Cells lie one behind the other, as the server has sent them, but where a batch is put together.
     def self.add_rows(rows, starts, sizes, decoders)
-      last = starts.max
-      base = starts.min
-      base = starts.reject(&:zero?).min || 0 if base.zero?
-      span = last.zero? ? 0 : last + sizes[starts.index(last)] - base
-      bytes = Native.bytes(base, span).force_encoding(Encoding::UTF_8) if span - sizes.sum < PAGE && span.positive?
+      base, span = together(starts, sizes, decoders.size)
+      bytes = Native.bytes(base, span).force_encoding(Encoding::UTF_8) if span
       at = 0
       while at < starts.size
         rows << decoders.map do |decoder|
@@ -66,7 +64,16 @@ module PgPoll
         end
       end
     end
-    private_class_method :rows_at, :add_rows
+
+    # Where the cells begin, and how much memory they take with what is between them, if that is just what the protocol puts there.
+    def self.together(starts, sizes, width)
+      first = starts.index { |start| !start.zero? } or return
+      last = starts.rindex { |start| !start.zero? }
+      span = starts[last] + sizes[last] - starts[first]
+      between = LENGTH * (last - first) + HEAD * (last / width - first / width)
+      [starts[first], span] if span == sizes.sum + between && span.positive?
+    end
+    private_class_method :rows_at, :add_rows, :together
 
     def initialize(columns, types, rows)
       @columns = columns
