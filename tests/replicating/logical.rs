@@ -30,13 +30,16 @@ pub(crate) fn streaming(server: &Cluster, name: &str) -> Stream {
     Stream::start(published(server, name), &start_sql(name))
 }
 
-/// The types of the messages of so many transactions, and the end of the last one.
+/// The types of the messages of so many transactions, and the end of the last one. Relations are left out: the server describes one
+/// again whenever something has emptied its cache.
 #[track_caller]
 fn transactions(stream: &mut Stream, count: usize) -> (String, u64) {
     let (mut types, mut end) = (String::new(), 0);
     while types.matches('C').count() < count {
         let (_, data) = stream.wal();
-        types.push(char::from(data[0]));
+        if data[0] != b'R' {
+            types.push(char::from(data[0]));
+        }
         if data[0] == b'C' {
             end = u64::from_be_bytes(data[10..18].try_into().unwrap());
         }
@@ -55,7 +58,7 @@ fn changes_are_streamed_confirmed_and_ended() {
         ];
         server.psql(&changes.join(";"));
         let (types, end) = transactions(&mut stream, 4);
-        assert_eq!(types, "BRIIICBUCBDCBRTC");
+        assert_eq!(types, "BIIICBUCBDCBTC");
         // It answers, if it is asked to, and need not keep what was confirmed.
         stream.confirm(end, true);
         while !matches!(stream.message(), Message::Keepalive { .. }) {}
@@ -78,7 +81,7 @@ fn a_slot_goes_on_where_it_was() {
         server.psql("insert into kept values (1); insert into kept values (2)");
         let mut stream = Stream::start(replicating(server), &start_sql("kept"));
         let (types, first) = transactions(&mut stream, 1);
-        assert_eq!(types, "BRIC");
+        assert_eq!(types, "BIC");
         stream.confirm(first, false);
         assert_eq!(transactions(&mut stream, 1).0, "BIC");
         assert_eq!(stream.end(), ["COPY 0", "START_REPLICATION", OK]);
@@ -88,7 +91,7 @@ fn a_slot_goes_on_where_it_was() {
         assert!(ended.session.conn.copy_put(b"r").is_err());
         let mut stream = Stream::start(replicating(server), &start_sql("kept"));
         let (types, second) = transactions(&mut stream, 1);
-        assert!(types == "BRIC" && second > first);
+        assert!(types == "BIC" && second > first);
         assert_eq!(stream.end(), ["COPY 0", "START_REPLICATION", OK]);
         drop(stream);
         drop_slot(server, "kept");
@@ -119,7 +122,7 @@ fn while_it_streams_nothing_else_can_be_started() {
         assert!(refused.message().contains("COPY"), "{refused}");
         assert!(stream.session.conn.copy_end(Some(b"why")).is_err());
         server.psql("insert into alone values (1)");
-        assert_eq!(transactions(&mut stream, 1).0, "BRIC");
+        assert_eq!(transactions(&mut stream, 1).0, "BIC");
         assert_eq!(stream.end(), ["COPY 0", "START_REPLICATION", OK]);
         // Behind the end nothing can be put.
         assert!(stream.session.conn.copy_put(b"r").is_err());
