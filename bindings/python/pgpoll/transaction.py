@@ -21,7 +21,8 @@ class Transaction:
         level = f" ISOLATION LEVEL {isolation.replace('_', ' ').upper()}" if isolation else ""
         self._modes = f"{level}{' READ ONLY' if readonly else ''}{' DEFERRABLE' if deferrable else ''}"
         self._connection = connection
-        self._token: object | None = None
+        self._token: object | None = None  # of who has the connection by this transaction
+        self._lease: object | None = None  # of who has it, be it by one around this
         self._savepoint: str | None = None
         self._state = "new"
 
@@ -31,6 +32,7 @@ class Transaction:
             raise errors.InterfaceError("a transaction starts once: make another one")
         connection = self._connection
         token = await connection._hold()
+        self._lease = connection._held
         try:
             if connection.is_in_transaction() and connection._line.busy:
                 await connection.execute("")  # the end of another transaction may be under way
@@ -42,7 +44,9 @@ class Transaction:
             else:
                 await connection.execute(f"BEGIN{self._modes}")
         except BaseException:
-            if self._savepoint is None and not self._is_given_back(token):
+            if self._is_given_back():
+                pass
+            elif self._savepoint is None:
                 connection._send("ROLLBACK")
             elif self._modes:
                 connection._send(f"ROLLBACK TO SAVEPOINT {self._savepoint}; RELEASE SAVEPOINT {self._savepoint}")
@@ -58,7 +62,7 @@ class Transaction:
         try:
             tag = await connection.execute("COMMIT" if self._savepoint is None else f"RELEASE SAVEPOINT {self._savepoint}")
         except BaseException:
-            if self._savepoint is None and not self._is_given_back(self._token):
+            if self._savepoint is None and not self._is_given_back():
                 connection._send("ROLLBACK")
             raise
         finally:
@@ -79,13 +83,13 @@ class Transaction:
         if self._state != "started":
             raise errors.InterfaceError(f"the transaction is {self._state}: it cannot be ended")
         self._state = "ended"
-        if self._is_given_back(self._token):
-            raise errors.InterfaceError("the transaction was rolled back when its connection was given back to the pool")
+        if self._is_given_back():
+            raise errors.InterfaceError("it ended with the one around it, or was rolled back when its connection was given back to a pool")
         self._connection._close_cursor()
 
-    def _is_given_back(self, token: object | None) -> bool:
-        """The pool has rolled back what was left open: the connection is another task's now."""
-        return token is not None and self._connection._held is not token
+    def _is_given_back(self) -> bool:
+        """The pool has rolled back what was left open, or the one around it has ended: the connection is another task's now."""
+        return self._connection._held is not self._lease
 
     async def __aenter__(self) -> Transaction:
         await self.start()
@@ -96,7 +100,7 @@ class Transaction:
             return
         if kind is None:
             await self.commit()
-        elif self._connection.is_closed() or self._is_given_back(self._token):
+        elif self._connection.is_closed() or self._is_given_back():
             self._state = "ended"
             self._connection._release(self._token)
         else:

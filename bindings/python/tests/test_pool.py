@@ -96,6 +96,14 @@ def test_who_goes_on_after_the_connection_was_given_back_is_told(run_alone):
                 await given_back()
                 raise LookupError("its own")
 
+        async def commits_inside(connection):
+            await connection.transaction().start()
+            await commits(connection)
+
+        async def rolls_back_inside(connection):
+            await connection.transaction().start()
+            await rolls_back(connection)
+
         async def reads(connection):
             async for _ in connection.cursor("select generate_series(1, 1000)"):
                 await given_back()
@@ -111,6 +119,8 @@ def test_who_goes_on_after_the_connection_was_given_back_is_told(run_alone):
             for work, kind, message in (
                 (commits, pgpoll.InterfaceError, "rolled back when its connection was given back"),
                 (rolls_back, LookupError, "its own"),
+                (commits_inside, pgpoll.InterfaceError, "rolled back when its connection was given back"),
+                (rolls_back_inside, LookupError, "its own"),
                 (reads, pgpoll.InterfaceError, "there may be more rows"),
             ):
                 states.clear()
@@ -123,6 +133,6 @@ def test_who_goes_on_after_the_connection_was_given_back_is_told(run_alone):
                     states.append("given back")
                     with pytest.raises(kind, match=message):
                         await task
-            assert [row[0] for row in await pool.fetch("select a from given")] == [2, 2, 2]
+            assert [row[0] for row in await pool.fetch("select a from given")] == [2] * 5
 
     run_alone(test)
