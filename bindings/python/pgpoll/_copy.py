@@ -141,7 +141,7 @@ class CopyIn(_Copy):
                 sent += len(data)
                 if sent >= PIECE:
                     sent = 0
-                    self._connection._line.send()
+                    await self._connection._sent()
         if lib.conn_copy_end(self._connection._conn, ffi.NULL):
             self._connection._line.send()
 

@@ -238,9 +238,8 @@ class Core:
 
     async def _sent(self) -> None:
         """Lets what was started go out, and others have a turn."""
-        if (loop := self._reactor.loop) is None:
-            self._line.send()
-        else:
+        self._line.send()
+        if (loop := self._reactor.loop) is not None:
             turn = self._line.future()
             loop.call_soon(turn.set_result, None)
             await turn

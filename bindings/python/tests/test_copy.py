@@ -60,6 +60,32 @@ def test_more_than_the_queue_holds(run):
     run(test)
 
 
+def test_others_have_their_turns(run):
+    """While a source gives one piece after the other without waiting."""
+
+    async def test(connection):
+        turns, seen = 0, []
+
+        async def others():
+            nonlocal turns
+            while True:
+                turns += 1
+                await sleep(0)
+
+        def lines():
+            for number in range(8):
+                seen.append(turns)
+                yield f"{number}\n" * 200_000
+
+        await connection.execute("create temp table many (a int)")
+        ticking = start(others())
+        assert await connection.copy_in("copy many from stdin", lines()) == "COPY 1600000"
+        ticking.cancel()
+        assert len(set(seen)) == 8
+
+    run(test)
+
+
 def test_failures_leave_it_clean(run):
     async def test(connection):
         await connection.execute("create temp table t (a int)")
