@@ -116,8 +116,7 @@ fn every_operation_is_accounted_for_and_nothing_leaks() {
     let begun = Instant::now();
     // A slow machine gets more time: what is needed grows until every connection has had its largest results.
     let enough = 20 * plan.connections as u64;
-    while begun.elapsed() < plan.time
-        || (count.started < enough && begun.elapsed() < 6 * plan.time)
+    while begun.elapsed() < plan.time || (count.started < enough && begun.elapsed() < 6 * plan.time)
     {
         let due = slots.iter_mut().map(|slot| slot.due()).min().unwrap();
         for number in epoll.wait(due) {

@@ -70,6 +70,8 @@ pub(crate) fn cluster() -> Cluster {
     let password = PASSWORD.replace('\'', "''");
     let options = ClusterOptions::new()
         .tls(ServerTls::default())
+        // The descriptors that are given are open from the beginning and speak last.
+        .setting("authentication_timeout", "600s")
         .hba("hostssl all ssltestuser all cert")
         .setup("create role ssltestuser login")
         .method("fast", "scram-sha-256")
