@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <pgpoll.h>
@@ -26,9 +27,7 @@ static struct client {
 } clients[MOST]; /* by their descriptors */
 
 static Conn *conn;
-static int epoll, listener, db_socket, requests;
-static volatile sig_atomic_t stopped;
-static void stop(int signal) { (void)signal, stopped = 1; }
+static int epoll, listener, signals, db_socket, requests;
 
 static int watch(int socket)
 {
@@ -125,8 +124,8 @@ int main(int argc, char **argv)
     struct sockaddr_in address = {AF_INET, htons((uint16_t)atoi(argc > 2 ? argv[2] : "8080")), {htonl(INADDR_LOOPBACK)}, {0}};
     socklen_t length = sizeof address;
     struct epoll_event events[64];
+    sigset_t stops; /* read like everything else, so that none comes unseen just before a wait */
 
-    signal(SIGINT, stop), signal(SIGTERM, stop);
     conn = conn_open(argc > 1 ? argv[1] : "");
     epoll = epoll_create1(EPOLL_CLOEXEC), listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (bind(listener, (struct sockaddr *)&address, length) < 0 || listen(listener, MOST) < 0)
@@ -135,15 +134,16 @@ int main(int argc, char **argv)
         return fprintf(stderr, "%s\n", conn_error(conn) ? conn_error_text(conn_error(conn)) : "no answer from the database"), 1;
     conn_set_timeout_ms(conn, 10000);
     getsockname(listener, (struct sockaddr *)&address, &length);
+    sigemptyset(&stops), sigaddset(&stops, SIGINT), sigaddset(&stops, SIGTERM), sigprocmask(SIG_BLOCK, &stops, NULL);
     printf("listening on port %d\n", ntohs(address.sin_port)), fflush(stdout);
-    watch(listener), watch(db_socket = conn_socket(conn));
-    for (int again = 1; !stopped; again = drive())
+    watch(signals = signalfd(-1, &stops, SFD_CLOEXEC | SFD_NONBLOCK)), watch(listener), watch(db_socket = conn_socket(conn));
+    for (int again = 1, stopped = 0; !stopped; again = drive())
         for (int n = epoll_wait(epoll, events, 64, again ? 0 : (int)conn_deadline_ms(conn)); n > 0; n--)
             if (events[n - 1].data.fd == listener)
                 let_in();
+            else if (events[n - 1].data.fd == signals)
+                stopped = 1;
             else if (events[n - 1].data.fd != db_socket)
                 serve(events[n - 1].data.fd);
-    conn_close(conn);
-    printf("%d requests\n", requests);
-    return 0;
+    return conn_close(conn), printf("%d requests\n", requests) < 0;
 }

@@ -43,13 +43,12 @@ impl Server {
 
     /// Stops it as a user does, and checks what it says of itself.
     fn stop(mut self, requests: usize) {
-        // One that comes just before the server waits is seen after it: hence again.
+        let kill = format!("kill -TERM {}", self.child.id());
+        Command::new("/bin/sh")
+            .args(["-c", &kill])
+            .status()
+            .unwrap();
         let status = (0..1200).find_map(|_| {
-            let kill = format!("kill -TERM {}", self.child.id());
-            Command::new("/bin/sh")
-                .args(["-c", &kill])
-                .status()
-                .unwrap();
             std::thread::sleep(Duration::from_millis(50));
             self.child.try_wait().unwrap()
         });
