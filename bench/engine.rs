@@ -20,3 +20,17 @@ fn main() {
     }
     println!("{bytes}");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::memory::Memory;
+
+    #[test]
+    fn what_is_counted_is_a_round_trip() {
+        let mut memory = Memory::connected();
+        for _ in 0..3 {
+            assert_eq!(memory.prepared(b"12345"), 5);
+            assert_eq!(memory.simple(b"select 1"), 5);
+        }
+    }
+}

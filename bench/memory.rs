@@ -4,8 +4,8 @@ use pgpoll::conninfo::{Options, Surroundings};
 use pgpoll::engine::{Command, End, Engine, Random, Reply, Room};
 use pgpoll::link::{Answer, Peer};
 use pgpoll::wire::{
-    Authentication, BindComplete, CommandComplete, DataRow, Field, List, ParameterDescription,
-    ParseComplete, ReadyForQuery, RowDescription, TransactionStatus,
+    Authentication, BackendKeyData, BindComplete, CommandComplete, DataRow, Field, List,
+    ParameterDescription, ParseComplete, ReadyForQuery, RowDescription, TransactionStatus,
 };
 
 /// The time, which stands still.
@@ -48,6 +48,13 @@ impl Memory {
             .answer(id, Answer::Dialled(Peer { user: None }));
         let mut welcome = Vec::new();
         Authentication::Ok.encode(&mut welcome).unwrap();
+        // A server's own: who names no process is taken for a pooler, and asked for the columns with each execution.
+        BackendKeyData {
+            process_id: 4711,
+            secret_key: &[1, 2, 3, 4],
+        }
+        .encode(&mut welcome)
+        .unwrap();
         ready(&mut welcome);
         memory.exchange(&welcome);
         assert!(memory.engine.facts().is_ready());
