@@ -306,7 +306,7 @@ fn row_batches_fit_where_the_result_does_not() {
     );
     let program = target().join("c_programs/06_row_batches-pgpoll-none");
     let said = Command::new("/bin/sh")
-        .args(["-c", "ulimit -v 49152 && exec timeout 600 \"$@\"", "sh"])
+        .args(["-c", "ulimit -v 49152 && exec timeout 100 \"$@\"", "sh"])
         .arg(program)
         .arg(conninfo())
         .output()
